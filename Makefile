@@ -1,0 +1,47 @@
+# The commands of docs/contract: setup, demo, test, check, test-long, bench. Everything happens in .venv.
+PYTHON ?= python3
+PY := .venv/bin/python
+RUN_LOCK := requirements/run.txt requirements/build.txt
+DEV_LOCK := requirements/dev.txt
+
+.PHONY: setup demo test check test-long bench lock format clean
+.DELETE_ON_ERROR:
+
+.venv/.run: $(RUN_LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Setting up .venv (once; one to two minutes) ..."
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/run.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.run $(DEV_LOCK)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(DEV_LOCK)
+	@touch $@
+
+setup: .venv/.run
+
+demo: .venv/.run
+	@.venv/bin/portal demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT)) $(if $(RECORDS),--records $(RECORDS))
+
+test: .venv/.dev
+	@tests/needs.sh
+	$(PY) -m pytest -m "not long"
+
+test-long: .venv/.dev
+	@tests/needs.sh
+	$(PY) -m pytest -m "long or not long"
+
+check: .venv/.dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) tests/architecture/dead_links.py
+
+format: .venv/.dev
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv var dist

@@ -1,0 +1,1 @@
+"""What happens: one public function is one step of the mission, one transaction, one log entry."""

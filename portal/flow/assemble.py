@@ -1,0 +1,191 @@
+"""The files of a release: written outside every lock, whole or not at all, and put in their place after the commit."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow.parquet as pq
+
+from portal.flow.decide import Decision
+from portal.flow.look import Member
+from portal.flow.means import Means
+from portal.flow.permit import Passing, allowed_table, make_terms
+from portal.gate.disclosure import measure, small_cells
+from portal.gate.filtering import filter_release
+from portal.gate.folders import sha256_of, write_whole
+from portal.gate.manifest import head_of, write_release_files
+from portal.gate.permit import read_permit, write_permit
+from portal.gate.terms import DoctorSpan, Terms
+from portal.outside.tokens import pseudonym
+from portal.rules.refusals import Refused
+from portal.rules.words import Crossing
+
+
+class Basis(Protocol):
+    """What the files are made from (flow/release.py)."""
+
+    @property
+    def listed(self) -> list[Passing]: ...
+    @property
+    def refused(self) -> dict[str, int]: ...
+    @property
+    def spans(self) -> list[DoctorSpan]: ...
+    @property
+    def unnamed(self) -> list[str]: ...
+    @property
+    def files(self) -> list[tuple[str, str, str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An assembled release: who is in it under which pseudonym, and the manifest's hash."""
+
+    manifest_sha256: str
+    members: dict[Member, str]
+    summary: dict[str, Any]
+
+
+async def assemble(
+    means: Means,
+    release_id: str,
+    decision: Decision,
+    basis: Basis,
+    *,
+    reference_year: int,
+    frozen: Mapping[str, int] | None = None,
+) -> Draft:
+    """Filter, suppress small cells, measure, write and sign, in a thread. `frozen`: refusals counted at approval.
+
+    Refused G61 when nothing is left or k cannot be reached.
+    """
+    return await asyncio.to_thread(_assemble, means, release_id, decision, basis, reference_year, frozen)
+
+
+def _assemble(
+    means: Means,
+    release_id: str,
+    decision: Decision,
+    basis: Basis,
+    reference_year: int,
+    frozen: Mapping[str, int] | None,
+) -> Draft:
+    study, conditions = decision.ground.study, decision.ground.study_conditions
+    if study is None or conditions is None:
+        raise Refused("G05", "there is no such study", status=404)
+    work = means.data_dir / "work" / release_id
+    shutil.rmtree(work, ignore_errors=True)
+    stored = _stored(means, basis)
+    names = _pseudonyms(means, decision, basis.listed)
+    terms = make_terms(
+        decision, permit_id=release_id, practices=tuple(practice for practice, _, _ in basis.files),
+        spans=basis.spans, unnamed=basis.unnamed, serial=1,
+    )  # fmt: skip
+    counts, files, permit_sha256 = _filtered(means, work / "all", terms, names, stored, reference_year)
+    small = small_cells(files, conditions.quasi_identifiers, least=study.k)
+    part = work / "all"
+    if small:
+        names = {member: value for member, value in names.items() if value[2] not in small}
+        counts, files, permit_sha256 = _filtered(means, work / "safe", terms, names, stored, reference_year)
+        part = work / "safe"
+    measured = measure(files, conditions.quasi_identifiers, least=study.k)
+    if not measured.persons or measured.k_min < study.k:
+        raise Refused("G61", f"the study's k of {study.k} cannot be reached with those who pass", where=release_id)
+    refused = dict(frozen) if frozen is not None else {**basis.refused, "G61": len(small)}
+    head = head_of(terms, release_id=release_id, permit_sha256=permit_sha256, more={"k": study.k})
+    manifest_sha256 = write_release_files(
+        part / "release",
+        head=head,
+        terms=terms,
+        refused=refused,
+        disclosure=measured,
+        key=means.ring.signing_key(),
+    )
+    (part / "release").rename(work / "release")
+    summary = {
+        "rows": counts.passed,
+        "persons": measured.persons,
+        "k_min": measured.k_min,
+        "uniques": measured.uniques,
+        "suppressed": len(small),
+        "refused": refused,
+    }
+    present = _present(files)
+    members = {member: value[2] for member, value in names.items() if value[2] in present}
+    return Draft(manifest_sha256, members, summary)
+
+
+def _stored(means: Means, basis: Basis) -> list[Path]:
+    """The files that committed entries name, byte for byte; nothing else in the folder is looked at."""
+    files = []
+    for practice, name, sha256 in basis.files:
+        path = means.store / practice / name
+        if not path.is_file() or sha256_of(path) != sha256:
+            raise Refused("G00", "a file of the store is missing or altered", where=f"store/{practice}", status=503)
+        files.append(path)
+    if not files:
+        raise Refused("empty_store", "the store is empty: receive an extraction first")
+    return files
+
+
+Named = dict[Member, tuple[Passing, str, str]]
+"""Each member with her key in the store (observatory's pseudonym) and her pseudonym in the study, as hex."""
+
+
+def _pseudonyms(means: Means, decision: Decision, listed: list[Passing]) -> Named:
+    asked = decision.ground.asked
+    inside, outside = f"observatory:{asked.observatory_id}", f"study:{asked.study_id}"
+    named: Named = {}
+    for one in listed:
+        person = one.member.person_id.bytes
+        named[one.member] = (
+            one,
+            pseudonym(means.ring, inside, person).hex(),
+            pseudonym(means.ring, outside, person).hex(),
+        )
+    return named
+
+
+def _filtered(
+    means: Means, work: Path, terms: Terms, names: Named, stored: list[Path], reference_year: int
+) -> tuple[Any, list[Path], str]:
+    table = allowed_table((p.member.practice_id, key, name, p) for p, key, name in names.values())
+    permitted = set(terms.practices)
+    table = table.filter([practice in permitted for practice in table["practice_id"].to_pylist()])
+    work.mkdir(parents=True)
+    sha256 = write_permit(work / "permit", terms, table, means.ring.signing_key())
+    permit = read_permit(work / "permit", means.ring.public_key(), terms.not_before, crossing=Crossing.RELEASE)
+    counts = filter_release(permit, stored, work / "release", reference_year=reference_year)
+    return counts, sorted((work / "release" / "records").glob("*.parquet")), sha256
+
+
+def _present(files: list[Path]) -> set[str]:
+    found: set[str] = set()
+    for file in files:
+        found |= set(pq.read_table(file, columns=["pseudonym"])["pseudonym"].unique().to_pylist())
+    return found
+
+
+def place(means: Means, release_id: str, manifest_sha256: str, entry: int) -> Path:
+    """Put a sealed release where it is served from, by one rename. Again after a crash: the same outcome."""
+    final = means.releases / release_id
+    draft = means.data_dir / "work" / release_id / "release"
+    if not final.exists():
+        if not draft.is_dir() or sha256_of(draft / "manifest.json") != manifest_sha256:
+            raise Refused("G71", "the files of this release are not those that were sealed", where=release_id)
+        write_whole(draft / "proof.json", json.dumps({"log_entry": entry}).encode())
+        final.parent.mkdir(parents=True, exist_ok=True)
+        draft.rename(final)
+        shutil.rmtree(draft.parent, ignore_errors=True)
+    return placed(means, release_id, manifest_sha256)
+
+
+def placed(means: Means, release_id: str, manifest_sha256: str) -> Path:
+    """The folder of a sealed release; Refused G71 when it is not there or not the one that was sealed."""
+    final = means.releases / release_id
+    if not final.is_dir() or sha256_of(final / "manifest.json") != manifest_sha256:
+        raise Refused("G71", "the files of this release are not those that were sealed", where=release_id, status=503)
+    return final

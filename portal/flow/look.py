@@ -1,0 +1,125 @@
+"""The look: has anybody in a list closed since its cut, by an entry or by time? Asked under the log's lock.
+
+An entry names what it touches. Each touched person and all her possible matches are decided again; what an entry
+does not name, it touches in full. Only removals apply.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from portal.flow.decide import Asked, refuse_withheld_batch, stand
+from portal.flow.means import Means
+from portal.flow.register import json_texts
+from portal.records.clearance import decided
+from portal.records.database import Connection, is_postgres, rows
+from portal.records.ledger import Touch, last_entry, touched_since
+
+_NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account"})
+"""Touches that can close nobody: answers noted, mail handed over, permits, releases and sign-ins themselves."""
+
+_NARROW = _NOTHING | {"person", "patient", "doctor", "practice"}
+"""Touches that concern the named persons or practices only. Every other kind is looked at in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person at a practice in a list, and when she closes by time alone."""
+
+    person_id: UUID
+    practice_id: str
+    holds_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Who has closed, and the entry up to which that was seen."""
+
+    closed: frozenset[Member]
+    seen: int
+
+
+async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: Iterable[Member]) -> Looked:
+    """Refused when the batch itself has closed (the list goes back); otherwise the members that have.
+
+    Call it inside `transact_alone`: the statements then see every entry that was committed, and none can follow.
+    """
+    members = frozenset(members)
+    seen = await last_entry(c)
+    decision = await stand(means, c, asked, cut=seen)
+    refuse_withheld_batch(decision)
+    by_time = {m for m in members if m.holds_until is not None and m.holds_until <= decision.ground.now}
+    touches = await touched_since(c, cut)
+    if any(kind not in _NARROW for kind, _ in touches):
+        suspects, among, values = members, "", []
+    else:
+        persons, practices = await _touched(c, touches)
+        suspects = frozenset(m for m in members if str(m.person_id) in persons or m.practice_id in practices)
+        person = "CAST(p.person_id AS text)" if is_postgres(c) else "p.person_id"
+        among = (
+            (f"WHERE {person} IN ({json_texts(c, 1)}) OR p.practice_id IN ({json_texts(c, 2)})")
+            .replace("$1", "{v1}")
+            .replace("$2", "{v2}")
+        )
+        values = [json.dumps(sorted(persons)), json.dumps(sorted(practices))]
+    if not suspects:
+        return Looked(frozenset(by_time), seen)
+    passing = {
+        (str(row["person_id"]), row["practice_id"])
+        for row in await decided(
+            c,
+            decision.thresholds,
+            "SELECT person_id, practice_id FROM decided WHERE bits = 0",
+            among=among,
+            values=values,
+        )
+    }
+    lifted = await _taken_back_since(c, cut)
+    closed = {m for m in suspects if (str(m.person_id), m.practice_id) not in passing or str(m.person_id) in lifted}
+    return Looked(frozenset(closed | by_time), seen)
+
+
+async def _taken_back_since(c: Connection, cut: int) -> set[str]:
+    """Who took an objection back since the cut: it counts for later records only, so what the list holds is closed."""
+    found = await rows(c, "SELECT DISTINCT person_id FROM objection WHERE withdrawal_id > $1", cut)
+    return {str(row["person_id"]) for row in found}
+
+
+async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[str]]:
+    """The persons (with all their possible matches) and the practices that the touches name."""
+    refs: dict[str, list[str]] = {}
+    for kind, ref in touches:
+        if kind not in _NOTHING:
+            refs.setdefault(kind, []).append(ref)
+    practices = set(refs.get("practice", []))
+    if refs.get("doctor"):
+        account = "CAST(account_id AS text)"
+        found = await rows(
+            c,
+            f"SELECT DISTINCT practice_id FROM enrolment WHERE {account} IN ({json_texts(c, 1)})",
+            json.dumps(refs["doctor"]),
+        )
+        practices |= {row["practice_id"] for row in found}
+    persons = set(refs.get("person", []))
+    if refs.get("patient"):
+        found = await rows(
+            c,
+            f"SELECT DISTINCT person_id FROM patient WHERE CAST(id AS text) IN ({json_texts(c, 1)})",
+            json.dumps(refs["patient"]),
+        )
+        persons |= {str(row["person_id"]) for row in found}
+    return persons | await _possible_matches(c, persons), practices
+
+
+async def _possible_matches(c: Connection, persons: set[str]) -> set[str]:
+    person = "CAST(theirs.person_id AS text)" if is_postgres(c) else "theirs.person_id"
+    found = await rows(
+        c,
+        "SELECT DISTINCT mine.person_id FROM person_token theirs "
+        "JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token "
+        f"WHERE {person} IN ({json_texts(c, 1)})",
+        json.dumps(sorted(persons)),
+    )
+    return {str(row["person_id"]) for row in found}

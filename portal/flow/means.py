@@ -1,0 +1,36 @@
+"""What a step needs from outside, handed in by the door."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from portal.outside.clock import Clock, SystemClock
+from portal.outside.keys import KeyRing
+from portal.records.database import Connection, as_moment, is_postgres, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    clock: Clock
+    ring: KeyRing
+    data_dir: Path
+    base_url: str
+    mail_from: str
+    returns_address: str
+
+    @property
+    def store(self) -> Path:
+        """The observatory's store: one folder a practice."""
+        return self.data_dir / "store"
+
+    @property
+    def releases(self) -> Path:
+        return self.data_dir / "releases"
+
+    async def now(self, c: Connection) -> datetime:
+        """The moment of a step, read inside it: the database's own clock where one server holds many writers."""
+        if is_postgres(c) and isinstance(self.clock, SystemClock):
+            moment = as_moment((await rows(c, "SELECT clock_timestamp() AS now"))[0]["now"])
+            if moment is not None:
+                return moment
+        return self.clock.now()

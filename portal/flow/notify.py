@@ -1,0 +1,312 @@
+"""Patients are told: one notice a patient and addressee, sent by the outbox; what comes back changes its state."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from portal.flow.means import Means
+from portal.flow.register import contact_binding, json_texts
+from portal.outside.envelope import build_message, return_path
+from portal.outside.mail import Answer, Outcome, Post
+from portal.outside.returns import Reading, ReturnMailbox
+from portal.outside.tokens import link_token, open_sealed, token_hash
+from portal.records.accounts import Account
+from portal.records.database import Connection, is_postgres, rows, transact, write_many
+from portal.records.ledger import Touch, enter
+from portal.rules.people import addressee
+from portal.rules.refusals import Refused
+from portal.rules.waiting import paris_day
+from portal.rules.words import Addressee, NoticeChannel, NoticeState, Reader, TextState
+
+BATCH = 50
+"""Messages claimed, sent and recorded together: as many may be sent twice, under one reference, after a crash."""
+
+CLAIM = timedelta(minutes=10)
+RETRY = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
+"""How long to wait before each further attempt; after the last, the notice stays queued and is shown at the desk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a notice's message says; the page language is the text's. No name ever stands in a subject."""
+
+    notice_id: UUID
+    link: str
+    language: str
+    addressee: Addressee
+    addressee_name: str
+    email: str
+    practice_name: str
+    observatory_name: str
+    text: dict[str, Any]
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    subject: str
+    text: str
+    html: str
+
+
+Render = Callable[[Letter], Rendered]
+
+
+@dataclass(frozen=True, slots=True)
+class Campaigned:
+    """A campaign's numbers, in patients: who gets a notice and who cannot be reached."""
+
+    campaign_id: int
+    queued: int
+    already_told: int
+    not_reachable: int
+
+
+async def start_campaign(means: Means, *, observatory_id: str, practice_id: str, by: Account) -> Campaigned:
+    """Queue one notice for every patient of a practice who has not had the current text; one entry, one commit.
+
+    The text is the newest published one for adults in the patient's language (else French). Patients who died,
+    left, or whom nobody can be told for get none.
+    """
+    return await transact(lambda c: _campaign(c, means, observatory_id, practice_id, by))
+
+
+async def _campaign(c: Connection, means: Means, observatory_id: str, practice_id: str, by: Account) -> Campaigned:
+    now = await means.now(c)
+    entry = await enter(
+        c, "campaign_started", actor=by.actor, at=now, touches=[("practice", practice_id)], summary=observatory_id
+    )
+    texts = await _current_texts(c, observatory_id)
+    made = await rows(
+        c,
+        "INSERT INTO campaign (observatory_id, practice_id, started_at, started_by, entry_id) "
+        "VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        observatory_id, practice_id, now, by.actor, entry,
+    )  # fmt: skip
+    campaign_id = int(made[0]["id"])
+    notices: list[tuple[Any, ...]] = []
+    told = unreachable = 0
+    for patient in await _patients(c, practice_id, paris_day(now)):
+        text_id = texts.get(patient["language"]) or texts["fr"]
+        if patient["email_index"] is None:
+            unreachable += 1
+        elif text_id in patient["had"]:
+            told += 1
+        else:
+            notice_id = uuid4()
+            hashed = token_hash(link_token(means.ring, str(notice_id))).hex()
+            notices.append(
+                (notice_id, patient["id"], text_id, patient["addressee"], NoticeChannel.EMAIL, NoticeState.QUEUED,
+                 hashed, patient["email_index"], campaign_id)
+            )  # fmt: skip
+    await write_many(
+        c,
+        "INSERT INTO notice (id, patient_id, text_id, addressee, channel, state, token_hash, address_index, "
+        "campaign_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        notices,
+    )
+    await write_many(
+        c,
+        "INSERT INTO outbox_item (notice_id, due_at, attempts) VALUES ($1, $2, 0)",
+        [(notice[0], now) for notice in notices],
+    )
+    return Campaigned(campaign_id, len(notices), told, unreachable)
+
+
+async def _current_texts(c: Connection, observatory_id: str) -> dict[str, str]:
+    found = await rows(
+        c,
+        "SELECT id, language FROM notice_text WHERE observatory_id = $1 AND reader = $2 AND state = $3 "
+        "AND superseded_at IS NULL ORDER BY version",
+        observatory_id, Reader.ADULT, TextState.PUBLISHED,
+    )  # fmt: skip
+    texts = {row["language"]: row["id"] for row in found}
+    if "fr" not in texts:
+        raise Refused("no_text", "no French notice text is published: a DPO approves one first")
+    return texts
+
+
+async def _patients(c: Connection, practice_id: str, today: Any) -> list[dict[str, Any]]:
+    """The patients of a practice who can be told now, with addressee, e-mail index and the texts already had."""
+    found = await rows(
+        c,
+        "SELECT id, language, birth_date, representative_kind FROM patient "
+        "WHERE practice_id = $1 AND deceased_on IS NULL AND left_at IS NULL ORDER BY id",
+        practice_id,
+    )
+    addresses = {
+        (row["patient_id"], row["addressee"]): row["email_index"]
+        for row in await rows(
+            c,
+            "SELECT c.patient_id, c.addressee, c.email_index FROM contact c JOIN patient p ON p.id = c.patient_id "
+            "WHERE p.practice_id = $1",
+            practice_id,
+        )
+    }
+    had: dict[int, set[str]] = {}
+    for row in await rows(
+        c,
+        "SELECT n.patient_id, n.text_id FROM notice n JOIN patient p ON p.id = n.patient_id WHERE p.practice_id = $1",
+        practice_id,
+    ):
+        had.setdefault(row["patient_id"], set()).add(row["text_id"])
+    for row in found:
+        kind = Addressee(row["representative_kind"]) if row["representative_kind"] else None
+        row["addressee"] = addressee(row["birth_date"], kind, today)
+        row["email_index"] = addresses.get((row["id"], row["addressee"]))
+        row["had"] = had.get(row["id"], set())
+    return found
+
+
+# --- the outbox ----------------------------------------------------------------------------------------------------
+
+
+async def send_due(means: Means, post: Post, render: Render, *, at_most: int = BATCH) -> int:
+    """Claim, render, send and record what is due; returns how many were attempted. Safe to run several at once.
+
+    Tokens are made here, at the moment of sending, and are nowhere at rest.
+    """
+    claimed = await transact(lambda c: _claim(c, means, at_most))
+    if not claimed:
+        return 0
+    letters = [(item, _letter(means, item)) for item in claimed]
+    answers = await asyncio.gather(*(_send(means, post, render, letter) for _, letter in letters))
+    outcomes = [(item, answer) for (item, _), answer in zip(letters, answers, strict=True)]
+    await transact(lambda c: _record(c, means, outcomes))
+    return len(claimed)
+
+
+async def _claim(c: Connection, means: Means, at_most: int) -> list[dict[str, Any]]:
+    now = await means.now(c)
+    skip = "FOR UPDATE SKIP LOCKED" if is_postgres(c) else ""
+    due = await rows(
+        c,
+        "SELECT id FROM outbox_item WHERE done_at IS NULL AND due_at <= $1 "
+        f"AND (claimed_until IS NULL OR claimed_until < $1) ORDER BY due_at, id LIMIT $2 {skip}",
+        now, at_most,
+    )  # fmt: skip
+    ids = [int(row["id"]) for row in due]
+    await write_many(c, "UPDATE outbox_item SET claimed_until = $1 WHERE id = $2", [(now + CLAIM, i) for i in ids])
+    if not ids:
+        return []
+    listed = ", ".join(map(str, ids))
+    return await rows(
+        c,
+        "SELECT i.id AS item_id, i.attempts, n.id AS notice_id, n.addressee, t.body, t.language, p.practice_id, "
+        "p.number, pr.name AS practice_name, o.name AS observatory_name, c.sealed "
+        "FROM outbox_item i JOIN notice n ON n.id = i.notice_id JOIN notice_text t ON t.id = n.text_id "
+        "JOIN observatory o ON o.id = t.observatory_id JOIN patient p ON p.id = n.patient_id "
+        "JOIN practice pr ON pr.id = p.practice_id "
+        "JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee "
+        f"WHERE i.id IN ({listed}) ORDER BY i.id",
+    )
+
+
+def _letter(means: Means, item: dict[str, Any]) -> Letter:
+    binding = contact_binding(item["practice_id"], item["number"], item["addressee"])
+    contact = json.loads(open_sealed(means.ring, bytes(item["sealed"]), binding))
+    notice_id = UUID(str(item["notice_id"]))
+    name = contact.get("name") or f"{contact.get('given_names', '')} {contact.get('family_name', '')}".strip()
+    body = item["body"]
+    return Letter(
+        notice_id=notice_id,
+        link=f"{means.base_url}/o/{link_token(means.ring, str(notice_id))}",
+        language=item["language"],
+        addressee=Addressee(item["addressee"]),
+        addressee_name=name,
+        email=contact["email"],
+        practice_name=item["practice_name"],
+        observatory_name=item["observatory_name"],
+        text=json.loads(body) if isinstance(body, str) else body,
+        written_at=means.clock.now(),
+    )
+
+
+async def _send(means: Means, post: Post, render: Render, letter: Letter) -> Answer:
+    rendered = render(letter)
+    reference = str(letter.notice_id)
+    message = build_message(
+        reference=reference,
+        sender=means.mail_from,
+        recipient=letter.email,
+        subject=rendered.subject,
+        text=rendered.text,
+        html=rendered.html,
+        language=letter.language,
+        written_at=letter.written_at,
+    )
+    return await post.send(message, return_path(means.returns_address, reference), letter.email)
+
+
+async def _record(c: Connection, means: Means, outcomes: Sequence[tuple[dict[str, Any], Answer]]) -> None:
+    now = await means.now(c)
+    counts = {outcome: sum(a.outcome is outcome for _, a in outcomes) for outcome in Outcome}
+    summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+    await enter(c, "notices_sent", actor="system:worker", at=now, touches=[("outbox", "batch")], summary=summary)
+    sent = [(now, str(a.code or 250), i["notice_id"]) for i, a in outcomes if a.outcome is Outcome.ACCEPTED]
+    bounced = [(now, str(a.code or 550), i["notice_id"]) for i, a in outcomes if a.outcome is Outcome.REFUSED_FOR_GOOD]
+    await write_many(
+        c,
+        "UPDATE notice SET state = 'sent', sent_at = $1, server_answer = $2 WHERE id = $3 AND state = 'queued'",
+        sent,
+    )
+    await write_many(
+        c,
+        "UPDATE notice SET state = 'bounced', returned_at = $1, server_answer = $2 WHERE id = $3 AND state = 'queued'",
+        bounced,
+    )
+    done = [(now, i["item_id"]) for i, a in outcomes if a.outcome is not Outcome.TRY_AGAIN]
+    await write_many(c, "UPDATE outbox_item SET done_at = $1, claimed_until = NULL WHERE id = $2", done)
+    again = [
+        (i["attempts"] + 1, now + RETRY[min(i["attempts"], len(RETRY) - 1)], i["item_id"])
+        for i, a in outcomes
+        if a.outcome is Outcome.TRY_AGAIN
+    ]
+    await write_many(c, "UPDATE outbox_item SET attempts = $1, due_at = $2, claimed_until = NULL WHERE id = $3", again)
+
+
+# --- what comes back -----------------------------------------------------------------------------------------------
+
+
+async def read_returns(means: Means, mailbox: ReturnMailbox) -> int:
+    """Read the return mailbox; permanent bounces take their notices' validity back. Returns how many.
+
+    Every reading is recorded, also one that found nothing: silence counts as delivery only up to a reading that
+    was complete. Messages are put aside only after the commit.
+    """
+    reading = await asyncio.to_thread(mailbox.read)
+    bounced = await transact(lambda c: _record_reading(c, means, reading))
+    await asyncio.to_thread(mailbox.mark_done, reading.keys)
+    return bounced
+
+
+async def _record_reading(c: Connection, means: Means, reading: Reading) -> int:
+    now = await means.now(c)
+    wanted = json.dumps(sorted({r.reference for r in reading.messages if r.permanent and r.reference}))
+    ids = "CAST(n.id AS text)" if is_postgres(c) else "n.id"
+    hit = await rows(
+        c,
+        "SELECT n.id, n.patient_id, p.person_id FROM notice n JOIN patient p ON p.id = n.patient_id "
+        f"WHERE n.state = 'sent' AND {ids} IN ({json_texts(c, 1)})",
+        wanted,
+    )
+    touches: list[Touch] = [("person", str(row["person_id"])) for row in hit] or [("returns", "none")]
+    entry = await enter(
+        c, "returns_read", actor="system:worker", at=now, touches=touches, summary=f"{len(hit)} bounces"
+    )
+    await write_many(
+        c,
+        "UPDATE notice SET state = 'bounced', returned_at = $1 WHERE id = $2 AND state = 'sent'",
+        [(now, row["id"]) for row in hit],
+    )
+    await rows(
+        c,
+        "INSERT INTO returns_reading (channel, read_at, complete, bounces, entry_id) VALUES ('email', $1, $2, $3, $4)",
+        now, reading.complete, len(hit), entry,
+    )  # fmt: skip
+    return len(hit)

@@ -1,0 +1,177 @@
+"""The patient says no, takes it back, or notes that she has answered. Never by GET; once is enough; twice is once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from portal.flow.means import Means
+from portal.outside.tokens import token_hash
+from portal.records.database import Connection, as_moment, rows, transact
+from portal.records.ledger import Touch, enter
+from portal.rules.refusals import Refused
+from portal.rules.words import ObjectionChannel, Scope
+
+_NOTICE = (
+    "SELECT n.id, n.patient_id, n.addressee, n.sent_at, n.answered_at, n.text_id, p.person_id, p.practice_id, "
+    "t.observatory_id FROM notice n JOIN patient p ON p.id = n.patient_id JOIN notice_text t ON t.id = n.text_id "
+    "WHERE n.token_hash = $1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One objection as the patient sees it. `mine`: made through this very link, so this link can take it back."""
+
+    id: UUID
+    scope: Scope
+    received_at: datetime
+    withdrawn_at: datetime | None
+    mine: bool
+    entry_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a personal link leads to, and what has been said so far (newest first)."""
+
+    notice_id: UUID
+    patient_id: int
+    person_id: UUID
+    practice_id: str
+    observatory_id: str
+    text_id: str
+    addressee: str
+    sent_at: datetime | None
+    answered_at: datetime | None
+    said: tuple[Said, ...]
+
+    @property
+    def in_force(self) -> tuple[Said, ...]:
+        return tuple(s for s in self.said if s.withdrawn_at is None)
+
+
+async def look(c: Connection, token: str) -> Link:
+    """What stands behind a link; reads only. Refused("dead_link") for any other text."""
+    return await _link(c, token)
+
+
+async def object_(means: Means, token: str, scope: Scope) -> Said:
+    """Record a no, effective at receipt; the same no again finds the first one. Returns it as it stands."""
+    if scope not in (Scope.EVERYTHING, Scope.OBSERVATORY):
+        raise Refused("scope", "choose what your no is for", status=422)
+    notice = await _notice_of(token)
+
+    async def step(c: Connection) -> Said:
+        now = await means.now(c)
+        entry = await enter(c, "objected", actor="patient", at=now, touches=_touches(notice), summary=str(scope))
+        link = await _link(c, token)
+        standing = next((s for s in link.in_force if s.scope == scope and s.mine), None)
+        if standing is None:
+            await rows(
+                c,
+                "INSERT INTO objection (id, person_id, patient_id, notice_id, scope, scope_ref, channel, actor, "
+                "received_at, entry_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                uuid4(), link.person_id, link.patient_id, link.notice_id, scope,
+                link.observatory_id if scope is Scope.OBSERVATORY else "", ObjectionChannel.LINK, link.addressee,
+                now, entry,
+            )  # fmt: skip
+        await _answered(c, link, now)
+        return standing or next(s for s in (await _link(c, token)).in_force if s.entry_id == entry)
+
+    return await transact(step)
+
+
+async def keep(means: Means, token: str) -> None:
+    """Note that the patient has answered: ends reminders, gates nothing, and is no consent."""
+    notice = await _notice_of(token)
+
+    async def step(c: Connection) -> None:
+        now = await means.now(c)
+        touches: list[Touch] = [("notice", str(notice["id"]))]
+        await enter(c, "answered", actor="patient", at=now, touches=touches)
+        await _answered(c, await _link(c, token), now)
+
+    await transact(step)
+
+
+async def withdraw(means: Means, token: str) -> int:
+    """Take back what was said through this link; returns how many objections. Nothing else is lifted.
+
+    Counts for the future only: records dated after today may pass again, and only with a valid notice.
+    """
+    notice = await _notice_of(token)
+
+    async def step(c: Connection) -> int:
+        now = await means.now(c)
+        entry = await enter(c, "objection_taken_back", actor="patient", at=now, touches=_touches(notice))
+        lifted = [s for s in (await _link(c, token)).in_force if s.mine]
+        for said in lifted:
+            await rows(
+                c,
+                "UPDATE objection SET withdrawn_at = $1, withdrawal_id = $2 WHERE id = $3 AND withdrawn_at IS NULL",
+                now, entry, said.id,
+            )  # fmt: skip
+        return len(lifted)
+
+    return await transact(step)
+
+
+async def _notice_of(token: str) -> dict[str, Any]:
+    """The notice of a token, so that the step's first statement can name whom it touches."""
+
+    async def read(c: Connection) -> dict[str, Any]:
+        found = await rows(c, _NOTICE, token_hash(token).hex())
+        if not found:
+            raise Refused("dead_link", "this link leads nowhere (any more)", status=404)
+        return found[0]
+
+    return await transact(read)
+
+
+def _touches(notice: dict[str, Any]) -> list[Touch]:
+    return [("person", str(notice["person_id"])), ("patient", str(notice["patient_id"]))]
+
+
+async def _answered(c: Connection, link: Link, now: datetime) -> None:
+    await rows(c, "UPDATE notice SET answered_at = $1 WHERE id = $2 AND answered_at IS NULL", now, link.notice_id)
+
+
+async def _link(c: Connection, token: str) -> Link:
+    found = await rows(c, _NOTICE, token_hash(token).hex())
+    if not found:
+        raise Refused("dead_link", "this link leads nowhere (any more)", status=404)
+    notice = found[0]
+    said = await rows(
+        c,
+        "SELECT id, scope, received_at, withdrawn_at, notice_id, entry_id FROM objection "
+        "WHERE person_id = $1 AND (scope = 'everything' OR (scope = 'observatory' AND scope_ref = $2)) "
+        "ORDER BY entry_id DESC",
+        notice["person_id"], notice["observatory_id"],
+    )  # fmt: skip
+    return Link(
+        notice_id=UUID(str(notice["id"])),
+        patient_id=notice["patient_id"],
+        person_id=UUID(str(notice["person_id"])),
+        practice_id=notice["practice_id"],
+        observatory_id=notice["observatory_id"],
+        text_id=notice["text_id"],
+        addressee=notice["addressee"],
+        sent_at=as_moment(notice["sent_at"]),
+        answered_at=as_moment(notice["answered_at"]),
+        said=tuple(_said(row, notice) for row in said),
+    )
+
+
+def _said(row: dict[str, Any], notice: dict[str, Any]) -> Said:
+    received = as_moment(row["received_at"])
+    if received is None:
+        raise Refused("objection_damaged", "an objection without a date of receipt", status=503)
+    return Said(
+        id=UUID(str(row["id"])),
+        scope=Scope(row["scope"]),
+        received_at=received,
+        withdrawn_at=as_moment(row["withdrawn_at"]),
+        mine=str(row["notice_id"]) == str(notice["id"]),
+        entry_id=int(row["entry_id"]),
+    )

@@ -1,0 +1,224 @@
+"""A permit: the signed, short-lived list of those who pass. A refused person is nowhere in it."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+
+from portal.flow.decide import Asked, Decision, person_closes_at, refuse_withheld_batch, snapshot, stand
+from portal.flow.look import Member
+from portal.flow.means import Means
+from portal.gate.permit import write_permit
+from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
+from portal.outside.tokens import pseudonym
+from portal.records.accounts import Account
+from portal.records.clearance import decided, rule_version
+from portal.records.database import Connection, as_moment, rows, transact
+from portal.records.enrolments import Enrolment
+from portal.records.ledger import Touch, enter, take_cut
+from portal.records.releases import Permit
+from portal.rules.refusals import Refused
+from portal.rules.waiting import paris_day
+from portal.rules.words import Crossing, EnrolmentState, Provenance
+
+LIFE = timedelta(hours=24)
+"""How long a permit may be used; less when the authorisation ends before."""
+
+ALLOWED_PROVENANCE = (Provenance.ENTERED, Provenance.IMPORTED)
+"""Automatic teleservice imports and unknown provenance never pass (DOMAIN §1, 4)."""
+
+ALLOWED_SCHEMA = pa.schema(
+    [
+        ("practice_id", pa.string()),
+        ("patient_key", pa.string()),
+        ("pseudonym", pa.string()),
+        ("recorded_from", pa.date32()),
+        ("recorded_until", pa.date32()),
+        ("holds_until", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """One patient who passes, with what a list needs of her."""
+
+    member: Member
+    number: str
+    recorded_from: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """`patients`: how many are in it."""
+
+    permit_id: int
+    serial: int
+    sha256: str
+    patients: int
+    expires_at: datetime
+
+
+async def passing(c: Connection, decision: Decision, *, among: str = "", values: tuple[Any, ...] = ()) -> list[Passing]:
+    """Everybody who passes this crossing, by practice and number."""
+    found = await decided(
+        c,
+        decision.thresholds,
+        "SELECT practice_id, number, person_id, taken_at, taken_back_at, closes_on FROM decided WHERE bits = 0 "
+        "ORDER BY practice_id, number",
+        among=among,
+        values=values,
+    )
+    return [
+        Passing(
+            Member(UUID(str(row["person_id"])), row["practice_id"], person_closes_at(row, decision)),
+            row["number"],
+            _first_day(as_moment(row["taken_back_at"])),
+        )
+        for row in found
+    ]
+
+
+def _first_day(taken_back_at: datetime | None) -> date | None:
+    """After an objection was taken back, only records dated after that day may pass."""
+    return None if taken_back_at is None else paris_day(taken_back_at) + timedelta(days=1)
+
+
+async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Account, out: Path) -> Issued:
+    """Decide the extraction of one practice and write its permit to the folder `out`.
+
+    Cut first, then a fresh snapshot; the decision is made again when the extraction arrives, so no lock is held.
+    """
+    cut = await take_cut()
+    asked = Asked(observatory_id)
+
+    async def decide_now(c: Connection) -> tuple[Decision, list[Passing], list[DoctorSpan], list[int], int]:
+        await snapshot(c)
+        decision = await stand(means, c, asked, cut=cut)
+        refuse_withheld_batch(decision)
+        listed = await passing(c, decision, among="WHERE p.practice_id = {v1}", values=(practice_id,))
+        spans, accounts = await doctor_spans(means, observatory_id, practice_id)
+        if not spans:
+            raise Refused("G23", "no doctor of this practice is active: there is no permit", where=practice_id)
+        last = await rows(c, "SELECT coalesce(max(serial), 0) AS n FROM permit WHERE practice_id = $1", practice_id)
+        return decision, listed, spans, accounts, int(last[0]["n"]) + 1
+
+    decision, listed, spans, accounts, serial = await transact(decide_now)
+    unnamed = [practice_id] if await transact(lambda c: every_doctor_active(c, observatory_id, practice_id)) else []
+    terms = make_terms(
+        decision, permit_id=secrets.token_hex(8), practices=(practice_id,), spans=spans, unnamed=unnamed, serial=serial
+    )
+    family = f"observatory:{observatory_id}"
+    table = allowed_table(
+        (practice_id, p.number, pseudonym(means.ring, family, p.member.person_id.bytes).hex(), p) for p in listed
+    )
+    sha256 = write_permit(out, terms, table, means.ring.signing_key())
+
+    async def record(c: Connection) -> Issued:
+        now = await means.now(c)
+        touches: list[Touch] = [("permit", sha256[:16])]
+        summary = f"{practice_id}, serial {serial}, permit {sha256[:16]}"
+        entry = await enter(c, "permit_issued", actor=by.actor, at=now, touches=touches, summary=summary)
+        permit = await Permit.create(
+            crossing=Crossing.EXTRACTION,
+            observatory_id=observatory_id,
+            practice_id=practice_id,
+            serial=serial,
+            cut=cut,
+            sha256=sha256,
+            expires_at=terms.expires_at,
+            doctors=accounts,
+            entry_id=entry,
+        )
+        return Issued(permit.id, serial, sha256, len(listed), terms.expires_at)
+
+    return await transact(record)
+
+
+def make_terms(
+    decision: Decision,
+    *,
+    permit_id: str,
+    practices: tuple[str, ...],
+    spans: list[DoctorSpan],
+    unnamed: list[str],
+    serial: int,
+) -> Terms:
+    """The terms of a decision that cleared. Codes of a study are already a part of the authorisation's."""
+    ground = decision.ground
+    if ground.conditions is None:
+        raise Refused("G02", "no authorisation on file", where="gate")
+    ends = ground.now + LIFE
+    return Terms(
+        permit_id=permit_id,
+        crossing=ground.asked.crossing,
+        observatory_id=ground.asked.observatory_id,
+        study_id=ground.asked.study_id,
+        practices=practices,
+        cut=decision.cut,
+        rule_version=rule_version(),
+        columns=tuple(ColumnTerm(name, grant.precision, grant.codes) for name, grant in sorted(ground.columns.items())),
+        provenance=ALLOWED_PROVENANCE,
+        period_from=ground.conditions.period_from,
+        period_until=ground.conditions.period_until,
+        doctors=tuple(spans),
+        unnamed_doctor_ok=tuple(unnamed),
+        not_before=ground.now,
+        expires_at=ends if decision.closes_at is None else min(ends, decision.closes_at),
+        serial=serial,
+    )
+
+
+def allowed_table(listed: Any) -> pa.Table:
+    """The permit's list from (practice, key, pseudonym, passing) tuples."""
+    lines = [
+        {
+            "practice_id": practice,
+            "patient_key": key,
+            "pseudonym": named,
+            "recorded_from": p.recorded_from,
+            "recorded_until": None,
+            "holds_until": p.member.holds_until.astimezone(UTC) if p.member.holds_until else None,
+        }
+        for practice, key, named, p in listed
+    ]
+    return pa.Table.from_pylist(lines, schema=ALLOWED_SCHEMA)
+
+
+async def doctor_spans(means: Means, observatory_id: str, practice_id: str) -> tuple[list[DoctorSpan], list[int]]:
+    """The active doctors of a practice, and from which day their records may pass: all if history is signed for."""
+    found = await Enrolment.filter(
+        observatory_id=observatory_id, practice_id=practice_id, state=EnrolmentState.ACTIVE
+    ).order_by("id")
+    spans = [
+        DoctorSpan(
+            practice_id,
+            e.doctor_number or "",
+            pseudonym(means.ring, f"observatory:{observatory_id}", f"doctor:{e.account_id}".encode()).hex(),
+            None if e.includes_history else paris_day(e.active_from or e.identified_at),
+        )
+        for e in found
+    ]
+    return spans, [e.account_id for e in found]
+
+
+async def every_doctor_active(c: Connection, observatory_id: str, practice_id: str) -> bool:
+    """True when each doctor whom the register names is active: only then may a record that names nobody pass."""
+    found = await rows(
+        c,
+        "SELECT 1 AS one FROM patient p WHERE p.practice_id = $1 AND p.doctor_number <> '' AND NOT EXISTS "
+        "(SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = $2 "
+        "AND e.state = 'active' AND e.doctor_number = p.doctor_number) LIMIT 1",
+        practice_id,
+        observatory_id,
+    )
+    stopped = await Enrolment.exists(
+        observatory_id=observatory_id,
+        practice_id=practice_id,
+        state__in=[EnrolmentState.PAUSED, EnrolmentState.LEFT, EnrolmentState.SUSPENDED],
+    )
+    return not found and not stopped

@@ -1,0 +1,141 @@
+"""An extraction arrives: checked, decided again, those who no longer pass dropped before anything is stored."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from portal.flow.decide import Asked, Decision, refuse_withheld_batch, snapshot, stand
+from portal.flow.look import Member, look
+from portal.flow.means import Means
+from portal.flow.permit import Passing, doctor_spans, passing
+from portal.gate.extraction import read_extraction
+from portal.gate.store import StoredFile, accept, persons, prune
+from portal.outside.keys import public_pem
+from portal.outside.tokens import pseudonym
+from portal.records.accounts import Account
+from portal.records.database import Connection, transact, transact_alone
+from portal.records.ledger import enter, take_cut
+from portal.records.people import Practice
+from portal.records.releases import Extraction, Permit
+from portal.rules.refusals import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """`dropped` counts persons who passed at the permit and no longer do."""
+
+    practice_id: str
+    rows: int
+    persons: int
+    dropped: int
+
+
+async def register_practice_key(means: Means, practice_id: str, key: Ed25519PublicKey, *, by: Account) -> None:
+    """Pin the public key by which this practice signs its extractions."""
+
+    async def step(c: Connection) -> None:
+        now = await means.now(c)
+        await enter(c, "practice_key_registered", actor=by.actor, at=now, touches=[("practice", practice_id)])
+        if not await Practice.filter(id=practice_id).update(public_key=public_pem(key)):
+            raise Refused("unknown_practice", "there is no practice of this id", status=404)
+
+    await transact(step)
+
+
+async def receive(means: Means, folder: Path, *, practice_id: str, actor: str) -> Received:
+    """Take an extraction into the store in place of the practice's older one; whole or not at all.
+
+    Refused when it was not signed by the practice, when its permit is expired by the portal's clock, is not the
+    newest of the practice, or lets records of a doctor pass who is not active now.
+    """
+    practice = await Practice.get_or_none(id=practice_id)
+    if practice is None or practice.public_key is None:
+        raise Refused("practice_key", "this practice has registered no key: an operator does it", where=practice_id)
+    key = load_pem_public_key(bytes(practice.public_key))
+    if not isinstance(key, Ed25519PublicKey):
+        raise Refused("practice_key", "the registered key is no Ed25519 key", where=practice_id, status=503)
+    extraction = read_extraction(folder, key)
+    permit = await Permit.get_or_none(sha256=extraction.permit_sha256, practice_id=practice_id)
+    if permit is None:
+        raise Refused("foreign_permit", "this extraction was made with no permit of this practice", where=practice_id)
+    arrived = persons(sorted((folder / "records").glob("*.parquet")))
+    there = set(arrived["pseudonym"].to_pylist())
+    for _ in range(20):
+        done = await _try_to_store(means, folder, permit, there, actor)
+        if done is not None:
+            prune(means.store, practice_id, keep=_file_name(permit))
+            return done
+    raise Refused("busy", "people kept changing their minds while this was taken in: send it again", status=503)
+
+
+def _file_name(permit: Permit) -> str:
+    return f"extraction-{permit.serial:06d}"
+
+
+async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[str], actor: str) -> Received | None:
+    """Decide on a fresh cut, write the file, look under the lock, commit. None: somebody closed meanwhile."""
+    asked = Asked(permit.observatory_id)
+    cut = await take_cut()
+    decision, listed = await transact(lambda c: _decide_again(means, c, permit, asked, cut))
+    family = f"observatory:{permit.observatory_id}"
+    names = {pseudonym(means.ring, family, p.member.person_id.bytes).hex(): p.member for p in listed}
+    drop = there - names.keys()
+    stored = accept(folder, means.store, permit.practice_id, drop=drop, name=_file_name(permit))
+    members: list[Member] = [member for name, member in names.items() if name in there]
+
+    async def commit(c: Connection) -> Received | None:
+        now = await means.now(c)
+        await _refuse_superseded(means, permit)
+        looked = await look(means, c, asked, cut=decision.cut, members=members)
+        if looked.closed:
+            return None
+        summary = f"{permit.practice_id}, {stored.rows} rows, file {stored.sha256[:16]}"
+        entry = await enter(
+            c, "extraction_received", actor=actor, at=now, touches=[("extraction", permit.practice_id)], summary=summary
+        )
+        await _record(permit, stored, now, entry)
+        return Received(permit.practice_id, stored.rows, len(members), len(drop))
+
+    with ExitStack() as undone:
+        undone.callback(stored.path.unlink, missing_ok=True)
+        done = await transact_alone(commit)
+        if done is not None:
+            undone.pop_all()
+    return done
+
+
+async def _decide_again(
+    means: Means, c: Connection, permit: Permit, asked: Asked, cut: int
+) -> tuple[Decision, list[Passing]]:
+    await snapshot(c)
+    decision = await stand(means, c, asked, cut=cut)
+    refuse_withheld_batch(decision)
+    await _refuse_superseded(means, permit)
+    return decision, await passing(c, decision, among="WHERE p.practice_id = {v1}", values=(permit.practice_id,))
+
+
+async def _refuse_superseded(means: Means, permit: Permit) -> None:
+    if means.clock.now() >= permit.expires_at:
+        raise Refused("permit_expired", "the permit has expired: fetch a new one and extract again")
+    if await Permit.filter(practice_id=permit.practice_id, serial__gt=permit.serial).exists():
+        raise Refused("permit_superseded", "a newer permit of this practice has been issued: use that one")
+    if await Extraction.filter(permit_id=permit.id).exists():
+        raise Refused("already_received", "this extraction has been taken in already")
+    _, active = await doctor_spans(means, permit.observatory_id, permit.practice_id)
+    if not set(permit.doctors) <= set(active):
+        raise Refused("G23", "a doctor whose records this extraction holds is not active any more")
+
+
+async def _record(permit: Permit, stored: StoredFile, now: object, entry: int) -> None:
+    await Extraction.create(
+        permit_id=permit.id,
+        practice_id=permit.practice_id,
+        file_name=stored.path.name,
+        file_sha256=stored.sha256,
+        rows=stored.rows,
+        received_at=now,
+        entry_id=entry,
+    )

@@ -1,0 +1,330 @@
+"""A practice's register is taken in: persons are matched by keyed tokens, doubt is written down and withholds."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from portal.flow.means import Means
+from portal.gate.register import read_register
+from portal.gate.register_row import RegisterRow
+from portal.outside.keys import KeyRing
+from portal.outside.tokens import blind_index, match_token, seal
+from portal.records.database import Connection, as_moment, rows, transact, write_many
+from portal.records.ledger import enter
+from portal.rules.people import birthday, is_birth, match_traits
+from portal.rules.refusals import Refused
+from portal.rules.waiting import paris_day
+from portal.rules.words import Addressee
+
+ADULT_AGE = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did, in patients."""
+
+    rows: int
+    new: int
+    changed: int
+    left: int
+    doubts: int
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A row made ready outside the transaction: tokens keyed, contacts sealed, nothing in clear."""
+
+    row: RegisterRow
+    digest: bytes
+    tokens: frozenset[tuple[str, str]]
+    adult_on: date | None
+    contacts: list[tuple[str, bytes, str | None]]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the import will write; filled row by row, written in sets."""
+
+    persons: list[UUID] = field(default_factory=list)
+    patients: list[tuple[Any, ...]] = field(default_factory=list)
+    updates: list[tuple[Any, ...]] = field(default_factory=list)
+    tokens: list[tuple[UUID, str, str]] = field(default_factory=list)
+    contacts_of: list[Prepared] = field(default_factory=list)
+    doubts: set[tuple[str, str, str]] = field(default_factory=set)  # practice, number, reason
+    new: int = 0
+    changed: int = 0
+
+
+async def import_register(
+    means: Means, practice_id: str, path: Path, *, taken_at: datetime, actor: str, partial: bool = False
+) -> Imported:
+    """Take in one register file, whole or not at all (RefusedFile names every bad place).
+
+    A file older than the last one is refused; the same file again only renews its freshness. Patients missing
+    from a newer full file are marked as left. Contacts and tokens are made before the transaction begins.
+    """
+    today = paris_day(means.clock.now())
+    prepared = [
+        _prepare(means.ring, practice_id, row) for row in read_register(path, practice_id=practice_id, today=today)
+    ]
+    sha256 = hashlib.sha256(b"".join(sorted(p.digest for p in prepared))).hexdigest()
+    return await transact(lambda c: _import(c, means, practice_id, prepared, sha256, taken_at, actor, partial))
+
+
+def contact_binding(practice_id: str, number: str, addressee: str) -> str:
+    """What a sealed contact is bound to: it opens beside no other patient or addressee."""
+    return f"contact/{practice_id}/{number}/{addressee}"
+
+
+def _prepare(ring: KeyRing, practice_id: str, row: RegisterRow) -> Prepared:
+    plain = json.dumps(asdict(row), sort_keys=True, default=str, ensure_ascii=False)
+    traits = match_traits(
+        person_key=row.person_key,
+        family_name=row.family_name,
+        birth_name=row.birth_name,
+        given_names=row.given_names,
+        birth_date=row.birth_date,
+    )
+    own = {
+        "family_name": row.family_name, "given_names": row.given_names, "email": row.email, "phone": row.phone,
+        "address": row.address, "postcode": row.postcode, "city": row.city, "country": row.country,
+    }  # fmt: skip
+    contacts = [_contact(ring, practice_id, row, Addressee.SELF, own)]
+    if row.representative_kind is not None:
+        theirs = {
+            "name": row.representative_name,
+            "email": row.representative_email,
+            "address": row.representative_address,
+        }
+        contacts.append(_contact(ring, practice_id, row, row.representative_kind, theirs))
+    return Prepared(
+        row=row,
+        digest=blind_index(ring, "register_row", plain),
+        tokens=frozenset((kind, match_token(ring, kind, value).hex()) for kind, value in traits),
+        adult_on=birthday(row.birth_date, ADULT_AGE) if is_birth(row.birth_date) else None,
+        contacts=contacts,
+    )
+
+
+def _contact(
+    ring: KeyRing, practice_id: str, row: RegisterRow, addressee: Addressee, plain: dict[str, str]
+) -> tuple[str, bytes, str | None]:
+    content = json.dumps(plain, ensure_ascii=False).encode()
+    index = blind_index(ring, "email", plain["email"].casefold()).hex() if plain["email"] else None
+    return str(addressee), seal(ring, content, contact_binding(practice_id, row.patient_id, addressee)), index
+
+
+async def _import(
+    c: Connection,
+    means: Means,
+    practice_id: str,
+    prepared: list[Prepared],
+    sha256: str,
+    taken_at: datetime,
+    actor: str,
+    partial: bool,
+) -> Imported:
+    now = await means.now(c)
+    summary = f"{len(prepared)} rows, content {sha256[:16]}"
+    entry = await enter(
+        c, "register_imported", actor=actor, at=now, touches=[("practice", practice_id)], summary=summary
+    )
+    await _refuse_older(c, practice_id, taken_at, now)
+    batch = await _batch(c, practice_id, taken_at, sha256, len(prepared), partial, entry)
+    known = await _known_patients(c, practice_id)
+    plan = await _plan(c, practice_id, prepared, known, batch, now)
+    await _write(c, plan, practice_id, batch)
+    gone = [] if partial else sorted(known.keys() - {p.row.patient_id for p in prepared})
+    gone = [number for number in gone if known[number]["left_at"] is None]
+    statement = "UPDATE patient SET left_at = $1 WHERE practice_id = $2 AND number = $3"
+    await write_many(c, statement, [(now, practice_id, number) for number in gone])
+    return Imported(len(prepared), plan.new, plan.changed, len(gone), len(plan.doubts))
+
+
+async def _refuse_older(c: Connection, practice_id: str, taken_at: datetime, now: datetime) -> None:
+    if not await rows(c, "SELECT 1 AS one FROM practice WHERE id = $1", practice_id):
+        raise Refused("unknown_practice", "there is no practice of this id", where=practice_id, status=404)
+    if taken_at > now:
+        raise Refused("taken_in_future", "the file says that it was taken in the future", where="taken_at", status=422)
+    last = await rows(c, "SELECT max(taken_at) AS at FROM register_import WHERE practice_id = $1", practice_id)
+    newest = as_moment(last[0]["at"])
+    if newest is not None and taken_at < newest:
+        raise Refused("older_register", "a newer register of this practice is already in: send the newest file")
+
+
+async def _batch(
+    c: Connection, practice_id: str, taken_at: datetime, sha256: str, count: int, partial: bool, entry: int
+) -> int:
+    made = await rows(
+        c,
+        "INSERT INTO register_import (practice_id, taken_at, file_sha256, rows, partial, entry_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+        practice_id, taken_at, sha256, count, partial, entry,
+    )  # fmt: skip
+    return int(made[0]["id"])
+
+
+async def _known_patients(c: Connection, practice_id: str) -> dict[str, dict[str, Any]]:
+    found = await rows(
+        c,
+        "SELECT number, person_id, row_digest, birth_date, sex, left_at FROM patient WHERE practice_id = $1",
+        practice_id,
+    )
+    tokens: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in await rows(
+        c,
+        "SELECT p.number, t.kind, t.token FROM patient p JOIN person_token t ON t.person_id = p.person_id "
+        "WHERE p.practice_id = $1",
+        practice_id,
+    ):
+        tokens[row["number"]].add((row["kind"], row["token"]))
+    return {row["number"]: {**row, "tokens": tokens[row["number"]]} for row in found}
+
+
+async def _bearers(c: Connection, prepared: list[Prepared]) -> dict[str, list[dict[str, Any]]]:
+    """Who already bears one of the national keys of this file, by keyed token."""
+    wanted = json.dumps(sorted({token for p in prepared for kind, token in p.tokens if kind == "key"}))
+    found = await rows(
+        c,
+        "SELECT t.token, p.person_id, p.practice_id, p.number, p.birth_date, p.sex FROM person_token t "
+        f"JOIN patient p ON p.person_id = t.person_id WHERE t.kind = 'key' AND t.token IN ({json_texts(c, 1)})",
+        wanted,
+    )
+    bearers: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in found:
+        bearers[row["token"]].append(row)
+    return bearers
+
+
+def json_texts(c: Connection, place: int) -> str:
+    """A subquery over the texts of a JSON list passed as parameter `place`."""
+    if c.capabilities.dialect == "postgres":
+        return f"SELECT json_array_elements_text(${place}::text::json)"
+    return f"SELECT value FROM json_each(${place})"
+
+
+async def _plan(
+    c: Connection,
+    practice_id: str,
+    prepared: list[Prepared],
+    known: dict[str, dict[str, Any]],
+    batch: int,
+    now: datetime,
+) -> Plan:
+    plan = Plan()
+    bearers = await _bearers(c, prepared)
+    for ready in prepared:
+        before = known.get(ready.row.patient_id)
+        if before is None:
+            person = _match(plan, practice_id, ready, bearers)
+            _add(plan, practice_id, ready, person, batch)
+        elif bytes(before["row_digest"]) != ready.digest or before["left_at"] is not None:
+            _renew(plan, practice_id, ready, before, batch)
+    return plan
+
+
+def _match(plan: Plan, practice_id: str, ready: Prepared, bearers: dict[str, list[dict[str, Any]]]) -> UUID:
+    """The person of a new patient: the bearer of the same key with the same birth and sex, else somebody new.
+
+    The same key with another birth date or sex, or twice at one practice, is a doubt about all of them.
+    """
+    token = next((token for kind, token in ready.tokens if kind == "key"), None)
+    others = bearers.get(token, []) if token else []
+    person = uuid4()
+    if others:
+        same = {o["person_id"] for o in others if o["birth_date"] == ready.row.birth_date and o["sex"] == ready.row.sex}
+        clash = len(same) != 1 or len({o["person_id"] for o in others}) > 1
+        twice = any(o["practice_id"] == practice_id for o in others)
+        if not clash and not twice:
+            return UUID(str(same.pop()))
+        for other in others:
+            plan.doubts.add((other["practice_id"], other["number"], "key_clash"))
+        plan.doubts.add((practice_id, ready.row.patient_id, "key_clash"))
+    if token:
+        mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
+        bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
+    plan.persons.append(person)
+    return person
+
+
+def _add(plan: Plan, practice_id: str, ready: Prepared, person: UUID, batch: int) -> None:
+    plan.new += 1
+    plan.tokens += [(person, kind, token) for kind, token in sorted(ready.tokens)]
+    plan.patients.append((practice_id, ready.row.patient_id, person, *_columns(ready), batch))
+    plan.contacts_of.append(ready)
+
+
+def _renew(plan: Plan, practice_id: str, ready: Prepared, before: dict[str, Any], batch: int) -> None:
+    """A row that changed. What was empty and becomes known enriches; what changes who it is makes a new person."""
+    plan.changed += 1
+    person = UUID(str(before["person_id"]))
+    lost = before["tokens"] - ready.tokens
+    if lost or before["birth_date"] not in ("", ready.row.birth_date):
+        person = uuid4()
+        plan.persons.append(person)
+        plan.doubts.add((practice_id, ready.row.patient_id, "identity_changed"))
+        plan.tokens += [(person, kind, token) for kind, token in sorted(ready.tokens)]
+    else:
+        plan.tokens += [(person, kind, token) for kind, token in sorted(ready.tokens - before["tokens"])]
+    plan.updates.append((person, *_columns(ready), batch, practice_id, ready.row.patient_id))
+    plan.contacts_of.append(ready)
+
+
+def _columns(ready: Prepared) -> tuple[Any, ...]:
+    row = ready.row
+    return (
+        row.doctor_id, row.birth_date, str(row.sex), ready.adult_on, str(row.language),
+        str(row.representative_kind) if row.representative_kind else None, row.deceased_on, ready.digest,
+    )  # fmt: skip
+
+
+async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> None:
+    await write_many(
+        c, "INSERT INTO person (id, import_batch_id) VALUES ($1, $2)", [(person, batch) for person in plan.persons]
+    )
+    await write_many(
+        c, "INSERT INTO person_token (person_id, kind, token) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", plan.tokens
+    )
+    await write_many(
+        c,
+        "INSERT INTO patient (practice_id, number, person_id, doctor_number, birth_date, sex, adult_on, language, "
+        "representative_kind, deceased_on, row_digest, import_batch_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        plan.patients,
+    )
+    await write_many(
+        c,
+        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, adult_on = $5, "
+        "language = $6, representative_kind = $7, deceased_on = $8, row_digest = $9, import_batch_id = $10, "
+        "left_at = NULL WHERE practice_id = $11 AND number = $12",
+        plan.updates,
+    )
+    await _write_contacts(c, plan.contacts_of, practice_id, batch)
+    await write_many(
+        c,
+        "INSERT INTO identity_doubt (patient_id, reason, import_batch_id) "
+        "SELECT id, $1, $2 FROM patient WHERE practice_id = $3 AND number = $4",
+        [(reason, batch, practice, number) for practice, number, reason in sorted(plan.doubts)],
+    )
+
+
+async def _write_contacts(c: Connection, changed: Iterable[Prepared], practice_id: str, batch: int) -> None:
+    changed = list(changed)
+    gone = "DELETE FROM contact WHERE patient_id = (SELECT id FROM patient WHERE practice_id = $1 AND number = $2)"
+    await write_many(c, gone, [(practice_id, ready.row.patient_id) for ready in changed])
+    await write_many(
+        c,
+        "INSERT INTO contact (patient_id, addressee, sealed, email_index, import_batch_id) "
+        "SELECT id, $1, $2, $3, $4 FROM patient WHERE practice_id = $5 AND number = $6",
+        [
+            (addressee, sealed, index, batch, practice_id, ready.row.patient_id)
+            for ready in changed
+            for addressee, sealed, index in ready.contacts
+        ],
+    )

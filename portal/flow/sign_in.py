@@ -1,0 +1,124 @@
+"""Sessions: who is signed in, proved by the identity provider, kept on the server, ended at once when told to."""
+
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from portal.flow.means import Means
+from portal.outside.identity import Identity, Site
+from portal.outside.tokens import token_hash
+from portal.records.accounts import Account, Session, account_of_session
+from portal.records.database import Connection, transact
+from portal.records.ledger import enter
+from portal.rules.refusals import Refused
+from portal.rules.words import Role
+
+SESSION = timedelta(hours=8)
+"""A session ends then, used or not: a read never prolongs it, because a read never writes."""
+
+STAFF = frozenset({Role.OPERATOR, Role.DPO, Role.RECIPIENT, Role.AUDITOR})
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    account: Account
+    second_factor: bool
+    sites: tuple[Site, ...] = ()
+
+
+async def add_staff(means: Means, *, email: str, role: Role, study_id: str | None, actor: str) -> Account:
+    """Invite one human for one role, by e-mail address; the account binds to whoever first signs in with it."""
+
+    async def step(c: Connection) -> Account:
+        now = await means.now(c)
+        await enter(c, "staff_added", actor=actor, at=now, touches=[("account", "new")], summary=str(role))
+        if await Account.exists(email=email, role=role):
+            raise Refused("staff_exists", f"this address already has the role {role}")
+        return await Account.create(role=role, email=email, study_id=study_id, created_at=now)
+
+    email = email.strip().casefold()
+    if role not in STAFF:
+        raise Refused("role", "staff are operator, dpo, recipient or auditor", status=422)
+    if (role is Role.RECIPIENT) != (study_id is not None):
+        raise Refused("role", "a recipient belongs to one study, and only a recipient does", status=422)
+    return await transact(step)
+
+
+async def sign_in_doctor(means: Means, identity: Identity) -> tuple[Account, str]:
+    """The doctor's account (made at the first sign-in) and the cookie of a new session."""
+
+    async def step(c: Connection) -> tuple[Account, str]:
+        now = await means.now(c)
+        account, _ = await Account.get_or_create(
+            defaults={"created_at": now, "display_name": _name(identity), "rpps": identity.rpps},
+            issuer=identity.issuer,
+            subject=identity.subject,
+            role=Role.DOCTOR,
+        )
+        await enter(c, "signed_in", actor=account.actor, at=now, touches=[("account", "session")])
+        return account, await _open_session(account, now, second_factor=True, sites=identity.sites)
+
+    if not identity.rpps:
+        raise Refused("not_a_doctor", "the identity provider names no RPPS number for you", status=403)
+    return await transact(step)
+
+
+async def sign_in_staff(means: Means, identity: Identity, *, second_factor: bool) -> tuple[list[Account], str]:
+    """Every account of this human, and the cookie of a session of the first. The address only counts once."""
+
+    async def step(c: Connection) -> tuple[list[Account], str]:
+        now = await means.now(c)
+        bound = await Account.filter(issuer=identity.issuer, subject=identity.subject, role__in=STAFF, closed_at=None)
+        invited = await Account.filter(
+            email=(identity.email or "").casefold(), subject=None, role__in=STAFF, closed_at=None
+        )
+        for account in invited:
+            account.issuer, account.subject, account.display_name = identity.issuer, identity.subject, _name(identity)
+            await account.save()
+        accounts = sorted([*bound, *invited], key=lambda a: a.id)
+        if not accounts:
+            raise Refused("not_staff", "nobody invited you here: ask an operator", status=403)
+        await enter(c, "signed_in", actor=accounts[0].actor, at=now, touches=[("account", "session")])
+        return accounts, await _open_session(accounts[0], now, second_factor=second_factor)
+
+    if not second_factor:
+        raise Refused("no_second_factor", "staff sign in with a second factor", status=403)
+    return await transact(step)
+
+
+async def signed_in(means: Means, cookie: str) -> SignedIn | None:
+    """Who a session's cookie stands for; None when it is unknown, or ended."""
+    session = await account_of_session(token_hash(cookie).hex(), now=means.clock.now())
+    if session is None:
+        return None
+    return SignedIn(session.account, session.second_factor, tuple(Site(**site) for site in session.sites))
+
+
+async def sign_out(cookie: str) -> None:
+    await Session.filter(token_hash=token_hash(cookie).hex()).delete()
+
+
+def same_human(one: Account, other: Account) -> bool:
+    """Two accounts of one human count once: the identity provider's subject, or the invited address, is the same."""
+    if one.id == other.id:
+        return True
+    if one.subject is not None and (one.issuer, one.subject) == (other.issuer, other.subject):
+        return True
+    return one.email is not None and one.email == other.email
+
+
+async def _open_session(account: Account, now: datetime, *, second_factor: bool, sites: tuple[Site, ...] = ()) -> str:
+    cookie = secrets.token_urlsafe(32)
+    await Session.create(
+        token_hash=token_hash(cookie).hex(),
+        account=account,
+        second_factor=second_factor,
+        created_at=now,
+        sites=[asdict(site) for site in sites],
+        ends_at=now + SESSION,
+    )
+    return cookie
+
+
+def _name(identity: Identity) -> str:
+    return f"{identity.given_name} {identity.family_name}".strip()[:160]

@@ -1,0 +1,171 @@
+"""Records in the flat form: CSV, Parquet or NDJSON, a file, a folder or `practice_id=…` partitions."""
+
+import csv
+import io
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from portal.gate import cells
+from portal.gate.engine import name, paths
+from portal.gate.engine import select as query
+from portal.gate.forms import Form, Found, opened, refuse, refuse_unreadable
+
+REQUIRED = ("practice_id", "patient_id", "recorded_on", "provenance")
+
+_NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+            "FLOAT", "DOUBLE"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How the files of one header are scanned: the columns they have, with their types."""
+
+    form: Form
+    types: tuple[tuple[str, str], ...]
+    delimiter: str
+    partitioned: bool
+
+
+def tables(
+    con: duckdb.DuckDBPyConnection, found: Found, names: Mapping[str, str], wanted: Collection[str]
+) -> dict[Table, list[Path]]:
+    """The files by their header. `names`: where a record's column has another name in these files."""
+    grouped: dict[Table, list[Path]] = {}
+    for file in found.files:
+        table = _table(con, found, file)
+        _check_columns(table, file, names, wanted)
+        grouped.setdefault(table, []).append(file)
+    return grouped
+
+
+def select(table: Table, files: Sequence[Path], names: Mapping[str, str], wanted: Collection[str], line: str) -> str:
+    """One SELECT of the flat record form over these files; columns that nobody wants are never read."""
+    has = {column.lower(): kind for column, kind in table.types}
+    checks: list[tuple[str, str]] = []
+    outputs = []
+    for column in cells.RECORD_COLUMNS:
+        source = names.get(column, column)
+        kind = has.get(source) if column in (*REQUIRED, "doctor_id") or column in wanted else None
+        value, fails = _cell(column, name(source), kind)
+        checks += fails
+        outputs.append(f"{value} AS {column}")
+    if table.partitioned:
+        outputs[0], contradiction = _partition(name(names.get("practice_id", "practice_id")), has)
+        checks = [*contradiction, *(c for c in checks if c[0] != "missing_value|practice_id")]
+    outputs += [f"{line} AS line", f"{cells.problem(checks)} AS problem"]
+    return query(", ".join(outputs), _scan(table, files))
+
+
+def _cell(column: str, source: str, kind: str | None) -> tuple[str, list[tuple[str, str]]]:
+    """(expression, checks) of one column; `kind` None where it is absent or not wanted."""
+    if kind is None:
+        absent = "'unknown'" if column == "provenance" else f"NULL::{cells.RECORD_COLUMNS[column]}"
+        return absent, []
+    if column == "recorded_on":
+        return _day(source, kind)
+    if column in cells.NUMBERS:
+        if kind in _NUMERIC:
+            return f"CAST({source} AS DOUBLE)", [(f"bad_number|{column}", f"NOT isfinite({source}::DOUBLE)")]
+        value = cells.number(source)
+        return value, [(f"bad_number|{column}", f"nullif({source}, '') IS NOT NULL AND {value} IS NULL")]
+    value = f"nullif(CAST({source} AS VARCHAR), '')"
+    if column == "provenance":
+        return cells.provenance(value), []
+    if column in {"practice_id", "patient_id"}:
+        return value, [(f"missing_value|{column}", f"{value} IS NULL")]
+    if column == "sex":
+        return value, [("bad_word|sex", f"NOT {cells.is_sex(value)}")]
+    if column == "socio_professional_category":
+        return value, [(f"bad_word|{column}", f"NOT {cells.is_category(value)}")]
+    return value, []
+
+
+def _day(source: str, kind: str) -> tuple[str, list[tuple[str, str]]]:
+    if kind == "DATE":
+        return source, [("bad_date|recorded_on", f"NOT isfinite({source})")]
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return cells.paris_day(source), [("bad_date|recorded_on", f"NOT isfinite({source})")]
+    value = cells.day(source)
+    return value, [("bad_date|recorded_on", f"nullif({source}, '') IS NOT NULL AND {value} IS NULL")]
+
+
+def _partition(source: str, has: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]]:
+    """practice_id from the folder's name; a column of the same name must say the same."""
+    folder = r"url_decode(regexp_extract(filename, '[/\\]practice_id=([^/\\]+)[/\\]', 1))"
+    contradicts = f"nullif({source}, '') <> {folder}"
+    checks = [("partition_contradicts|practice_id", contradicts)] if "practice_id" in has else []
+    return f"{folder} AS practice_id", checks
+
+
+def _scan(table: Table, files: Sequence[Path]) -> str:
+    if table.form is Form.PARQUET:
+        return f"read_parquet({paths(files)}, hive_partitioning = false, filename = true)"
+    columns = ", ".join(f"{name(column)}: 'VARCHAR'" for column, _ in table.types)
+    if table.form is Form.NDJSON:
+        return (
+            f"read_json({paths(files)}, format = 'newline_delimited', columns = {{{columns}}}, "
+            "hive_partitioning = false, filename = true)"
+        )
+    return (
+        f"read_csv({paths(files)}, auto_detect = false, header = true, delim = '{table.delimiter}', quote = '\"', "
+        f"escape = '\"', columns = {{{columns}}}, hive_partitioning = false, filename = true)"
+    )
+
+
+def _table(con: duckdb.DuckDBPyConnection, found: Found, file: Path) -> Table:
+    partitioned = any(part.startswith("practice_id=") for part in file.parent.parts)
+    if found.form is Form.NDJSON:
+        types = tuple((column, "VARCHAR") for column in cells.RECORD_COLUMNS)
+        return Table(found.form, types, ",", partitioned)
+    if found.form is Form.CSV:
+        header, delimiter = _header(file)
+        return Table(found.form, tuple((column, "VARCHAR") for column in header), delimiter, partitioned)
+    try:
+        scan = f"read_parquet({paths([file])}, hive_partitioning = false)"
+        rows = con.execute("DESCRIBE " + query("*", scan)).fetchall()
+    except duckdb.Error as error:
+        refuse_unreadable(file, error)
+    return Table(
+        found.form,
+        tuple((row[0], "DOUBLE" if row[1].startswith("DECIMAL") else row[1]) for row in rows),
+        ",",
+        partitioned,
+    )
+
+
+def _header(file: Path) -> tuple[list[str], str]:
+    with opened(file) as stream:
+        first = stream.readline()
+    try:
+        line = first.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        refuse("bad_encoding", f"{file.name}, line 1", "The file is not UTF-8.")
+    if not line.strip():
+        refuse("empty_file", file.name, "The file has no header.")
+    delimiter = ";" if ";" in line and "," not in line else ","
+    return next(csv.reader(io.StringIO(line), delimiter=delimiter)), delimiter
+
+
+def _check_columns(table: Table, file: Path, names: Mapping[str, str], wanted: Collection[str]) -> None:
+    has = [column.lower() for column, _ in table.types]
+    if len(set(has)) != len(has):
+        refuse("duplicate_column", file.name, "A column stands twice in the header.")
+    for column in REQUIRED:
+        if names.get(column, column) not in has and not (column == "practice_id" and table.partitioned):
+            refuse("missing_column", f"{file.name}, column {column}", "The column is required.")
+    kinds = {column.lower(): kind for column, kind in table.types}
+    for column in (*REQUIRED, "doctor_id", *wanted):
+        kind = kinds.get(names.get(column, column), "VARCHAR")
+        if kind not in _readable(column):
+            refuse("wrong_type", f"{file.name}, column {column}", "The column has another type than a record's.")
+
+
+def _readable(column: str) -> set[str]:
+    if column == "recorded_on":
+        return {"VARCHAR", "DATE", "TIMESTAMP WITH TIME ZONE"}
+    if column in cells.NUMBERS or column == "test_value":
+        return {"VARCHAR", *_NUMERIC}
+    return {"VARCHAR"}

@@ -1,0 +1,98 @@
+"""A permit: a folder with signed terms and the list of those who pass, written whole and read with suspicion."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from portal.gate.folders import sha256_of, whole_folder
+from portal.gate.signature import BadSignature, canonical, sign, verified
+from portal.gate.terms import ColumnTerm, DoctorSpan, Terms, as_payload, from_payload
+from portal.rules.refusals import Refused
+from portal.rules.words import Crossing
+
+__all__ = ["ALLOWED", "ColumnTerm", "DoctorSpan", "Permit", "Terms", "read_permit", "write_permit"]
+
+KIND = "portal-permit"
+
+ALLOWED = pa.schema(
+    [
+        pa.field("practice_id", pa.string(), nullable=False),
+        pa.field("patient_key", pa.string(), nullable=False),
+        pa.field("pseudonym", pa.string(), nullable=False),
+        pa.field("recorded_from", pa.date32()),
+        pa.field("recorded_until", pa.date32()),
+        pa.field("holds_until", pa.timestamp("us")),
+    ]
+)
+"""The list: one row a person's span. patient_key is the practice's number, in a release the observatory's
+pseudonym; holds_until is in UTC. A person who does not pass is nowhere in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A permit found whole, genuine and in force at `read_at`."""
+
+    terms: Terms
+    allowed_path: Path
+    sha256: str
+    read_at: datetime
+
+
+def write_permit(folder: Path, terms: Terms, allowed: pa.Table, key: Ed25519PrivateKey) -> str:
+    """Writes the folder by one rename; returns the SHA-256 of permit.jws, by which the permit is known."""
+    rows = allowed.select(ALLOWED.names).cast(ALLOWED)
+    rows = rows.sort_by([(name, "ascending") for name in ALLOWED.names])
+    with whole_folder(folder) as part:
+        pq.write_table(rows, part / "allowed.parquet", compression="zstd")
+        signed = replace(terms, list_sha256=sha256_of(part / "allowed.parquet"))
+        statement = part / "permit.jws"
+        statement.write_bytes(sign(KIND, canonical(as_payload(signed)), key))
+        return sha256_of(statement)
+
+
+def read_permit(folder: Path, public_key: Ed25519PublicKey, now: datetime, *, crossing: Crossing) -> Permit:
+    """The permit, or Refused: signature and list are checked before a single term is believed."""
+    statement, allowed = folder / "permit.jws", folder / "allowed.parquet"
+    if not statement.is_file() or not allowed.is_file():
+        raise Refused("permit_missing", "permit.jws and allowed.parquet are needed.", where=folder.name)
+    terms = _terms(statement, public_key)
+    if sha256_of(allowed) != terms.list_sha256:
+        raise Refused("permit_altered_list", "This is not the list that was signed.", where="allowed.parquet")
+    if terms.crossing is not crossing:
+        raise Refused("permit_wrong_crossing", f"The permit is not for a {crossing.value}.", where="permit.jws")
+    if now < terms.not_before:
+        raise Refused("permit_not_yet_valid", "The permit is not in force yet; check the clock.", where="permit.jws")
+    if now >= terms.expires_at:
+        raise Refused("permit_expired", "The permit has expired: ask for a new one.", where="permit.jws")
+    _check_list(allowed, terms)
+    return Permit(terms, allowed, sha256_of(statement), now.astimezone(UTC))
+
+
+def _terms(statement: Path, public_key: Ed25519PublicKey) -> Terms:
+    try:
+        payload = verified(KIND, statement.read_bytes(), public_key)
+    except BadSignature as error:
+        raise Refused("permit_signature", "Not signed by the portal's key.", where="permit.jws") from error
+    try:
+        return from_payload(json.loads(payload))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused("permit_malformed", "The terms are not those of a permit.", where="permit.jws") from error
+
+
+def _check_list(path: Path, terms: Terms) -> None:
+    """The list has its columns, names only the permit's practices, and gives one person one pseudonym."""
+    try:
+        rows = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise Refused("permit_malformed", "The list cannot be read.", where="allowed.parquet") from error
+    if not rows.schema.equals(ALLOWED):
+        raise Refused("permit_malformed", "The list has other columns.", where="allowed.parquet")
+    persons = rows.group_by(["practice_id", "patient_key"]).aggregate([("pseudonym", "count_distinct")])
+    practices = set(persons["practice_id"].unique().to_pylist())
+    if not practices <= set(terms.practices) or set(persons["pseudonym_count_distinct"].unique().to_pylist()) - {1}:
+        raise Refused("permit_malformed", "The list does not fit the terms.", where="allowed.parquet")

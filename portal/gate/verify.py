@@ -1,0 +1,137 @@
+"""A release checked offline, against a key that its reader already has and never one found in the folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from portal.gate.extraction import PSEUDONYM
+from portal.gate.folders import files_below, sha256_of
+from portal.gate.manifest import FORMAT, KIND, NATURE, PAPERS, counts_csv, persons_in
+from portal.gate.signature import BadSignature, verified
+from portal.rules.refusals import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A genuine release, as its manifest says it. log_entry: from proof.json, None when that is not there yet."""
+
+    release_id: str
+    study_id: str
+    rows: int
+    persons: int
+    k_min: int
+    uniques: int
+    files: int
+    manifest_sha256: str
+    log_entry: int | None
+    manifest: dict[str, Any]
+
+
+def verify_release(folder: Path, public_key: Ed25519PublicKey) -> Verified:
+    """Signature, then every file, row count, column and pseudonym; Refused (G71) with the first that is off."""
+    manifest = _manifest(folder, public_key)
+    try:
+        _check_files(folder, manifest["files"])
+        _check_records(folder, manifest)
+        _check_sums(folder, manifest)
+        return Verified(
+            release_id=manifest["release_id"],
+            study_id=manifest["study_id"],
+            rows=manifest["rows"],
+            persons=manifest["persons"],
+            k_min=manifest["k_min"],
+            uniques=manifest["uniques"],
+            files=len(manifest["files"]),
+            manifest_sha256=sha256_of(folder / "manifest.json"),
+            log_entry=_log_entry(folder),
+            manifest=manifest,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _refused("manifest_malformed", "The manifest lacks what a release must say.") from error
+
+
+def _refused(code: str, what: str, where: str = "manifest.json") -> Refused:
+    return Refused(code, what, where=where, status=422)
+
+
+def _manifest(folder: Path, public_key: Ed25519PublicKey) -> dict[str, Any]:
+    content, statement = folder / "manifest.json", folder / "manifest.jws"
+    for paper in (content, statement):
+        if not paper.is_file():
+            raise _refused("manifest_missing", "The release is not whole: ask for it again.", paper.name)
+    try:
+        signed = verified(KIND, statement.read_bytes(), public_key)
+    except BadSignature as error:
+        raise _refused("manifest_signature", "Not signed by this key.", statement.name) from error
+    if signed != content.read_bytes():
+        raise _refused("manifest_altered", "The manifest is not the one that was signed.")
+    try:
+        manifest = json.loads(signed)
+    except ValueError as error:
+        raise _refused("manifest_malformed", "The manifest is not JSON.") from error
+    if not isinstance(manifest, dict) or (manifest.get("format"), manifest.get("nature")) != (FORMAT, NATURE):
+        raise _refused("manifest_malformed", "Another format than this program knows.")
+    return manifest
+
+
+def _check_files(folder: Path, listed: dict[str, dict[str, Any]]) -> None:
+    """The listed files and no others, to the byte."""
+    there = files_below(folder)
+    unsigned = {"manifest.json", "manifest.jws", "proof.json"}
+    for name, entry in sorted(listed.items()):
+        if name not in there:
+            raise _refused("file_missing", "A file of the release is missing.", name)
+        if there[name].is_symlink() or sha256_of(there[name]) != entry["sha256"]:
+            raise _refused("file_altered", "The file is not the one that was released.", name)
+    for name in sorted(set(there) - set(listed) - unsigned):
+        raise _refused("file_unknown", "The file is no part of the release.", name)
+
+
+def _check_records(folder: Path, manifest: dict[str, Any]) -> None:
+    for name, entry in sorted(manifest["files"].items()):
+        if name in PAPERS:
+            continue
+        try:
+            table = pq.read_table(folder / name, partitioning=None)
+        except (pa.ArrowException, OSError) as error:
+            raise _refused("file_unreadable", "Not a Parquet file.", name) from error
+        if table.num_rows != entry["rows"]:
+            raise _refused("row_count", "The file holds another number of rows than the manifest says.", name)
+        if table.column_names != list(_ordered(manifest["columns"], table.column_names)):
+            raise _refused("column_unknown", "The file has other columns than the manifest says.", name)
+        wide = pc.match_substring_regex(table["pseudonym"], f"^{PSEUDONYM}$")
+        if not pc.all(wide, skip_nulls=False, min_count=0).as_py():
+            raise _refused("pseudonym_width", "A pseudonym is not 32 hexadecimal digits.", name)
+
+
+def _ordered(columns: dict[str, str], found: list[str]) -> list[str]:
+    """The manifest's columns in the order of the file, if they are the same; otherwise in their own."""
+    return found if sorted(found) == sorted(columns) and len(set(found)) == len(found) else sorted(columns)
+
+
+def _check_sums(folder: Path, manifest: dict[str, Any]) -> None:
+    records = {name: entry for name, entry in manifest["files"].items() if name not in PAPERS}
+    persons = persons_in([folder / name for name in records]) if records else 0
+    if manifest["rows"] != sum(entry["rows"] for entry in records.values()) or manifest["persons"] != persons:
+        raise _refused("counts_mismatch", "Rows or persons do not add up.")
+    if (folder / "counts.csv").read_bytes() != counts_csv(manifest["counts"]):
+        raise _refused("counts_mismatch", "The counts are not those of the manifest.", "counts.csv")
+    measured = json.loads((folder / "disclosure.json").read_text())["measured"]
+    if any(measured[name] != manifest[name] for name in ("k_min", "uniques", "persons")):
+        raise _refused("counts_mismatch", "The measures are not those of the manifest.", "disclosure.json")
+
+
+def _log_entry(folder: Path) -> int | None:
+    proof = folder / "proof.json"
+    if not proof.exists():
+        return None
+    try:
+        return int(json.loads(proof.read_text())["log_entry"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _refused("proof_malformed", "proof.json does not name a log entry.", "proof.json") from error

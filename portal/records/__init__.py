@@ -1,0 +1,1 @@
+"""What is kept: Tortoise models and named queries by subject, the log, and the one way to a transaction."""

@@ -1,0 +1,181 @@
+"""The database's door: configuration, the one way to a transaction, and SQL that runs on both engines.
+
+Statements are written for PostgreSQL (`$1`); on SQLite the same text is used with `?1`.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.connection import get_connections
+from tortoise.exceptions import OperationalError
+from tortoise.transactions import in_transaction
+
+T = TypeVar("T")
+Connection = BaseDBAsyncClient
+Step = Callable[[Connection], Awaitable[T]]
+
+MODEL_MODULES = (
+    "portal.records.ledger",
+    "portal.records.accounts",
+    "portal.records.governance",
+    "portal.records.people",
+    "portal.records.enrolments",
+    "portal.records.notices",
+    "portal.records.objections",
+    "portal.records.releases",
+)
+
+_running: set[asyncio.Task[Any]] = set()
+
+
+def configuration(url: str) -> dict[str, Any]:
+    """Tortoise's configuration for a database URL: `sqlite://path` or `postgres://…`.
+
+    Durability is asserted here, not left to defaults: SQLite runs with synchronous=FULL, so that an
+    acknowledged objection survives the power cut after it.
+    """
+    connection: str | dict[str, Any] = url
+    if is_sqlite_url(url):
+        connection = {
+            "engine": "portal.records.sqlite_engine",
+            "credentials": {
+                "file_path": sqlite_path(url),
+                "journal_mode": "WAL",
+                "synchronous": "FULL",
+                "busy_timeout": 10_000,
+                "foreign_keys": "ON",
+            },
+        }
+    return {
+        "connections": {"default": connection},
+        "apps": {"portal": {"models": list(MODEL_MODULES), "default_connection": "default"}},
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+def is_sqlite_url(url: str) -> bool:
+    return urlsplit(url).scheme == "sqlite"
+
+
+def sqlite_path(url: str) -> str:
+    return url.removeprefix("sqlite://")
+
+
+def connection() -> Connection:
+    """The connection of the current task: the transaction's own inside `transact`."""
+    return get_connections().get("default")
+
+
+def is_postgres(c: Connection) -> bool:
+    return c.capabilities.dialect == "postgres"
+
+
+async def transact(step: Step[T]) -> T:
+    """Run `step` in one transaction of its own task, shielded from cancellation.
+
+    A request that is cancelled while it waits for BEGIN would otherwise leak its connection for ever; here the
+    step runs to its end and its outcome is simply not waited for. This is the only door to a transaction (a test
+    forbids every other), and it does not nest: a step is handed its connection.
+    """
+
+    async def run() -> T:
+        async with in_transaction("default") as c:
+            return await step(c)
+
+    task = asyncio.create_task(run())
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return await asyncio.shield(task)
+
+
+LOCK_TRIES_MS = (200, 200, 200, 200, 1500)
+"""Each wait for the log's lock; the last outlasts deadlock_timeout, after which autovacuum yields."""
+
+
+async def transact_alone(step: Step[T]) -> T:
+    """Run `step` in a transaction that no log entry under way can overlap: the cut and the seal.
+
+    On PostgreSQL every INSERT into log_entry holds ROW EXCLUSIVE until its commit, so SHARE ROW EXCLUSIVE waits
+    for each change under way and holds off new ones. On SQLite, BEGIN IMMEDIATE is the same thing. Keep what is
+    done inside to milliseconds. asyncpg.LockNotAvailableError when the log stays busy through every try.
+    """
+
+    async def locked(c: Connection, wait_ms: int) -> T:
+        if is_postgres(c):
+            await c.execute_script(f"SET LOCAL lock_timeout = '{wait_ms}ms'")
+            await c.execute_script("LOCK TABLE log_entry IN SHARE ROW EXCLUSIVE MODE")
+            await c.execute_script("SET LOCAL lock_timeout = 0")
+        return await step(c)
+
+    for wait_ms in LOCK_TRIES_MS[:-1]:
+        try:
+            return await transact(lambda c, wait_ms=wait_ms: locked(c, wait_ms))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
+        except (asyncpg.LockNotAvailableError, OperationalError) as error:
+            if not _is_lock_timeout(error):
+                raise
+            await asyncio.sleep(wait_ms / 1000)
+    return await transact(lambda c: locked(c, LOCK_TRIES_MS[-1]))
+
+
+def _is_lock_timeout(error: BaseException) -> bool:
+    return isinstance(error, asyncpg.LockNotAvailableError) or isinstance(
+        error.__cause__, asyncpg.LockNotAvailableError
+    )
+
+
+@cache
+def _for_sqlite(statement: str) -> str:
+    return re.sub(r"\$(\d+)", r"?\1", statement).replace("::text", "").replace("::uuid", "")
+
+
+def in_dialect(c: Connection, statement: str) -> str:
+    return statement if is_postgres(c) else _for_sqlite(statement)
+
+
+def bound(c: Connection, values: Sequence[Any]) -> list[Any]:
+    """Values as the engine takes them: SQLite keeps moments, days and ids as text."""
+    if is_postgres(c):
+        return list(values)
+    return [_as_text(v) for v in values]
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return int(value)
+    return value if isinstance(value, bytes | str | int | float) or value is None else str(value)
+
+
+async def rows(c: Connection, statement: str, *values: Any) -> list[dict[str, Any]]:
+    """The rows of a statement (also INSERT … RETURNING)."""
+    return await c.execute_query_dict(in_dialect(c, statement), bound(c, values))
+
+
+async def write_many(c: Connection, statement: str, many: Sequence[Sequence[Any]]) -> None:
+    """One statement over many rows of values, inside the caller's transaction."""
+    if many:
+        await c.execute_many(in_dialect(c, statement), [bound(c, values) for values in many])
+
+
+def as_moment(value: Any) -> datetime | None:
+    """A moment read by a plain statement: text on SQLite, a datetime on PostgreSQL."""
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value)
+
+
+def as_day(value: Any) -> date | None:
+    if value is None or isinstance(value, date):
+        return value
+    return date.fromisoformat(value)

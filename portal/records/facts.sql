@@ -1,0 +1,104 @@
+-- The person facts of one crossing, for every patient of the observatory's practices, decided in the same pass.
+-- Each CASE ends in the word that closes. Words are the places in rules/facts.py; the key is its mixed radix.
+--   $1 observatory  $2 study ('' at extraction)  $3 registers taken at or after  $4 today in Paris
+--   $5 sent before: reflection over  $6 sent at or before: silence is delivery by now
+-- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.  {among}: a narrowing.
+WITH enrolled AS (
+    SELECT practice_id,
+           MIN(CASE WHEN state = 'active' AND agreement_id IN ({agreements}) THEN 0
+                    WHEN state = 'active' THEN 3
+                    WHEN state = 'signed' THEN 2
+                    WHEN state = 'identified' THEN 3
+                    ELSE 4 END) AS word
+    FROM enrolment
+    WHERE observatory_id = $1
+    GROUP BY practice_id
+),
+register AS (
+    SELECT practice_id, MAX(taken_at) AS taken_at FROM register_import WHERE NOT partial GROUP BY practice_id
+),
+in_force AS (
+    SELECT person_id, scope, scope_ref FROM objection
+    WHERE withdrawn_at IS NULL
+      AND NOT (scope = 'observatory' AND scope_ref <> $1)
+      AND NOT (scope = 'study' AND scope_ref <> $2)
+),
+objected AS (
+    SELECT person_id,
+           MIN(CASE scope WHEN 'observatory' THEN 2 WHEN 'study' THEN 3 ELSE 1 END) AS word
+    FROM in_force WHERE scope <> 'practice' GROUP BY person_id
+),
+source_objected AS (
+    SELECT DISTINCT person_id, scope_ref AS practice_id FROM in_force WHERE scope = 'practice'
+),
+taken_back AS (
+    SELECT person_id, MAX(withdrawn_at) AS at FROM objection
+    WHERE withdrawn_at IS NOT NULL
+      AND NOT (scope = 'observatory' AND scope_ref <> $1)
+      AND NOT (scope = 'study' AND scope_ref <> $2)
+    GROUP BY person_id
+),
+doubted AS (
+    SELECT DISTINCT mine.person_id
+    FROM (SELECT DISTINCT person_id FROM in_force) objector
+    JOIN person_token theirs ON theirs.person_id = objector.person_id AND theirs.kind <> 'key'
+    JOIN person_token mine
+      ON mine.kind = theirs.kind AND mine.token = theirs.token AND mine.person_id <> theirs.person_id
+    WHERE NOT (EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = mine.person_id AND k.kind = 'key')
+               AND EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = theirs.person_id AND k.kind = 'key'))
+      AND NOT (mine.kind = 'name_year'
+               AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
+               AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = theirs.person_id AND d.kind = 'name_date'))
+),
+unresolved AS (
+    SELECT DISTINCT patient_id FROM identity_doubt WHERE settled_at IS NULL
+),
+told AS (
+    SELECT n.patient_id,
+           MIN(((CASE n.text_id {texts} ELSE 2 END * 2
+                 + CASE WHEN n.addressee = CASE WHEN p.adult_on <= $4 AND p.representative_kind IN ('guardian', 'mandate')
+                                                THEN p.representative_kind
+                                                WHEN p.adult_on <= $4 THEN 'self'
+                                                WHEN p.adult_on > $4 AND p.representative_kind IN ('parent', 'guardian')
+                                                THEN p.representative_kind END
+                             AND (n.address_index IS NULL OR n.address_index = c.email_index)
+                        THEN 0 ELSE 1 END) * 3
+                + CASE WHEN n.state = 'handed_over' AND n.sent_at IS NOT NULL THEN 0
+                       WHEN n.state = 'sent' AND n.address_index IS NULL THEN 2
+                       WHEN n.state = 'sent' AND n.sent_at <= $6 THEN 0
+                       ELSE 1 END) * 2
+               + CASE WHEN n.sent_at < $5 THEN 0 ELSE 1 END) AS word
+    FROM notice n
+    JOIN notice_text t ON t.id = n.text_id AND t.observatory_id = $1
+    JOIN patient p ON p.id = n.patient_id
+    LEFT JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee
+    GROUP BY n.patient_id
+),
+keyed AS (
+    SELECT p.id, p.practice_id, p.number, p.person_id, r.taken_at, b.at AS taken_back_at,
+           CASE WHEN p.adult_on > $4 AND coalesce(p.representative_kind, '') <> 'guardian'
+                THEN p.adult_on END AS closes_on,
+           (((((CASE WHEN e.word > 0 THEN e.word WHEN e.word IS NULL THEN 1
+                     WHEN r.taken_at >= $3 THEN 0 ELSE 5 END * 2
+                + CASE WHEN u.patient_id IS NULL THEN 0 ELSE 1 END) * 2
+               + CASE WHEN d.person_id IS NULL THEN 0 ELSE 1 END) * 5
+              + coalesce(o.word, CASE WHEN s.person_id IS NULL THEN 0 ELSE 4 END)) * 2
+             + CASE WHEN p.adult_on <= $4 THEN 0
+                    WHEN p.adult_on > $4 AND p.representative_kind IN ('parent', 'guardian') THEN 0 ELSE 1 END) * 3
+            + CASE WHEN p.deceased_on IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
+           + coalesce(n.word, 15) AS key
+    FROM patient p
+    LEFT JOIN enrolled e ON e.practice_id = p.practice_id
+    LEFT JOIN register r ON r.practice_id = p.practice_id
+    LEFT JOIN unresolved u ON u.patient_id = p.id
+    LEFT JOIN doubted d ON d.person_id = p.person_id
+    LEFT JOIN objected o ON o.person_id = p.person_id
+    LEFT JOIN source_objected s ON s.person_id = p.person_id AND s.practice_id = p.practice_id
+    LEFT JOIN taken_back b ON b.person_id = p.person_id
+    LEFT JOIN told n ON n.patient_id = p.id
+    {among}
+),
+decided AS (
+    SELECT k.*, coalesce(v.bits, -1) AS bits, CASE WHEN v.bits IS NULL THEN 'G40' ELSE v.reason END AS reason
+    FROM keyed k LEFT JOIN verdict v ON v.key = k.key
+)

@@ -1,0 +1,117 @@
+"""Notices, the campaigns they came with, the outbox they leave by, and the readings of what came back."""
+
+from uuid import UUID
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.migrations.constraints import CheckConstraint
+from tortoise.models import Model
+
+from portal.records.fields import exactly_one, one_of, word
+from portal.records.governance import NoticeText, Observatory
+from portal.records.ledger import LogEntry
+from portal.records.people import Patient, Practice
+from portal.rules.words import Addressee, NoticeChannel, NoticeState
+
+
+class Campaign(Model):
+    """The notices of one practice that one entry started: the batch that they came with."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    observatory_id: str
+    observatory: fields.ForeignKeyRelation[Observatory] = fields.ForeignKeyField(
+        "portal.Observatory", on_delete=fields.RESTRICT
+    )
+    practice_id: str
+    practice: fields.ForeignKeyRelation[Practice] = fields.ForeignKeyField("portal.Practice", on_delete=fields.RESTRICT)
+    started_at = fields.DatetimeField()
+    started_by = fields.CharField(max_length=80)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "campaign"
+        indexes = (
+            Index(fields=("observatory_id", "practice_id"), name="campaign_observatory"),
+            Index(fields=("practice_id",), name="campaign_practice"),
+            Index(fields=("entry_id",), name="campaign_entry"),
+        )
+
+
+class Notice(Model):
+    """One text to one addressee about one patient, with what became of it: the evidence of DOMAIN §4, 13."""
+
+    id = fields.UUIDField(primary_key=True)
+    patient_id: int
+    patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.RESTRICT)
+    text_id: str
+    text: fields.ForeignKeyRelation[NoticeText] = fields.ForeignKeyField("portal.NoticeText", on_delete=fields.RESTRICT)
+    addressee = word(Addressee)
+    channel = word(NoticeChannel)
+    state = word(NoticeState)
+    token_hash = fields.CharField(max_length=64, unique=True)
+    address_index = fields.CharField(max_length=64, null=True)
+    sent_at = fields.DatetimeField(null=True)
+    server_answer = fields.CharField(max_length=12, null=True)
+    returned_at = fields.DatetimeField(null=True)
+    answered_at = fields.DatetimeField(null=True)
+    campaign_id: int | None
+    campaign: fields.ForeignKeyNullableRelation[Campaign] = fields.ForeignKeyField(
+        "portal.Campaign", on_delete=fields.RESTRICT, null=True
+    )
+    entry_id: int | None
+    entry: fields.ForeignKeyNullableRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, null=True
+    )
+
+    class Meta:
+        table = "notice"
+        unique_together = (("patient", "text", "addressee", "channel"),)
+        indexes = (
+            Index(fields=("text_id",), name="notice_text_fk"),
+            Index(fields=("campaign_id",), name="notice_campaign"),
+            Index(fields=("entry_id",), name="notice_entry"),
+        )
+        constraints = (
+            one_of("addressee", Addressee, name="notice_addressee"),
+            one_of("channel", NoticeChannel, name="notice_channel"),
+            one_of("state", NoticeState, name="notice_state"),
+            exactly_one("campaign_id", "entry_id", name="notice_one_origin"),
+            CheckConstraint(check="sent_at IS NULL OR server_answer IS NOT NULL", name="notice_sent"),
+        )
+
+
+class OutboxItem(Model):
+    """A message to be rendered and sent. It names the notice; it holds no token, name or address."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    notice_id: UUID
+    notice: fields.OneToOneRelation[Notice] = fields.OneToOneField("portal.Notice", on_delete=fields.CASCADE)
+    due_at = fields.DatetimeField()
+    attempts = fields.IntField(default=0)
+    claimed_until = fields.DatetimeField(null=True)
+    done_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "outbox_item"
+        indexes = (Index(fields=("done_at", "due_at"), name="outbox_item_due"),)
+
+
+class ReturnsReading(Model):
+    """One reading of a channel's returns. Silence counts only up to a reading that was complete."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    channel = word(NoticeChannel)
+    read_at = fields.DatetimeField()
+    complete = fields.BooleanField()
+    bounces = fields.IntField()
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "returns_reading"
+        indexes = (
+            Index(fields=("channel", "complete", "read_at"), name="returns_reading_latest"),
+            Index(fields=("entry_id",), name="returns_reading_entry"),
+        )
+        constraints = (one_of("channel", NoticeChannel, name="returns_reading_channel"),)

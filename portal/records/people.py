@@ -1,0 +1,157 @@
+"""Practices, persons and their patients, contacts apart and encrypted, and the registers they came with."""
+
+from uuid import UUID
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from portal.records.fields import one_of, together, word
+from portal.records.ledger import LogEntry
+from portal.rules.words import Addressee, Language, Sex
+
+
+class Practice(Model):
+    id = fields.CharField(max_length=80, primary_key=True)
+    finess = fields.CharField(max_length=9, unique=True)
+    name = fields.CharField(max_length=200)
+    city = fields.CharField(max_length=120, default="")
+    public_key = fields.BinaryField(null=True)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "practice"
+        indexes = (Index(fields=("entry_id",), name="practice_entry"),)
+
+
+class RegisterImport(Model):
+    """A register file taken in whole by one entry; its rows are that entry's facts."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    practice_id: str
+    practice: fields.ForeignKeyRelation[Practice] = fields.ForeignKeyField("portal.Practice", on_delete=fields.RESTRICT)
+    taken_at = fields.DatetimeField()
+    file_sha256 = fields.CharField(max_length=64)
+    rows = fields.IntField()
+    partial = fields.BooleanField()
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "register_import"
+        indexes = (
+            Index(fields=("practice_id", "taken_at"), name="register_import_practice"),
+            Index(fields=("entry_id",), name="register_import_entry"),
+        )
+
+
+class Person(Model):
+    """A human being, by an immutable random id from which every pseudonym is derived."""
+
+    id = fields.UUIDField(primary_key=True)
+    import_batch_id: int
+    import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
+        "portal.RegisterImport", on_delete=fields.RESTRICT
+    )
+
+    class Meta:
+        table = "person"
+        indexes = (Index(fields=("import_batch_id",), name="person_import"),)
+
+
+class Patient(Model):
+    """A person at one practice. `adult_on` is the first day on which she certainly is 18; null: birth unknown."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    practice_id: str
+    practice: fields.ForeignKeyRelation[Practice] = fields.ForeignKeyField("portal.Practice", on_delete=fields.RESTRICT)
+    number = fields.CharField(max_length=80)
+    person_id: UUID
+    person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.RESTRICT)
+    doctor_number = fields.CharField(max_length=80, default="")
+    birth_date = fields.CharField(max_length=10, default="")
+    sex = word(Sex)
+    adult_on = fields.DateField(null=True)
+    language = word(Language)
+    representative_kind = word(Addressee, null=True)
+    deceased_on = fields.DateField(null=True)
+    left_at = fields.DatetimeField(null=True)
+    row_digest = fields.BinaryField()
+    import_batch_id: int
+    import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
+        "portal.RegisterImport", on_delete=fields.RESTRICT
+    )
+
+    class Meta:
+        table = "patient"
+        unique_together = (("practice", "number"),)
+        indexes = (
+            Index(fields=("person_id",), name="patient_person"),
+            Index(fields=("import_batch_id",), name="patient_import"),
+        )
+        constraints = (
+            one_of("sex", Sex, name="patient_sex"),
+            one_of("language", Language, name="patient_language"),
+            one_of("representative_kind", Addressee, name="patient_representative", or_null=True),
+        )
+
+
+class PersonToken(Model):
+    """A keyed token by which persons are matched: `key`, `name_date` or `name_year`. Never the trait itself."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    person_id: UUID
+    person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.CASCADE)
+    kind = fields.CharField(max_length=12)
+    token = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "person_token"
+        unique_together = (("person", "kind", "token"),)
+        indexes = (Index(fields=("kind", "token"), name="person_token_lookup"),)
+
+
+class IdentityDoubt(Model):
+    """An open question about who a patient is; while open, nothing of this patient passes (G40)."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    patient_id: int
+    patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.CASCADE)
+    reason = fields.CharField(max_length=40)
+    import_batch_id: int
+    import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
+        "portal.RegisterImport", on_delete=fields.RESTRICT
+    )
+    settled_at = fields.DatetimeField(null=True)
+    settled_by = fields.CharField(max_length=80, null=True)
+
+    class Meta:
+        table = "identity_doubt"
+        unique_together = (("patient", "reason", "import_batch"),)
+        indexes = (Index(fields=("import_batch_id",), name="identity_doubt_import"),)
+        constraints = (together("settled_at", "settled_by", name="identity_doubt_settled"),)
+
+
+class Contact(Model):
+    """Names and addresses of one addressee of a patient, encrypted and bound to this row; searched blind."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    patient_id: int
+    patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.CASCADE)
+    addressee = word(Addressee)
+    sealed = fields.BinaryField()
+    email_index = fields.CharField(max_length=64, null=True)
+    import_batch_id: int
+    import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
+        "portal.RegisterImport", on_delete=fields.RESTRICT
+    )
+
+    class Meta:
+        table = "contact"
+        unique_together = (("patient", "addressee"),)
+        indexes = (
+            Index(fields=("email_index",), name="contact_email"),
+            Index(fields=("import_batch_id",), name="contact_import"),
+        )
+        constraints = (one_of("addressee", Addressee, name="contact_addressee"),)

@@ -1,0 +1,1 @@
+"""What is decided: pure functions over closed words. No input, output, clock, chance or framework."""

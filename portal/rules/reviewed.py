@@ -1,0 +1,143 @@
+"""The shape of the files that `portal load` takes: reviewed by people, refused whole if anything is off."""
+
+import datetime
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from portal.rules.conditions import AuthorisationConditions, Country, NoticeCoverage, Slug, StudyConditions
+from portal.rules.words import Language, Purpose, Reader
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=8000, strip_whitespace=True)]
+Finess = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9AB][0-9]{7}$")]
+
+
+REQUIRED_ITEMS = frozenset({
+    "controller", "representative", "dpo", "purposes", "legal_basis", "legitimate_interest", "data_categories",
+    "pseudonymised", "source", "teleservice", "recipients", "transfers", "retention", "linkage",
+    "automated_decisions", "voluntary", "mandatory", "how_to_object", "objection_effect", "consent_withdrawal",
+    "rights", "complaint", "authorisation", "transparency", "recontact", "doctor_return", "minors", "after_death",
+})  # fmt: skip
+"""What a notice must say, or say why not (GDPR articles 13 and 14; DOMAIN §4, 3). The objection stands apart."""
+
+
+class _Reviewed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ObservatoryFile(_Reviewed):
+    id: Slug
+    name: Line
+    controller: Line
+    contact: Line
+    dpo_contact: Line
+    phone: Line
+    postal_address: Line
+    active: bool = True
+    register_max_days: int = Field(default=92, ge=1, le=400)
+
+
+class AuthorisationFile(_Reviewed):
+    id: Slug
+    observatory: Slug
+    reference: Line
+    valid_from: date
+    valid_until: date
+    dpia_review_on: date | None = None
+    conditions: AuthorisationConditions
+
+
+class RecipientFile(_Reviewed):
+    id: Slug
+    name: Line
+    category: Line
+    country: Country
+    contract_until: date
+
+
+class StudyFile(_Reviewed):
+    id: Slug
+    observatory: Slug
+    recipient: Slug
+    title: Line
+    question: Annotated[str, StringConstraints(min_length=10, max_length=600)]
+    purpose: Purpose
+    ethics_opinion: str = Field(default="", max_length=120)
+    k: int = Field(ge=2, le=1000)
+    conditions: StudyConditions
+
+
+class PracticeFile(_Reviewed):
+    id: Slug
+    finess: Finess
+    name: Line
+    city: str = Field(default="", max_length=120)
+
+
+class Fact(_Reviewed):
+    question: Line
+    answer: Prose
+
+
+class Section(_Reviewed):
+    heading: Line
+    text: Prose
+
+
+class NotApplicable(_Reviewed):
+    not_applicable: Line
+
+
+class _Text(_Reviewed):
+    observatory: Slug
+    language: Language
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}(\.[0-9]+)?$")]
+    date: datetime.date
+    title: Line
+
+
+class AgreementFile(_Text):
+    """What a doctor signs. `grace_until`: after that day older versions no longer count (G22)."""
+
+    kind: Literal["agreement"]
+    grace_until: datetime.date | None = None
+    summary: tuple[Line, ...] = Field(min_length=3, max_length=9)
+    sections: tuple[Section, ...] = Field(min_length=3)
+
+
+class NoticeFile(_Text):
+    """What a patient reads, with every required item present or marked not applicable with a reason."""
+
+    kind: Literal["notice"]
+    reader: Reader
+    objection: Prose
+    covers: NoticeCoverage
+    facts: tuple[Fact, ...] = Field(min_length=6)
+    headings: dict[str, Line]
+    items: dict[str, Prose | NotApplicable]
+
+    @property
+    def id(self) -> str:
+        return f"{self.observatory}-{self.reader}-{self.language}-{self.version}"
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        missing = sorted(REQUIRED_ITEMS - self.items.keys())
+        if missing:
+            raise ValueError(f"required items are missing: {', '.join(missing)}")
+        if self.items.keys() - self.headings.keys():
+            raise ValueError("every item needs a heading")
+        return self
+
+
+class ReviewedFile(_Reviewed):
+    """One file may hold any of these tables; ids are the authors' own slugs. A text has a file of its own."""
+
+    observatory: tuple[ObservatoryFile, ...] = ()
+    recipient: tuple[RecipientFile, ...] = ()
+    authorisation: tuple[AuthorisationFile, ...] = ()
+    study: tuple[StudyFile, ...] = ()
+    practice: tuple[PracticeFile, ...] = ()
+    text: tuple[AgreementFile | NoticeFile, ...] = ()

@@ -1,0 +1,38 @@
+"""Days and waits. A day is a day in Europe/Paris; a wait counts whole days after the day it began."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+PARIS = ZoneInfo("Europe/Paris")
+
+EMAIL_SILENCE_DAYS = 7
+"""An accepted e-mail counts as delivered when no bounce came for so many days (DOMAIN §4, 9)."""
+
+
+def paris_day(moment: datetime) -> date:
+    return moment.astimezone(PARIS).date()
+
+
+def midnight(day: date) -> datetime:
+    """The moment at which a day begins in Paris, in UTC."""
+    return datetime.combine(day, time.min, PARIS).astimezone(UTC)
+
+
+def began_before(now: datetime, days: int) -> datetime:
+    """A wait of so many whole days is over at `now` exactly when it began before this moment.
+
+    One that began on Monday with one day to wait runs through Tuesday and is over on Wednesday at 0:00.
+    """
+    return midnight(paris_day(now) - timedelta(days=days))
+
+
+def waits_until(began: datetime, days: int) -> datetime:
+    """The moment at which such a wait is over: the counterpart of `began_before`."""
+    return midnight(paris_day(began) + timedelta(days=days + 1))
+
+
+def silence_counts_before(now: datetime, last_complete_reading: datetime | None) -> datetime:
+    """E-mails accepted at or before this moment were silent long enough, in returns that have been read since."""
+    if last_complete_reading is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return min(now, last_complete_reading) - timedelta(days=EMAIL_SILENCE_DAYS)

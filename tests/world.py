@@ -1,0 +1,221 @@
+"""A small observatory, built through the product's own steps: what most flow tests begin with."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from portal.demo.clock import PlayedClock
+from portal.flow import enrol, govern, notify, register
+from portal.flow.means import Means
+from portal.flow.notify import Letter, Rendered
+from portal.flow.sign_in import add_staff, sign_in_doctor
+from portal.gate.register import write_register_csv
+from portal.gate.register_row import RegisterRow
+from portal.outside.identity import Identity, Site
+from portal.outside.keys import KeyRing
+from portal.outside.mail import Answer, Outcome
+from portal.outside.returns import Kind, Reading, Return
+from portal.records.accounts import Account
+from portal.records.governance import AgreementText
+from portal.rules.reviewed import ReviewedFile
+from portal.rules.waiting import PARIS
+from portal.rules.words import Addressee, Language, Role, Sex
+
+TEXTS = Path(__file__).parents[1] / "portal" / "demo" / "texts"
+
+COLUMNS: dict[str, Any] = {
+    "recorded_on": {"precision": "week"},
+    "year_of_birth": {"precision": "year"},
+    "sex": {"precision": "full"},
+    "diagnosis": {"precision": "full", "codes": ["sct|44054006", "sct|59621000"]},
+}
+
+
+def reviewed(**changes: Any) -> ReviewedFile:
+    """The observatory, authorisation, recipient, study and two practices of the tests; `changes` replace fields
+    of the authorisation (authorisation__field) or of the study (study__field)."""
+    authorisation: dict[str, Any] = {
+        "id": "cnil-1", "observatory": "demo", "reference": "DR-2026-001", "valid_from": date(2026, 1, 1),
+        "valid_until": date(2027, 12, 31), "dpia_review_on": date(2027, 6, 1),
+        "conditions": {
+            "purposes": ["public_health_research"], "recipient_categories": ["public_research"], "countries": ["FR"],
+            "period_from": date(2020, 1, 1), "period_until": date(2026, 12, 31),
+            "reflection_days": 30, "listing_days": 30, "columns": COLUMNS,
+        },
+    }  # fmt: skip
+    study: dict[str, Any] = {
+        "id": "diabetes", "observatory": "demo", "recipient": "lab", "title": "Traitements au long cours",
+        "question": "Comment les traitements changent-ils au fil des ans ?", "purpose": "public_health_research",
+        "ethics_opinion": "CESREES 2026-01", "k": 2,
+        "conditions": {
+            "columns": {**COLUMNS, "year_of_birth": {"precision": "decade"}},
+            "quasi_identifiers": ["year_of_birth", "sex"],
+        },
+    }  # fmt: skip
+    for name, value in changes.items():
+        what, _, key = name.partition("__")
+        {"authorisation": authorisation, "study": study}[what][key] = value
+    return ReviewedFile.model_validate(
+        {
+            "observatory": [{
+                "id": "demo", "name": "Observatoire d’essai", "controller": "Association d’essai",
+                "contact": "contact@example.org", "dpo_contact": "dpo@example.org", "phone": "01 99 00 00 00",
+                "postal_address": "1 rue de l’Essai, 75000 Paris",
+            }],
+            "authorisation": [authorisation],
+            "recipient": [{
+                "id": "lab", "name": "Laboratoire d’essai", "category": "public_research", "country": "FR",
+                "contract_until": date(2027, 12, 31),
+            }],
+            "study": [study],
+            "practice": [
+                {"id": "practice-a", "finess": "750000001", "name": "Cabinet A"},
+                {"id": "practice-b", "finess": "750000002", "name": "Cabinet B"},
+            ],
+        }
+    )  # fmt: skip
+
+
+FAMILIES = ("Martin", "Bernard", "Thomas", "Petit", "Robert", "Richard", "Durand", "Dubois", "Moreau", "Laurent")
+GIVEN = ("Camille", "Dominique", "Claude", "Andréa", "Maxime", "Alix", "Sacha", "Lou", "Morgan", "Yael")
+
+
+def patient(number: str, **changes: Any) -> RegisterRow:
+    """An adult who can be written to, of another name than the others; `changes` replace columns."""
+    row = RegisterRow(
+        patient_id=number, person_key=None, birth_date="1960-05-17", sex=Sex.FEMALE, family_name=FAMILIES[int(number) % 10],
+        birth_name="", given_names=GIVEN[int(number) // 10 % 10], email=f"patient{number}@example.org", phone="", address="", postcode="",
+        city="", country="", language=Language.FR, deceased_on=None, representative_name="", representative_email="",
+        representative_address="", representative_kind=None, doctor_id="doctor-1",
+    )  # fmt: skip
+    return replace(row, **changes)
+
+
+def child(number: str, **changes: Any) -> RegisterRow:
+    given = {
+        "birth_date": "2019-03-01", "email": "", "representative_kind": Addressee.PARENT,
+        "representative_name": "Un Parent", "representative_email": f"parent{number}@example.org",
+    }  # fmt: skip
+    return patient(number, **{**given, **changes})
+
+
+@dataclass
+class Mailbag:
+    """A post office of the tests: keeps what it is handed and answers as told (accepts, unless told otherwise)."""
+
+    refused: set[str] = field(default_factory=set)
+    busy: set[str] = field(default_factory=set)
+    sent: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+    async def send(self, message: bytes, sender: str, recipient: str) -> Answer:
+        self.sent.append((sender, recipient, message))
+        if recipient in self.refused:
+            return Answer(Outcome.REFUSED_FOR_GOOD, 550)
+        return Answer(Outcome.TRY_AGAIN, 451) if recipient in self.busy else Answer(Outcome.ACCEPTED, 250)
+
+
+@dataclass
+class Returns:
+    """A return mailbox of the tests, read completely unless told otherwise."""
+
+    bounced: list[str] = field(default_factory=list)
+    complete: bool = True
+
+    def read(self) -> Reading:
+        messages = tuple(Return(reference, True, Kind.FAILED) for reference in self.bounced)
+        return Reading(messages, tuple(self.bounced), 0, self.complete)
+
+    def mark_done(self, keys: Any) -> None:
+        self.bounced.clear()
+
+
+def plain_letter(letter: Letter) -> Rendered:
+    return Rendered("Une information", letter.link, f"<p>{letter.link}</p>")
+
+
+@dataclass
+class World:
+    """Everything a test may need to hold on to."""
+
+    means: Means
+    clock: PlayedClock
+    folder: Path
+    operator: Account
+    dpo: Account
+    recipient: Account
+    post: Mailbag = field(default_factory=Mailbag)
+    returns: Returns = field(default_factory=Returns)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def wait(self, days: float) -> None:
+        self.clock.advance_to(self.clock.now() + timedelta(days=days))
+
+    async def enrol(
+        self, practice: int = 1, *, number: str = "doctor-1", history: bool = True, rpps: str = ""
+    ) -> Account:
+        """A doctor signs in, chooses Cabinet A (1) or B (2), signs, and is verified."""
+        site = Site(f"75000000{practice}", "", "", f"Cabinet {practice}", "10", "")
+        identity = Identity(
+            "https://id.example.org", f"doctor-{number}", "Dominique", number, None, rpps or "10000000001", "eidas1",
+            frozenset(), (site,),
+        )  # fmt: skip
+        account, _ = await sign_in_doctor(self.means, identity)
+        enrolment = await enrol.choose_site(self.means, account, site, observatory_id="demo")
+        text = await AgreementText.get(language="fr")
+        await enrol.sign(
+            self.means, account, enrolment.id, agreement_id=text.id, sha256=text.sha256, includes_history=history
+        )
+        await enrol.verify(self.means, enrolment.id, doctor_number=number, by=self.operator)
+        return account
+
+    async def register(
+        self, rows: list[RegisterRow], practice_id: str = "practice-a", **options: Any
+    ) -> register.Imported:
+        path = self.folder / f"{practice_id}-{self.clock.now():%Y%m%d%H%M%S%f}.csv"
+        write_register_csv(rows, path)
+        return await register.import_register(
+            self.means, practice_id, path, taken_at=self.clock.now(), actor=self.operator.actor, **options
+        )
+
+    async def tell(self, practice_id: str = "practice-a") -> notify.Campaigned:
+        """Start a campaign and send everything; `links` then holds the token of each recipient's address."""
+        done = await notify.start_campaign(self.means, observatory_id="demo", practice_id=practice_id, by=self.operator)
+        await self.send()
+        return done
+
+    async def send(self) -> None:
+        while await notify.send_due(self.means, self.post, plain_letter):
+            pass
+        for _, address, message in self.post.sent:
+            text = message.decode()
+            start = text.index("/o/") + 3
+            self.links[address] = text[start : start + 43]
+
+    async def read_returns(self) -> int:
+        return await notify.read_returns(self.means, self.returns)
+
+
+async def build(means: Means, clock: PlayedClock, folder: Path, **changes: Any) -> World:
+    """An observatory with its texts approved and its staff; nobody enrolled, nobody told."""
+    ring: KeyRing = means.ring
+    for family in ("observatory:demo", "study:diabetes"):
+        ring.create(family)
+    staff = [
+        await add_staff(means, email=f"{role}@example.org", role=role, study_id=study, actor="system:test")
+        for role, study in ((Role.OPERATOR, None), (Role.DPO, None), (Role.RECIPIENT, "diabetes"))
+    ]
+    for account in staff:
+        account.issuer, account.subject = "https://id.example.org", f"staff-{account.id}"
+        await account.save()
+    operator, dpo, recipient = staff
+    await govern.load(means, reviewed(**changes), actor=operator.actor)
+    for path in sorted(TEXTS.glob("*.toml")):
+        for name in await govern.load(means, govern.read_reviewed(path), actor=operator.actor):
+            if path.name.startswith("notice"):
+                await govern.approve_text(means, name, by=dpo)
+    return World(means, clock, folder, operator, dpo, recipient)
+
+
+def paris(year: int, month: int, day: int, hour: int = 12, minute: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=PARIS).astimezone(UTC)
