@@ -1,1 +1,379 @@
-def main() -> None: ...
+"""The command line. Exit status 0 done, 1 refused or failed, 2 wrong use; errors on standard error, one line each."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from rich.console import Console
+
+from portal.app import make_means
+from portal.demo.bulk import SHIPPED
+from portal.demo.run import PORT, demo
+from portal.flow import govern, notify, permit, receive, register, release, sign_in
+from portal.flow.decide import Asked, explain, verdicts
+from portal.flow.means import Means
+from portal.gate.filtering import filter_extraction
+from portal.gate.permit import read_permit
+from portal.gate.verify import verify_release
+from portal.outside.clock import SystemClock
+from portal.outside.keys import KeyRing
+from portal.records.accounts import Account
+from portal.records.clearance import renew_verdicts
+from portal.records.database import opened
+from portal.records.governance import Study
+from portal.records.migrations import migrate
+from portal.rules.clearance import Withheld
+from portal.rules.refusals import Refused, RefusedFile
+from portal.rules.words import Crossing, Role
+from portal.service import serve_pages, work, worker_post
+from portal.settings import Settings, unsafe
+from portal.web.letters import render_letter
+from portal.web.render import folder
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+groups = {
+    name: typer.Typer(no_args_is_help=True, help=words)
+    for name, words in {
+        "staff": "Staff accounts.",
+        "register": "Registers of practices.",
+        "notices": "Campaigns and their progress.",
+        "keys": "The key families.",
+        "gate": "What would pass, and why not.",
+        "permit": "Extraction permits.",
+        "release": "Releases; approving needs a signed-in second person on the desk.",
+    }.items()
+}
+for _name, _group in groups.items():
+    app.add_typer(_group, name=_name)
+
+Observatory = Annotated[str, typer.Option("--observatory")]
+PracticeId = Annotated[str, typer.Option("--practice")]
+StudyId = Annotated[str, typer.Option("--study")]
+As = Annotated[str, typer.Option("--as", help="The e-mail address of the operator who acts.")]
+Json = Annotated[bool, typer.Option("--json")]
+
+
+def main() -> None:
+    """Run the command; a refusal is one line on standard error and exit status 1."""
+    try:
+        app()
+    except RefusedFile as refused:
+        for problem in refused.problems:
+            typer.echo(str(problem), err=True)
+        sys.exit(1)
+    except Refused as refused:
+        typer.echo(str(refused), err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
+    """A step with the settings' means and an open database."""
+    settings = Settings()
+    means = make_means(settings, SystemClock())
+
+    async def inside() -> Any:
+        async with opened(settings.database_url):
+            return await step(means, settings)
+
+    return asyncio.run(inside())
+
+
+async def _operator(email: str) -> Account:
+    account = await Account.get_or_none(email=email.casefold(), role=Role.OPERATOR, closed_at=None)
+    if account is None:
+        raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
+    return account
+
+
+def _public(path: Path) -> Ed25519PublicKey:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError):
+        raise Refused("public_key", "not a readable public key (PEM)", where=path.name) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise Refused("public_key", "not an Ed25519 public key", where=path.name)
+    return key
+
+
+# --- the service ---------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve(workers: int = 1, host: str = "127.0.0.1", port: int = PORT) -> None:
+    """The web application."""
+    serve_pages(Settings(), workers=workers, host=host, port=port)
+
+
+@app.command()
+def worker(once: bool = False) -> None:
+    """Send what is in the outbox and read what came back; safe to run several."""
+    _run(lambda means, settings: work(means, settings, once=once))
+
+
+@app.command(name="migrate")
+def migrate_() -> None:
+    """Bring the database to the newest schema, and the verdict table to the newest rules."""
+    settings = Settings()
+    migrate(settings.database_url, folder("alembic"))
+
+    async def verdict_table() -> None:
+        async with opened(settings.database_url):
+            await renew_verdicts()
+
+    asyncio.run(verdict_table())
+
+
+@app.command()
+def check() -> None:
+    """Refuse unsafe settings: each one, and how to mend it."""
+    problems = unsafe(Settings())
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("The settings are safe.")
+
+
+@app.command(name="demo")
+def demo_(
+    once: bool = False,
+    serve_only: bool = False,
+    port: int = PORT,
+    records: Annotated[Path, typer.Option(exists=True, file_okay=False)] = SHIPPED,
+    into: Annotated[Path, typer.Option(help="Where the demo lives.")] = Path("var/demo"),
+) -> None:
+    """Play a whole observatory on synthetic records, then serve the pages."""
+    console = Console()
+    asyncio.run(demo(into, once=once, serve_only=serve_only, port=port, records=records, console=console))
+
+
+# --- governing -----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def load(file: Path) -> None:
+    """Load a reviewed TOML file: observatory, authorisation, recipient, study, practice, or a text. Idempotent."""
+    reviewed = govern.read_reviewed(file)
+    changed = _run(lambda means, _: govern.load(means, reviewed, actor="system:cli"))
+    typer.echo("\n".join(f"loaded {name}" for name in changed) or "nothing changed")
+
+
+@groups["staff"].command()
+def add(email: str, role: Annotated[Role, typer.Option()], study: Annotated[str | None, typer.Option()] = None) -> None:
+    """Invite one human for one role; recipients name their study."""
+    _run(lambda means, _: sign_in.add_staff(means, email=email, role=role, study_id=study, actor="system:cli"))
+    typer.echo("invited")
+
+
+@groups["keys"].command()
+def create(family: str) -> None:
+    """Make a key: contacts, blind, links, matching, signing, observatory:ID or study:ID."""
+    KeyRing(Settings().keys_dir).create(family)
+
+
+@groups["keys"].command(name="list")
+def list_() -> None:
+    """The families there are."""
+    typer.echo("\n".join(KeyRing(Settings().keys_dir).list()))
+
+
+@groups["keys"].command()
+def export_public(out: Path) -> None:
+    """Write the public signing key that verifiers and practices pin."""
+    KeyRing(Settings().keys_dir).export_public(out)
+
+
+@groups["register"].command(name="import")
+def import_(
+    practice: PracticeId,
+    file: Path,
+    acting: As,
+    taken_at: Annotated[datetime | None, typer.Option(help="When the file was taken; now if not given.")] = None,
+    partial: bool = False,
+) -> None:
+    """A practice's patients from CSV, Parquet or FHIR Patient NDJSON; a file with any bad row is refused whole."""
+    moment = taken_at.astimezone(UTC) if taken_at else datetime.now(UTC)
+
+    async def step(means: Means, _: Settings) -> register.Imported:
+        actor = (await _operator(acting)).actor
+        return await register.import_register(means, practice, file, taken_at=moment, actor=actor, partial=partial)
+
+    done = _run(step)
+    typer.echo(f"{done.rows} rows: {done.new} new, {done.changed} changed, {done.left} left, {done.doubts} in doubt")
+
+
+@groups["notices"].command()
+def send(observatory: Observatory, practice: PracticeId, acting: As) -> None:
+    """Start a campaign for one practice and send what is due."""
+
+    async def step(means: Means, settings: Settings) -> notify.Campaigned:
+        by = await _operator(acting)
+        done = await notify.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
+        async with worker_post(settings) as post:
+            while await notify.send_due(means, post, render_letter):
+                pass
+        return done
+
+    done = _run(step)
+    typer.echo(f"{done.queued} queued, {done.already_told} told before, {done.not_reachable} not reachable")
+
+
+# --- the gate ------------------------------------------------------------------------------------------------------
+
+
+async def _asked(study: str | None, observatory: str | None) -> Asked:
+    if study is None:
+        if observatory is None:
+            raise Refused("wrong_use", "give --study or --observatory")
+        return Asked(observatory)
+    found = await Study.get_or_none(id=study)
+    if found is None:
+        raise Refused("G05", "there is no such study", where=study)
+    return Asked(found.observatory_id, study)
+
+
+@groups["gate"].command(name="explain")
+def explain_(
+    practice: PracticeId,
+    patient: Annotated[str, typer.Option()],
+    study: Annotated[str | None, typer.Option()] = None,
+    observatory: Annotated[str | None, typer.Option()] = None,
+    as_json: Json = False,
+) -> None:
+    """Every rule for one patient, with its evidence."""
+
+    async def step(means: Means, _: Settings) -> Any:
+        asked = await _asked(study, observatory)
+        return await explain(means, asked, practice_id=practice, number=patient)
+
+    verdict, lines = _run(step)
+    withheld = isinstance(verdict, Withheld)
+    if as_json:
+        typer.echo(json.dumps({"passes": not withheld, "rules": [asdict(line) for line in lines]}))
+        return
+    for line in lines:
+        typer.echo(f"{'  ' if line.passes else '✗ '}{line.code}  {line.evidence}")
+    until = "" if withheld or verdict.holds_until is None else f" until {verdict.holds_until.isoformat()}"
+    typer.echo(f"withheld: {', '.join(verdict.reasons)}" if withheld else f"passes{until}")
+
+
+@groups["gate"].command()
+def simulate(
+    study: Annotated[str | None, typer.Option()] = None,
+    observatory: Annotated[str | None, typer.Option()] = None,
+    as_json: Json = False,
+) -> None:
+    """What would pass and why not, in patients, each under the first failing code; writes nothing."""
+
+    async def step(means: Means, _: Settings) -> Any:
+        return await verdicts(means, await _asked(study, observatory))
+
+    batch, found = _run(step)
+    counts: dict[str, int] = {}
+    for one in found:
+        reasons = batch.reasons if isinstance(batch, Withheld) else one.reasons
+        code = reasons[0] if reasons else "passes"
+        counts[code] = counts.get(code, 0) + 1
+    if as_json:
+        typer.echo(json.dumps(counts, sort_keys=True))
+        return
+    for code in sorted(counts):
+        typer.echo(f"{code:<7}{counts[code]:>8}")
+
+
+@groups["permit"].command(name="issue")
+def issue_(observatory: Observatory, practice: PracticeId, out: Annotated[Path, typer.Option()], acting: As) -> None:
+    """A signed, short-lived permit for one practice's extraction."""
+
+    async def step(means: Means, _: Settings) -> permit.Issued:
+        by = await _operator(acting)
+        return await permit.issue(means, observatory_id=observatory, practice_id=practice, by=by, out=out)
+
+    done = _run(step)
+    typer.echo(f"permit {done.serial} of {practice}: {done.patients} patients, until {done.expires_at.isoformat()}")
+
+
+@app.command()
+def extract(
+    permit_dir: Annotated[Path, typer.Option("--permit")],
+    records: Annotated[Path, typer.Option()],
+    out: Annotated[Path, typer.Option()],
+    key: Annotated[Path, typer.Option(help="The pinned public key of the portal.")],
+    sign_with: Annotated[Path, typer.Option(help="The practice's own keys folder.")] = Path("keys"),
+) -> None:
+    """The filter: needs no database and no network; runs at the doctor's computer."""
+    read = read_permit(permit_dir, _public(key), datetime.now(UTC), crossing=Crossing.EXTRACTION)
+    ring = KeyRing(sign_with)
+    own = ring.signing_key(f"practice:{read.terms.practices[0]}")
+    counts = filter_extraction(read, records, out, practice_key=own)
+    typer.echo(f"{counts.passed} of {counts.records_in} records passed, {counts.not_in_permit} not in the permit")
+    for code, n in sorted(counts.by_reason.items()):
+        typer.echo(f"  {code} {n}")
+
+
+@app.command(name="receive")
+def receive_(directory: Path, practice: PracticeId) -> None:
+    """Take an extraction into the observatory's store: checked, decided again, dropped, stored."""
+    done = _run(lambda means, _: receive.receive(means, directory, practice_id=practice, actor="system:cli"))
+    typer.echo(f"{done.rows} records of {done.persons} persons stored, {done.dropped} persons dropped")
+
+
+@groups["release"].command()
+def prepare(study: StudyId, acting: As) -> None:
+    """Decide, filter and measure a release; nothing leaves."""
+
+    async def step(means: Means, _: Settings) -> str:
+        return await release.prepare(means, study, by=await _operator(acting))
+
+    typer.echo(_run(step))
+
+
+@groups["release"].command()
+def seal(release_id: str, acting: As) -> None:
+    """Look again under the lock, and seal what a DPO has approved."""
+
+    async def step(means: Means, _: Settings) -> int:
+        return await release.seal(means, release_id, by=await _operator(acting))
+
+    typer.echo(f"sealed: {_run(step)} records")
+
+
+@groups["release"].command()
+def withdraw(release_id: str, acting: As) -> None:
+    """Give a release up before it is sealed."""
+
+    async def step(means: Means, _: Settings) -> None:
+        await release.withdraw(means, release_id, by=await _operator(acting))
+
+    _run(step)
+
+
+@groups["release"].command()
+def verify(
+    directory: Path,
+    key: Annotated[Path, typer.Option(help="The pinned public key of the portal.")],
+    as_json: Json = False,
+) -> None:
+    """Offline: manifest, signature, hashes, counts; exit status 1 and the reason if anything is off."""
+    found = verify_release(directory, _public(key))
+    if as_json:
+        typer.echo(json.dumps({k: v for k, v in asdict(found).items() if k != "manifest"}))
+        return
+    typer.echo(
+        f"{found.release_id} is genuine: {found.rows} records of {found.persons} persons in {found.files} files, "
+        f"k at least {found.k_min}, {found.uniques} unique. Pseudonymised personal data."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -54,6 +54,7 @@ def postgres() -> Iterator[str]:
 
     run(str(binaries / "initdb"), "-D", str(data), "-U", "portal", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=100 -c shared_buffers=128MB"
+    options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"  # no test here cuts the power
     run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
     try:
         yield f"postgres://portal@127.0.0.1:{port}/postgres"

@@ -85,12 +85,16 @@ def _assemble(
         spans=basis.spans, unnamed=basis.unnamed, serial=1,
     )  # fmt: skip
     counts, files, permit_sha256 = _filtered(means, work / "all", terms, names, stored, reference_year)
+    if not files:
+        raise Refused("G61", "no record of anybody who passes is in the store: there is nothing to release")
     small = small_cells(files, conditions.quasi_identifiers, least=study.k)
     part = work / "all"
     if small:
         names = {member: value for member, value in names.items() if value[2] not in small}
         counts, files, permit_sha256 = _filtered(means, work / "safe", terms, names, stored, reference_year)
         part = work / "safe"
+    if not files:
+        raise Refused("G61", f"the study's k of {study.k} leaves nobody", where=release_id)
     measured = measure(files, conditions.quasi_identifiers, least=study.k)
     if not measured.persons or measured.k_min < study.k:
         raise Refused("G61", f"the study's k of {study.k} cannot be reached with those who pass", where=release_id)
@@ -104,7 +108,9 @@ def _assemble(
         disclosure=measured,
         key=means.ring.signing_key(),
     )
+    present = _present(files)
     (part / "release").rename(work / "release")
+    (part / "permit").rename(work / "permit")
     summary = {
         "rows": counts.passed,
         "persons": measured.persons,
@@ -113,7 +119,6 @@ def _assemble(
         "suppressed": len(small),
         "refused": refused,
     }
-    present = _present(files)
     members = {member: value[2] for member, value in names.items() if value[2] in present}
     return Draft(manifest_sha256, members, summary)
 
@@ -155,10 +160,10 @@ def _filtered(
     table = allowed_table((p.member.practice_id, key, name, p) for p, key, name in names.values())
     permitted = set(terms.practices)
     table = table.filter([practice in permitted for practice in table["practice_id"].to_pylist()])
-    work.mkdir(parents=True)
+    (work / "release").mkdir(parents=True)
     sha256 = write_permit(work / "permit", terms, table, means.ring.signing_key())
     permit = read_permit(work / "permit", means.ring.public_key(), terms.not_before, crossing=Crossing.RELEASE)
-    counts = filter_release(permit, stored, work / "release", reference_year=reference_year)
+    counts = filter_release(permit, stored, work / "release" / "records", reference_year=reference_year)
     return counts, sorted((work / "release" / "records").glob("*.parquet")), sha256
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from portal.flow.means import Means
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, rows, transact
 from portal.records.governance import AgreementText, Authorisation, NoticeText, Observatory, Recipient, Study
 from portal.rules import facts as f
-from portal.rules.clearance import Verdict, Withheld, decide, rules_of
+from portal.rules.clearance import Verdict, Withheld, decide, reasons_of, rules_of
 from portal.rules.conditions import (
     AuthorisationConditions,
     NoticeCoverage,
@@ -226,6 +227,37 @@ def _covers(told: NoticeCoverage, g: Ground) -> bool:
         and r.category in told.recipients
         and r.country in told.countries
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PatientVerdict:
+    """One patient of one practice: passes when there are no reasons."""
+
+    practice_id: str
+    number: str
+    person_id: UUID
+    reasons: tuple[str, ...]
+
+
+async def verdicts(means: Means, asked: Asked) -> tuple[Verdict, list[PatientVerdict]]:
+    """The batch's verdict, and every patient's with all reasons: what `portal gate simulate` counts."""
+
+    async def step(c: Connection) -> tuple[Verdict, list[PatientVerdict]]:
+        decision = await stand(means, c, asked, cut=0)
+        found = await decided(
+            c, decision.thresholds, "SELECT practice_id, number, person_id, bits FROM decided ORDER BY 1, 2"
+        )
+        return decision.verdict, [
+            PatientVerdict(
+                row["practice_id"],
+                row["number"],
+                UUID(str(row["person_id"])),
+                reasons_of(row["bits"]) if row["bits"] >= 0 else ("G40",),
+            )
+            for row in found
+        ]
+
+    return await transact(step)
 
 
 # --- one person --------------------------------------------------------------------------------------------------

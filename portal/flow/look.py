@@ -110,16 +110,20 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
             json.dumps(refs["patient"]),
         )
         persons |= {str(row["person_id"]) for row in found}
-    return persons | await _possible_matches(c, persons), practices
+    return persons | await _possible_matches(c, persons, practices), practices
 
 
-async def _possible_matches(c: Connection, persons: set[str]) -> set[str]:
+async def _possible_matches(c: Connection, persons: set[str], practices: set[str]) -> set[str]:
+    """Whoever shares a token with one of the persons, or with a patient of the practices: a register that came in
+    may clash with patients elsewhere."""
     person = "CAST(theirs.person_id AS text)" if is_postgres(c) else "theirs.person_id"
     found = await rows(
         c,
         "SELECT DISTINCT mine.person_id FROM person_token theirs "
         "JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token "
-        f"WHERE {person} IN ({json_texts(c, 1)})",
+        f"WHERE {person} IN ({json_texts(c, 1)}) OR theirs.person_id IN "
+        f"(SELECT person_id FROM patient WHERE practice_id IN ({json_texts(c, 2)}))",
         json.dumps(sorted(persons)),
+        json.dumps(sorted(practices)),
     )
     return {str(row["person_id"]) for row in found}

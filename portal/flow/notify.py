@@ -32,13 +32,16 @@ RETRY = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What a notice's message says; the page language is the text's. No name ever stands in a subject."""
+    """What a notice's message says; the page language is the text's. No name ever stands in a subject.
+
+    `person`: the given names of the patient, so that families who share an address know whom it is about.
+    """
 
     notice_id: UUID
     link: str
     language: str
     addressee: Addressee
-    addressee_name: str
+    person: str
     email: str
     practice_name: str
     observatory_name: str
@@ -94,7 +97,7 @@ async def _campaign(c: Connection, means: Means, observatory_id: str, practice_i
         text_id = texts.get(patient["language"]) or texts["fr"]
         if patient["email_index"] is None:
             unreachable += 1
-        elif text_id in patient["had"]:
+        elif (text_id, patient["addressee"]) in patient["had"]:
             told += 1
         else:
             notice_id = uuid4()
@@ -132,7 +135,7 @@ async def _current_texts(c: Connection, observatory_id: str) -> dict[str, str]:
 
 
 async def _patients(c: Connection, practice_id: str, today: Any) -> list[dict[str, Any]]:
-    """The patients of a practice who can be told now, with addressee, e-mail index and the texts already had."""
+    """The patients of a practice who can be told now, with addressee, e-mail index and which texts whom reached."""
     found = await rows(
         c,
         "SELECT id, language, birth_date, representative_kind FROM patient "
@@ -148,13 +151,13 @@ async def _patients(c: Connection, practice_id: str, today: Any) -> list[dict[st
             practice_id,
         )
     }
-    had: dict[int, set[str]] = {}
+    had: dict[int, set[tuple[str, str]]] = {}
     for row in await rows(
         c,
-        "SELECT n.patient_id, n.text_id FROM notice n JOIN patient p ON p.id = n.patient_id WHERE p.practice_id = $1",
+        "SELECT n.patient_id, n.text_id, n.addressee FROM notice n JOIN patient p ON p.id = n.patient_id WHERE p.practice_id = $1",
         practice_id,
     ):
-        had.setdefault(row["patient_id"], set()).add(row["text_id"])
+        had.setdefault(row["patient_id"], set()).add((row["text_id"], row["addressee"]))
     for row in found:
         kind = Addressee(row["representative_kind"]) if row["representative_kind"] else None
         row["addressee"] = addressee(row["birth_date"], kind, today)
@@ -198,28 +201,31 @@ async def _claim(c: Connection, means: Means, at_most: int) -> list[dict[str, An
     return await rows(
         c,
         "SELECT i.id AS item_id, i.attempts, n.id AS notice_id, n.addressee, t.body, t.language, p.practice_id, "
-        "p.number, pr.name AS practice_name, o.name AS observatory_name, c.sealed "
+        "p.number, pr.name AS practice_name, o.name AS observatory_name, c.sealed, own.sealed AS own_sealed "
         "FROM outbox_item i JOIN notice n ON n.id = i.notice_id JOIN notice_text t ON t.id = n.text_id "
         "JOIN observatory o ON o.id = t.observatory_id JOIN patient p ON p.id = n.patient_id "
         "JOIN practice pr ON pr.id = p.practice_id "
         "JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee "
+        "JOIN contact own ON own.patient_id = n.patient_id AND own.addressee = 'self' "
         f"WHERE i.id IN ({listed}) ORDER BY i.id",
     )
 
 
 def _letter(means: Means, item: dict[str, Any]) -> Letter:
-    binding = contact_binding(item["practice_id"], item["number"], item["addressee"])
-    contact = json.loads(open_sealed(means.ring, bytes(item["sealed"]), binding))
+    def opened(sealed: Any, addressee: str) -> dict[str, str]:
+        binding = contact_binding(item["practice_id"], item["number"], addressee)
+        contact: dict[str, str] = json.loads(open_sealed(means.ring, bytes(sealed), binding))
+        return contact
+
     notice_id = UUID(str(item["notice_id"]))
-    name = contact.get("name") or f"{contact.get('given_names', '')} {contact.get('family_name', '')}".strip()
     body = item["body"]
     return Letter(
         notice_id=notice_id,
         link=f"{means.base_url}/o/{link_token(means.ring, str(notice_id))}",
         language=item["language"],
         addressee=Addressee(item["addressee"]),
-        addressee_name=name,
-        email=contact["email"],
+        person=opened(item["own_sealed"], Addressee.SELF)["given_names"],
+        email=opened(item["sealed"], item["addressee"])["email"],
         practice_name=item["practice_name"],
         observatory_name=item["observatory_name"],
         text=json.loads(body) if isinstance(body, str) else body,
@@ -277,7 +283,8 @@ async def read_returns(means: Means, mailbox: ReturnMailbox) -> int:
     """Read the return mailbox; permanent bounces take their notices' validity back. Returns how many.
 
     Every reading is recorded, also one that found nothing: silence counts as delivery only up to a reading that
-    was complete. Messages are put aside only after the commit.
+    was complete. A bounce may overtake the record of its sending, so a queued notice bounces too. Messages are put
+    aside only after the commit.
     """
     reading = await asyncio.to_thread(mailbox.read)
     bounced = await transact(lambda c: _record_reading(c, means, reading))
@@ -287,12 +294,12 @@ async def read_returns(means: Means, mailbox: ReturnMailbox) -> int:
 
 async def _record_reading(c: Connection, means: Means, reading: Reading) -> int:
     now = await means.now(c)
-    wanted = json.dumps(sorted({r.reference for r in reading.messages if r.permanent and r.reference}))
+    wanted = json.dumps(sorted({r.reference for r in reading.messages if r.undelivered and r.reference}))
     ids = "CAST(n.id AS text)" if is_postgres(c) else "n.id"
     hit = await rows(
         c,
         "SELECT n.id, n.patient_id, p.person_id FROM notice n JOIN patient p ON p.id = n.patient_id "
-        f"WHERE n.state = 'sent' AND {ids} IN ({json_texts(c, 1)})",
+        f"WHERE n.state IN ('queued', 'sent') AND {ids} IN ({json_texts(c, 1)})",
         wanted,
     )
     touches: list[Touch] = [("person", str(row["person_id"])) for row in hit] or [("returns", "none")]
@@ -301,7 +308,7 @@ async def _record_reading(c: Connection, means: Means, reading: Reading) -> int:
     )
     await write_many(
         c,
-        "UPDATE notice SET state = 'bounced', returned_at = $1 WHERE id = $2 AND state = 'sent'",
+        "UPDATE notice SET state = 'bounced', returned_at = $1 WHERE id = $2 AND state IN ('queued', 'sent')",
         [(now, row["id"]) for row in hit],
     )
     await rows(

@@ -1,8 +1,8 @@
 """The patient says no, takes it back, or notes that she has answered. Never by GET; once is enough; twice is once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
@@ -19,16 +19,24 @@ _NOTICE = (
 )
 
 
+State = Literal["not_answered", "answered_yes", "no_everything", "no_observatory", "taken_back"]
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One objection as the patient sees it. `mine`: made through this very link, so this link can take it back."""
+    """One objection as the patient sees it. `mine`: made through this very link, so this link can take it back.
+
+    `again`: it already stood when it was said once more.
+    """
 
     id: UUID
     scope: Scope
+    channel: ObjectionChannel
     received_at: datetime
     withdrawn_at: datetime | None
     mine: bool
     entry_id: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,22 @@ class Link:
     def in_force(self) -> tuple[Said, ...]:
         return tuple(s for s in self.said if s.withdrawn_at is None)
 
+    @property
+    def counts(self) -> Said | None:
+        """The no to show: the widest in force, this link's own first; else the last of this link, taken back."""
+        if self.in_force:
+            return min(self.in_force, key=lambda s: (s.scope is not Scope.EVERYTHING, not s.mine))
+        return next((s for s in self.said if s.mine), None)
+
+    @property
+    def state(self) -> State:
+        no = self.counts
+        if no is None:
+            return "not_answered" if self.answered_at is None else "answered_yes"
+        if no.withdrawn_at is not None:
+            return "taken_back"
+        return "no_everything" if no.scope is Scope.EVERYTHING else "no_observatory"
+
 
 async def look(c: Connection, token: str) -> Link:
     """What stands behind a link; reads only. Refused("dead_link") for any other text."""
@@ -65,6 +89,7 @@ async def object_(means: Means, token: str, scope: Scope) -> Said:
     async def step(c: Connection) -> Said:
         now = await means.now(c)
         entry = await enter(c, "objected", actor="patient", at=now, touches=_touches(notice), summary=str(scope))
+        await _answered(c, notice["id"], now)  # holds the notice: of two at once, the second finds the first
         link = await _link(c, token)
         standing = next((s for s in link.in_force if s.scope == scope and s.mine), None)
         if standing is None:
@@ -76,8 +101,11 @@ async def object_(means: Means, token: str, scope: Scope) -> Said:
                 link.observatory_id if scope is Scope.OBSERVATORY else "", ObjectionChannel.LINK, link.addressee,
                 now, entry,
             )  # fmt: skip
-        await _answered(c, link, now)
-        return standing or next(s for s in (await _link(c, token)).in_force if s.entry_id == entry)
+        return (
+            replace(standing, again=True)
+            if standing
+            else next(s for s in (await _link(c, token)).in_force if s.entry_id == entry)
+        )
 
     return await transact(step)
 
@@ -90,7 +118,7 @@ async def keep(means: Means, token: str) -> None:
         now = await means.now(c)
         touches: list[Touch] = [("notice", str(notice["id"]))]
         await enter(c, "answered", actor="patient", at=now, touches=touches)
-        await _answered(c, await _link(c, token), now)
+        await _answered(c, notice["id"], now)
 
     await transact(step)
 
@@ -133,8 +161,8 @@ def _touches(notice: dict[str, Any]) -> list[Touch]:
     return [("person", str(notice["person_id"])), ("patient", str(notice["patient_id"]))]
 
 
-async def _answered(c: Connection, link: Link, now: datetime) -> None:
-    await rows(c, "UPDATE notice SET answered_at = $1 WHERE id = $2 AND answered_at IS NULL", now, link.notice_id)
+async def _answered(c: Connection, notice_id: Any, now: datetime) -> None:
+    await rows(c, "UPDATE notice SET answered_at = coalesce(answered_at, $1) WHERE id = $2", now, notice_id)
 
 
 async def _link(c: Connection, token: str) -> Link:
@@ -144,7 +172,7 @@ async def _link(c: Connection, token: str) -> Link:
     notice = found[0]
     said = await rows(
         c,
-        "SELECT id, scope, received_at, withdrawn_at, notice_id, entry_id FROM objection "
+        "SELECT id, scope, channel, received_at, withdrawn_at, notice_id, entry_id FROM objection "
         "WHERE person_id = $1 AND (scope = 'everything' OR (scope = 'observatory' AND scope_ref = $2)) "
         "ORDER BY entry_id DESC",
         notice["person_id"], notice["observatory_id"],
@@ -170,6 +198,7 @@ def _said(row: dict[str, Any], notice: dict[str, Any]) -> Said:
     return Said(
         id=UUID(str(row["id"])),
         scope=Scope(row["scope"]),
+        channel=ObjectionChannel(row["channel"]),
         received_at=received,
         withdrawn_at=as_moment(row["withdrawn_at"]),
         mine=str(row["notice_id"]) == str(notice["id"]),

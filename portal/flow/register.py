@@ -225,7 +225,7 @@ async def _plan(
             person = _match(plan, practice_id, ready, bearers)
             _add(plan, practice_id, ready, person, batch)
         elif bytes(before["row_digest"]) != ready.digest or before["left_at"] is not None:
-            _renew(plan, practice_id, ready, before, batch)
+            _renew(plan, practice_id, ready, before, bearers, batch)
     return plan
 
 
@@ -260,19 +260,38 @@ def _add(plan: Plan, practice_id: str, ready: Prepared, person: UUID, batch: int
     plan.contacts_of.append(ready)
 
 
-def _renew(plan: Plan, practice_id: str, ready: Prepared, before: dict[str, Any], batch: int) -> None:
-    """A row that changed. What was empty and becomes known enriches; what changes who it is makes a new person."""
+def _renew(
+    plan: Plan,
+    practice_id: str,
+    ready: Prepared,
+    before: dict[str, Any],
+    bearers: dict[str, list[dict[str, Any]]],
+    batch: int,
+) -> None:
+    """A row that changed. What was empty and becomes known enriches; what changes who it is makes a new person.
+
+    A key that is new to this row's person and that others bear is a doubt about all of them.
+    """
     plan.changed += 1
     person = UUID(str(before["person_id"]))
-    lost = before["tokens"] - ready.tokens
+    here = (practice_id, ready.row.patient_id)
+    keys = {token for kind, token in ready.tokens if kind == "key"}
+    others = [o for token in keys for o in bearers.get(token, []) if (o["practice_id"], o["number"]) != here]
+    shared = any(UUID(str(o["person_id"])) == person for o in others)
+    gained, lost = ready.tokens - before["tokens"], before["tokens"] - ready.tokens
+    if shared and not gained:
+        lost = frozenset()  # a shared person also has the names under which her other practices know her
     if lost or before["birth_date"] not in ("", ready.row.birth_date):
-        person = uuid4()
+        person, gained = uuid4(), ready.tokens
         plan.persons.append(person)
-        plan.doubts.add((practice_id, ready.row.patient_id, "identity_changed"))
-        plan.tokens += [(person, kind, token) for kind, token in sorted(ready.tokens)]
-    else:
-        plan.tokens += [(person, kind, token) for kind, token in sorted(ready.tokens - before["tokens"])]
-    plan.updates.append((person, *_columns(ready), batch, practice_id, ready.row.patient_id))
+        plan.doubts.add((*here, "identity_changed"))
+    if any(kind == "key" for kind, _ in gained) and others:
+        plan.doubts |= {(*here, "key_clash"), *((o["practice_id"], o["number"], "key_clash") for o in others)}
+    for token in keys:
+        mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
+        bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
+    plan.tokens += [(person, kind, token) for kind, token in sorted(gained)]
+    plan.updates.append((person, *_columns(ready), batch, *here))
     plan.contacts_of.append(ready)
 
 

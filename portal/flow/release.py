@@ -6,9 +6,10 @@ A prepared release only shrinks: whoever closes loses her rows, k is measured ag
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
-from portal.flow.assemble import Draft, assemble, place, placed
+from portal.flow.assemble import Draft, assemble, place
 from portal.flow.decide import Asked, Decision, refuse_withheld_batch, snapshot, stand
 from portal.flow.look import Looked, Member, look
 from portal.flow.means import Means
@@ -149,20 +150,27 @@ async def _shrink(means: Means, release: Release, staying: set[Member], by: Acco
         now = await means.now(c)
         summary = f"{release.id}, manifest {draft.manifest_sha256[:16]}"
         await enter(c, "release_shrunk", actor=by.actor, at=now, touches=[("release", release.id)], summary=summary)
-        await rows(c, "DELETE FROM release_person WHERE release_id = $1", release.id)
-        await _write_members(c, release.id, draft)
-        await Release.filter(id=release.id).update(
+        changed = await Release.filter(
+            id=release.id, state=State.APPROVED, manifest_sha256=release.manifest_sha256
+        ).update(
             cut=basis.decision.cut,
             list_sha256=list_sha256(draft),
             manifest_sha256=draft.manifest_sha256,
             summary=draft.summary,
         )
+        if not changed:
+            raise Refused("G71", "the release changed while it was written again: look at it again")
+        await rows(c, "DELETE FROM release_person WHERE release_id = $1", release.id)
+        await _write_members(c, release.id, draft)
 
     await transact(record)
 
 
-async def serve(means: Means, release_id: str, *, by: Account) -> None:
-    """Before the first byte: the look again, and the entry "served" in the same commit, which is the crossing."""
+async def serve(means: Means, release_id: str, *, by: Account) -> Path:
+    """Before the first byte: the look again, and the entry "served" in the same commit, which is the crossing.
+
+    Returns the folder to hand over.
+    """
 
     async def step(c: Connection) -> None:
         release = await _in_state(release_id, State.SEALED)
@@ -178,7 +186,7 @@ async def serve(means: Means, release_id: str, *, by: Account) -> None:
 
     await transact_alone(step)
     release = await _in_state(release_id, State.SEALED)
-    placed(means, release_id, release.manifest_sha256)
+    return place(means, release_id, release.manifest_sha256, release.entry_id)
 
 
 async def withdraw(means: Means, release_id: str, *, by: Account) -> None:

@@ -13,6 +13,9 @@ from portal.gate.engine import paths, select, text
 
 _DIGITS = {1: 0, 16: 1, 256: 2}
 
+_ROWS_IN_MEMORY = 262_144
+"""Rows that wait in one thread for their file, over all buckets."""
+
 
 def bucket_names(buckets: int) -> tuple[str, ...]:
     """`0`…`f` for 16, `00`…`ff` for 256, `all` for 1; KeyError for another number."""
@@ -23,6 +26,8 @@ def bucket_names(buckets: int) -> tuple[str, ...]:
 def write_unsorted(con: duckdb.DuckDBPyConnection, rows: str, folder: Path, buckets: int) -> None:
     """Streams `rows` (a SELECT with a column pseudonym) into a folder a bucket, and its columns into none.parquet."""
     bucket = f"substr(pseudonym, 1, {_DIGITS[buckets]})" if buckets > 1 else "'all'"
+    con.execute("SET preserve_insertion_order = false")  # or the engine gathers the rows; they are sorted later
+    con.execute(f"SET partitioned_write_flush_threshold = {_ROWS_IN_MEMORY // buckets}")
     con.execute(
         f"COPY ({select(f'*, {bucket} AS bucket', f'({rows})')}) TO {text(str(folder))} "
         "(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (bucket))"

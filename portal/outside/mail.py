@@ -11,6 +11,8 @@ from typing import Protocol, Self
 
 import aiosmtplib
 
+from portal.outside.envelope import wire_address
+
 
 class Outcome(StrEnum):
     ACCEPTED = "accepted"
@@ -150,7 +152,7 @@ class SmtpPost:
 async def _transaction(client: aiosmtplib.SMTP, message: bytes, sender: str, recipient: str) -> Answer | None:
     """MAIL, RCPT, DATA. None: the connection had ended before the recipient was named, so nothing was sent."""
     try:
-        address = _on_the_wire(recipient)
+        address = wire_address(recipient)
     except ValueError:
         return Answer(Outcome.REFUSED_FOR_GOOD)  # no server can be told this address
     if not address.isascii() and not client.supports_extension("smtputf8"):
@@ -172,14 +174,6 @@ async def _transaction(client: aiosmtplib.SMTP, message: bytes, sender: str, rec
         client.close()
         return TRY_AGAIN
     return Answer(Outcome.ACCEPTED, 250)
-
-
-def _on_the_wire(recipient: str) -> str:
-    """The address with its domain in ASCII. Raises ValueError for what is no address."""
-    name, _, domain = recipient.rpartition("@")
-    if not name or not domain or not recipient.isprintable():
-        raise ValueError("no mail address")
-    return aiosmtplib.email.parse_address(f"{name}@{domain.encode('idna').decode('ascii')}")
 
 
 def _judged(code: int) -> Answer:

@@ -4,8 +4,10 @@ Statements are written for PostgreSQL (`$1`); on SQLite the same text is used wi
 """
 
 import asyncio
+import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.connection import get_connections
+from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
 from tortoise.transactions import in_transaction
 
@@ -179,3 +182,16 @@ def as_day(value: Any) -> date | None:
     if value is None or isinstance(value, date):
         return value
     return date.fromisoformat(value)
+
+
+def from_json(value: Any) -> Any:
+    """A JSON column read by a plain statement: both engines give its text."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[None]:
+    """The database opened for this task and those it starts; closed afterwards."""
+    async with TortoiseContext() as context:
+        await context.init(config=configuration(url))
+        yield

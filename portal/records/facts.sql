@@ -41,10 +41,11 @@ taken_back AS (
 doubted AS (
     SELECT DISTINCT mine.person_id
     FROM (SELECT DISTINCT person_id FROM in_force) objector
-    JOIN person_token theirs ON theirs.person_id = objector.person_id AND theirs.kind <> 'key'
+    JOIN person_token theirs ON theirs.person_id = objector.person_id
     JOIN person_token mine
       ON mine.kind = theirs.kind AND mine.token = theirs.token AND mine.person_id <> theirs.person_id
-    WHERE NOT (EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = mine.person_id AND k.kind = 'key')
+    WHERE NOT (mine.kind <> 'key'
+               AND EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = mine.person_id AND k.kind = 'key')
                AND EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = theirs.person_id AND k.kind = 'key'))
       AND NOT (mine.kind = 'name_year'
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')

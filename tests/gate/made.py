@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -103,6 +104,44 @@ def release_terms(terms: Terms = TERMS, **changes: Any) -> Terms:
     doctors = tuple(replace(d, doctor_id=d.pseudonym) for d in terms.doctors)
     basic = {"crossing": Crossing.RELEASE, "study_id": "study-1", "columns": columns, "doctors": doctors}
     return replace(terms, **(basic | changes))
+
+
+def real_terms(records: list[dict[str, Any]]) -> tuple[Terms, Allowed]:
+    """Terms over the demo's data: common codes listed, every fifth doctor missing, every third person missing."""
+    practices = sorted({r["practice_id"] for r in records})
+    doctors = sorted({(r["practice_id"], r["doctor_id"]) for r in records if r["doctor_id"]})
+    persons = sorted({(r["practice_id"], r["patient_id"]) for r in records})
+    split: Spans = [(None, date(2024, 12, 31)), (date(2025, 7, 1), None)]
+
+    def common(column: str) -> tuple[str, ...]:
+        return tuple(code for code, _ in Counter(r[column] for r in records if r[column]).most_common(40))
+
+    terms = replace(
+        TERMS,
+        practices=tuple(practices),
+        columns=(
+            ColumnTerm("year_of_birth", Precision.YEAR),
+            ColumnTerm("sex", Precision.FULL),
+            ColumnTerm("socio_professional_category", Precision.FULL),
+            *(ColumnTerm(name, Precision.FULL, common(name)) for name in sorted(oracle.CODED)),
+            ColumnTerm("height_cm", Precision.FIVE),
+            ColumnTerm("weight_kg", Precision.FIVE),
+            ColumnTerm("test_value", Precision.FULL, ("sct|266919005",)),
+            ColumnTerm("test_unit", Precision.FULL, tuple(oracle.UNITS_OF_DATA)),
+        ),
+        doctors=tuple(
+            DoctorSpan(practice, doctor, pseudonym(doctor), date(2025, 1, 1) if place % 3 == 0 else None)
+            for place, (practice, doctor) in enumerate(doctors)
+            if place % 5
+        ),
+        unnamed_doctor_ok=tuple(practices[::2]),
+    )
+    allowed = {
+        person: (pseudonym("/".join(person)), split if place % 7 == 0 else [(None, None)])
+        for place, person in enumerate(persons)
+        if place % 3
+    }
+    return terms, allowed
 
 
 def as_oracle(terms: Terms) -> dict[str, Any]:

@@ -140,10 +140,11 @@ def _listed(r: dict[str, Any], columns: dict[str, Any]) -> bool:
     if not [name for name in there if name not in PERSONAL or set(columns) <= PERSONAL]:
         return False
     codes = {name: {token(c, name) for c in columns[name] or ()} for name in columns}
+    tested = token(r["test_code"] or "", "test_code") in codes.get("test_code", ())
     for name in there:
         if name in CODED and token(r[name], name) not in codes[name]:
             return False
-        if name in {"test_value", "test_unit"} and token(r["test_code"] or "", "test_code") not in codes.get("test_code", ()):
+        if name in {"test_value", "test_unit"} and not tested:
             return False
         if name == "test_value" and not NUMBER.fullmatch(r[name]) and token(r[name], name) not in codes[name]:
             return False

@@ -16,7 +16,7 @@ from made import record
 from portal.gate.cells import day
 from portal.gate.engine import Limits, engine
 from portal.gate.filtering import Counts, filter_extraction, record_reasons
-from portal.gate.permit import ColumnTerm, DoctorSpan, Terms, read_permit, write_permit
+from portal.gate.permit import ColumnTerm, Terms, read_permit, write_permit
 from portal.rules.refusals import Refused
 from portal.rules.words import Crossing, Precision, Provenance
 
@@ -60,6 +60,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("G33", {"prescription": "R03AC03"}),
     ("G33", {"diagnosis": None, "test_code": "32624-9", "test_value": "1"}),
     ("G33", {"diagnosis": None, "test_code": "2571-8", "test_value": "a word"}),
+    ("passed", {"diagnosis": None, "test_code": "2571-8", "test_value": "12345678"}),
+    ("G33", {"diagnosis": None, "test_code": "2571-8", "test_value": "123456789"}),
     ("G33", {"diagnosis": None, "test_code": "2571-8", "test_value": "0612345678"}),
     ("G33", {"diagnosis": None, "test_code": "2571-8", "test_value": "157049990786733"}),
     ("G33", {"diagnosis": None, "test_code": "2571-8", "test_value": "1", "test_unit": "Mme Collet"}),
@@ -107,47 +109,9 @@ def test_the_made_records_pass_as_the_oracle_says_from_every_form(tmp_path: Path
     assert len(written) == 1
 
 
-def real_terms(records: list[dict[str, Any]]) -> tuple[Terms, made.Allowed]:
-    """Terms over the demo's data: common codes listed, every fifth doctor missing, every third person missing."""
-    practices = sorted({r["practice_id"] for r in records})
-    doctors = sorted({(r["practice_id"], r["doctor_id"]) for r in records if r["doctor_id"]})
-    persons = sorted({(r["practice_id"], r["patient_id"]) for r in records})
-    split: made.Spans = [(None, date(2024, 12, 31)), (date(2025, 7, 1), None)]
-
-    def common(column: str) -> tuple[str, ...]:
-        return tuple(code for code, _ in Counter(r[column] for r in records if r[column]).most_common(40))
-
-    terms = replace(
-        made.TERMS,
-        practices=tuple(practices),
-        columns=(
-            ColumnTerm("year_of_birth", Precision.YEAR),
-            ColumnTerm("sex", Precision.FULL),
-            ColumnTerm("socio_professional_category", Precision.FULL),
-            *(ColumnTerm(name, Precision.FULL, common(name)) for name in sorted(oracle.CODED)),
-            ColumnTerm("height_cm", Precision.FIVE),
-            ColumnTerm("weight_kg", Precision.FIVE),
-            ColumnTerm("test_value", Precision.FULL, ("sct|266919005",)),
-            ColumnTerm("test_unit", Precision.FULL, tuple(oracle.UNITS_OF_DATA)),
-        ),
-        doctors=tuple(
-            DoctorSpan(practice, doctor, made.pseudonym(doctor), date(2025, 1, 1) if place % 3 == 0 else None)
-            for place, (practice, doctor) in enumerate(doctors)
-            if place % 5
-        ),
-        unnamed_doctor_ok=tuple(practices[::2]),
-    )
-    allowed = {
-        person: (made.pseudonym("/".join(person)), split if place % 7 == 0 else [(None, None)])
-        for place, person in enumerate(persons)
-        if place % 3
-    }
-    return terms, allowed
-
-
 def test_the_demos_records_pass_as_the_oracle_says_from_fhir_csv_and_parquet(tmp_path: Path) -> None:
     records = oracle.flat_from_fhir(DATA)
-    terms, allowed = real_terms(records)
+    terms, allowed = made.real_terms(records)
     rows, counts = oracle.judge(records, made.as_oracle(terms), allowed)
     permit = made.permit(tmp_path / "permit", terms, allowed)
     forms = {
@@ -169,7 +133,7 @@ def test_the_demos_records_pass_as_the_oracle_says_from_fhir_csv_and_parquet(tmp
 
 def test_the_same_input_gives_the_same_bytes_with_one_thread_and_with_two(tmp_path: Path) -> None:
     records = oracle.flat_from_fhir(DATA)
-    permit = made.permit(tmp_path / "permit", *real_terms(records))
+    permit = made.permit(tmp_path / "permit", *made.real_terms(records))
     outs = []
     for threads, source in ((1, records), (2, records[::-1])):
         path = made.write_parquet(tmp_path / f"{threads}.parquet", source)
@@ -184,7 +148,7 @@ def test_the_same_input_gives_the_same_bytes_with_one_thread_and_with_two(tmp_pa
 
 def test_reasons_by_person_add_up_to_the_filters_own_counts(tmp_path: Path) -> None:
     records = oracle.flat_from_fhir(DATA)
-    terms, allowed = real_terms(records)
+    terms, allowed = made.real_terms(records)
     permit = made.permit(tmp_path / "permit", terms, allowed)
     counts = filter_extraction(permit, DATA, tmp_path / "out", practice_key=made.PRACTICE_KEY)
     by_person = record_reasons(terms, DATA, permit=permit).to_pylist()

@@ -10,6 +10,7 @@ import made
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from bulk import CONDITION, ENCOUNTER, OBSERVATION, PATIENT, fhir
 from made import record
 
 from portal.gate.filtering import filter_extraction
@@ -35,43 +36,6 @@ def ndjson(*lines: Any, name: str = "records.ndjson", raw: bytes = b"") -> Calla
         text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines).encode() + raw
         path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
         return path
-
-    return write
-
-
-PATIENT = {
-    "resourceType": "Patient",
-    "id": "p1-001",
-    "identifier": [{"system": "https://example.org/p1/patient", "value": "001"}],
-    "gender": "female",
-    "birthDate": "1987",
-    "managingOrganization": {"reference": "Organization/p1"},
-}
-ENCOUNTER = {"resourceType": "Encounter", "id": "e1", "participant": [{"individual": {"reference": "Practitioner/d1"}}]}
-CONDITION = {
-    "resourceType": "Condition",
-    "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "J45.0"}]},
-    "subject": {"reference": "Patient/p1-001"},
-    "onsetDateTime": "2025-06-30T10:00:00+02:00",
-    "encounter": {"reference": "Encounter/e1"},
-    "meta": {"source": "https://example.org/provenance/entered"},
-}
-OBSERVATION = CONDITION | {
-    "resourceType": "Observation",
-    "code": {"coding": [{"system": "http://loinc.org", "code": "8302-2"}]},
-    "effectiveDateTime": "2025-06-30",
-    "valueQuantity": {"value": 172, "unit": "cm"},
-}
-
-
-def fhir(**files: list[Any]) -> Callable[[Path], Path]:
-    def write(folder: Path) -> Path:
-        below = folder / "bulk"
-        below.mkdir()
-        for name, lines in ({"Patient": [PATIENT], "Encounter": [ENCOUNTER], "Condition": [CONDITION]} | files).items():
-            if lines:
-                ndjson(*lines, name=f"{name}.ndjson")(below)
-        return below
 
     return write
 

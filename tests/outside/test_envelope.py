@@ -1,11 +1,14 @@
 """A notice as an e-mail: whole, repeatable, and closed against headers smuggled in."""
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import default
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from portal.outside.envelope import build_message, return_path
 from portal.rules.refusals import Refused
@@ -74,3 +77,19 @@ def test_the_return_path_names_the_notice():
     assert return_path("returns+{ref}@portal.example", "3f2a-01") == "returns+3f2a-01@portal.example"
     with pytest.raises(Refused, match="bad_reference"):
         return_path("returns+{ref}@portal.example", "a@b")
+
+
+@given(text=st.text(max_size=300), subject=st.text(max_size=120).filter(str.isprintable))
+def test_any_text_comes_back_as_it_was_written(text: str, subject: str):
+    message = message_from_bytes(build_message(**NOTICE | {"text": text, "subject": subject}), policy=default)
+    body = message.get_body(("plain",))
+    assert body is not None
+    written, read = (re.sub(r"\r\n?", "\n", each).rstrip("\n") for each in (text, body.get_content()))
+    assert read == written
+    assert "".join(str(message["Subject"]).split()) == "".join(subject.split())
+    assert len(message.keys()) == 10
+
+
+def test_an_address_beyond_ascii_has_its_domain_in_ascii():
+    message = build_message(**NOTICE | {"recipient": "patient@été.example"})
+    assert b"To: patient@xn--t-9fab.example\r\n" in message

@@ -86,6 +86,7 @@ NOT_RETURNS: dict[str, bytes] = {
     "somebody's answer": f"Return-Path: <a@b.example>\nDelivered-To: {TO}\nSubject: Re: x\n\nWho are you?\n".encode(),
     "delivered": report(fields("delivered", "2.0.0")),
     "relayed": report(fields("relayed", "2.1.9")),
+    "relayed, without a status": report(fields("relayed", "")),
     "expanded": report(fields("expanded", "2.0.0")),
     "a read receipt": report("Disposition: displayed\n", media="message/disposition-notification").replace(
         b"Return-Path: <>", b"Return-Path: <a@b.example>"

@@ -1,0 +1,112 @@
+"""What a personal link shows to whoever holds it. Reads only: opening a link, however often, changes nothing."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from portal.flow.means import Means
+from portal.flow.opt_out import Link, look
+from portal.flow.register import contact_binding
+from portal.outside.tokens import open_sealed
+from portal.records.behind_link import deliveries_of, doctors_of, newest_conditions, notice_with_its_text
+from portal.records.database import connection
+from portal.rules.conditions import AuthorisationConditions
+from portal.rules.waiting import paris_day, waits_until
+from portal.rules.words import Addressee, Language, Scope
+
+ERASED_WITHIN = timedelta(days=30)
+"""How long a recipient has to delete what should not have been delivered (DOMAIN §8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The notice behind a link. `represented`: the patient's given names when the reader is somebody else.
+
+    `since`: the day on which the patient's doctors, or else the practice's first one, joined.
+    `first_use`: the day from which data may be used without a no; None when the notice has not left, or nothing is
+    authorised.
+    """
+
+    link: Link
+    language: Language
+    text: dict[str, Any]
+    represented: str | None
+    doctor: str
+    practice: str
+    since: date
+    observatory: dict[str, str]
+    phone: str
+    post: str
+    today: date
+    first_use: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    study: str
+    recipient: str
+    sent_on: date
+    delete_by: date
+    deleted_on: date | None
+
+
+async def open_link(means: Means, token: str) -> Opened:
+    """Refused("dead_link") for any text that is not a link of ours."""
+    c = connection()
+    link = await look(c, token)
+    told = await notice_with_its_text(c, link.notice_id)
+    today = paris_day(means.clock.now())
+    doctor, since = _doctor(await doctors_of(c, link.practice_id, link.observatory_id), told)
+    return Opened(
+        link=link,
+        language=Language(told["language"]),
+        text={**told["body"], "version": told["version"]},
+        represented=None if link.addressee == Addressee.SELF else _given_names(means, told),
+        doctor=doctor,
+        practice=told["practice"],
+        since=since or (paris_day(link.sent_at) if link.sent_at else today),
+        observatory={"name": told["observatory"], "controller": told["controller"], "dpo_email": told["dpo_contact"]},
+        phone=told["phone"],
+        post=told["postal_address"],
+        today=today,
+        first_use=_first_use(link, await newest_conditions(c, link.observatory_id)),
+    )
+
+
+async def deliveries(link: Link) -> list[Delivery]:
+    """What has left and is covered by the no in force: each recipient deletes it within thirty days of the no."""
+    no = link.counts
+    if no is None:
+        return []
+    return [
+        Delivery(study, recipient, paris_day(served), paris_day(no.received_at) + ERASED_WITHIN, None)
+        for observatory, study, recipient, served in await deliveries_of(connection(), link.person_id)
+        if no.scope is Scope.EVERYTHING or observatory == link.observatory_id
+    ]
+
+
+def _doctor(verified: list[dict[str, Any]], told: dict[str, Any]) -> tuple[str, date | None]:
+    """The patient's active doctors by name, else the practice's name; and since when they, or it, take part."""
+    active = [d for d in verified if d["active"]]
+    own = [d for d in active if d["doctor_number"] == told["doctor_number"]]
+    began = [d["active_from"] for d in own or active or verified]
+    names = ", ".join(d["name"] for d in own if d["name"])
+    return names or told["practice"], paris_day(min(began)) if began else None
+
+
+def _first_use(link: Link, conditions: Any) -> date | None:
+    if link.sent_at is None or conditions is None:
+        return None
+    given = AuthorisationConditions.model_validate(conditions)
+    return paris_day(waits_until(link.sent_at, given.reflection_days))
+
+
+def _given_names(means: Means, told: dict[str, Any]) -> str:
+    """What to call the patient in front of who represents her; her number at the practice when no name is known."""
+    if told["sealed"] is not None:
+        binding = contact_binding(told["practice_id"], told["number"], Addressee.SELF)
+        given = json.loads(open_sealed(means.ring, bytes(told["sealed"]), binding)).get("given_names", "")
+        if given:
+            return str(given)
+    return str(told["number"])

@@ -1,0 +1,60 @@
+"""What stands behind a personal link, read for the patient's page: one notice at a time, nothing written."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from portal.records.database import Connection, as_moment, from_json, rows
+
+
+async def notice_with_its_text(c: Connection, notice_id: UUID) -> dict[str, Any]:
+    """The notice's text and observatory, the patient's practice, and her own sealed contact (None without one)."""
+    found = await rows(
+        c,
+        "SELECT p.practice_id, p.number, p.doctor_number, pr.name AS practice, t.language, t.version, t.body, "
+        "o.id AS observatory_id, o.name AS observatory, o.controller, o.dpo_contact, o.phone, o.postal_address, "
+        "c.sealed FROM notice n JOIN patient p ON p.id = n.patient_id JOIN practice pr ON pr.id = p.practice_id "
+        "JOIN notice_text t ON t.id = n.text_id JOIN observatory o ON o.id = t.observatory_id "
+        "LEFT JOIN contact c ON c.patient_id = p.id AND c.addressee = 'self' WHERE n.id = $1",
+        notice_id,
+    )
+    return {**found[0], "body": from_json(found[0]["body"])}
+
+
+async def doctors_of(c: Connection, practice_id: str, observatory_id: str) -> list[dict[str, Any]]:
+    """Every doctor of a practice who was verified: name, number at the practice, whether active, since when."""
+    found = await rows(
+        c,
+        "SELECT a.display_name AS name, e.doctor_number, e.active_from, e.state = 'active' AS active FROM enrolment e "
+        "JOIN account a ON a.id = e.account_id WHERE e.practice_id = $1 AND e.observatory_id = $2 "
+        "AND e.active_from IS NOT NULL ORDER BY e.active_from",
+        practice_id,
+        observatory_id,
+    )
+    return [{**row, "active": bool(row["active"]), "active_from": as_moment(row["active_from"])} for row in found]
+
+
+async def newest_conditions(c: Connection, observatory_id: str) -> Any:
+    """The conditions of the observatory's longest authorisation, as the gate reads them; None without one."""
+    found = await rows(
+        c,
+        "SELECT conditions FROM authorisation WHERE observatory_id = $1 ORDER BY valid_until DESC LIMIT 1",
+        observatory_id,
+    )
+    return from_json(found[0]["conditions"]) if found else None
+
+
+async def deliveries_of(c: Connection, person_id: UUID) -> list[tuple[str, str, str, datetime]]:
+    """(observatory, study, recipient, first served) of each release that was served and holds this person."""
+    found = await rows(
+        c,
+        "SELECT s.observatory_id, s.title, rc.name AS recipient, min(e.at) AS served_at FROM release r "
+        "JOIN study s ON s.id = r.study_id JOIN recipient rc ON rc.id = s.recipient_id "
+        "JOIN log_touch t ON t.kind = 'release' AND t.ref = r.id "
+        "JOIN log_entry e ON e.id = t.entry_id AND e.kind = 'release_served' "
+        "WHERE r.id IN (SELECT release_id FROM release_person WHERE person_id = $1) "
+        "GROUP BY r.id, s.observatory_id, s.title, rc.name ORDER BY min(e.at)",
+        person_id,
+    )
+    served = [(row, as_moment(row["served_at"])) for row in found]
+    return [(row["observatory_id"], row["title"], row["recipient"], at) for row, at in served if at is not None]

@@ -1,0 +1,206 @@
+"""What the public and the desk look at: named read queries, each one or few statements over whole sets."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from portal.records.database import as_day, as_moment, connection, from_json, rows
+from portal.rules.waiting import silence_counts_before
+
+Row = dict[str, Any]
+
+NEWEST_EXTRACTIONS = "SELECT max(id) FROM extraction GROUP BY practice_id"
+PAGE = 50
+"""Entries of the log on one page."""
+
+
+async def house() -> Row | None:
+    """The first active observatory, whose contacts stand on the pages for everybody."""
+    found = await rows(
+        connection(),
+        "SELECT id, name, controller, dpo_contact, phone, postal_address FROM observatory WHERE active "
+        "ORDER BY id LIMIT 1",
+    )
+    return found[0] if found else None
+
+
+async def observatories() -> list[Row]:
+    """The active observatories with the number of their active doctors and their authorisations in force."""
+    c = connection()
+    found = await rows(
+        c,
+        "SELECT o.id, o.name, o.controller, count(DISTINCT e.account_id) AS doctors FROM observatory o "
+        "LEFT JOIN enrolment e ON e.observatory_id = o.id AND e.state = 'active' "
+        "WHERE o.active GROUP BY o.id, o.name, o.controller ORDER BY o.id",
+    )
+    given = await rows(
+        c,
+        "SELECT observatory_id, reference, valid_from, valid_until FROM authorisation WHERE suspended_at IS NULL "
+        "ORDER BY valid_from, id",
+    )
+    for row in given:
+        row["valid_from"], row["valid_until"] = as_day(row["valid_from"]), as_day(row["valid_until"])
+    return [{**o, "authorisations": [a for a in given if a["observatory_id"] == o["id"]]} for o in found]
+
+
+async def studies() -> list[Row]:
+    """Every study, newest on the page first, with its recipient, columns and sealed releases (persons, records)."""
+    c = connection()
+    found = await rows(
+        c,
+        "SELECT s.id, s.title, s.question, s.purpose, s.k, s.ethics_opinion AS ethics, s.listed_at, s.closed_at, "
+        "s.conditions, r.name AS recipient, r.country FROM study s JOIN recipient r ON r.id = s.recipient_id "
+        "ORDER BY s.listed_at DESC, s.id",
+    )
+    sealed = await rows(
+        c,
+        "SELECT id, study_id, sealed_at, summary, manifest_sha256 FROM release WHERE state = 'sealed' "
+        "ORDER BY sealed_at DESC",
+    )
+    releases: dict[str, list[Row]] = {}
+    for row in sealed:
+        summary = from_json(row["summary"])
+        releases.setdefault(row["study_id"], []).append(
+            {
+                "id": row["id"], "sealed_at": as_moment(row["sealed_at"]), "persons": summary["persons"],
+                "records": summary["rows"], "hash": row["manifest_sha256"],
+            }
+        )  # fmt: skip
+    return [
+        {
+            **row,
+            "listed_at": as_moment(row["listed_at"]),
+            "closed_at": as_moment(row["closed_at"]),
+            "columns": from_json(row["conditions"])["columns"],
+            "releases": releases.get(row["id"], []),
+        }
+        for row in found
+    ]
+
+
+async def silent_before(now: datetime) -> datetime:
+    """E-mails accepted at or before this moment count as delivered."""
+    reading = await rows(
+        connection(), "SELECT max(read_at) AS at FROM returns_reading WHERE channel = 'email' AND complete"
+    )
+    return silence_counts_before(now, as_moment(reading[0]["at"]))
+
+
+async def to_do() -> list[Row]:
+    """What waits for somebody at the desk, the oldest first: kind, count, oldest."""
+    found = await rows(
+        connection(),
+        "SELECT 'enrolments' AS kind, count(*) AS count, min(signed_at) AS oldest FROM enrolment "
+        "WHERE state = 'signed' "
+        "UNION ALL SELECT 'texts', count(*), min(e.at) FROM notice_text t JOIN log_entry e ON e.id = t.entry_id "
+        "WHERE t.state = 'draft' "
+        "UNION ALL SELECT 'to_approve', count(*), min(prepared_at) FROM release WHERE state = 'prepared' "
+        "UNION ALL SELECT 'to_seal', count(*), min(approved_at) FROM release WHERE state = 'approved'",
+    )
+    waiting = [{**row, "oldest": as_moment(row["oldest"])} for row in found if row["count"]]
+    return sorted(waiting, key=lambda row: row["oldest"])
+
+
+async def figures(now: datetime) -> list[Row]:
+    """The line from enrolment to release in numbers: kind, count."""
+    c = connection()
+    found = await rows(
+        c,
+        "SELECT 1 AS place, 'doctors' AS kind, count(DISTINCT account_id) AS count FROM enrolment "
+        "WHERE state = 'active' "
+        "UNION ALL SELECT 2, 'patients', count(*) FROM patient WHERE left_at IS NULL AND deceased_on IS NULL "
+        "UNION ALL SELECT 3, 'notices_sent', count(*) FROM notice WHERE sent_at IS NOT NULL "
+        "UNION ALL SELECT 4, 'notices_valid', count(*) FROM notice "
+        "WHERE state = 'handed_over' OR (state = 'sent' AND sent_at <= $1) "
+        "UNION ALL SELECT 5, 'objections', count(DISTINCT person_id) FROM objection WHERE withdrawn_at IS NULL "
+        "UNION ALL SELECT 6, 'stored', coalesce(sum(e.rows), 0) FROM extraction e "
+        f"WHERE e.id IN ({NEWEST_EXTRACTIONS}) "
+        "ORDER BY place",
+        await silent_before(now),
+    )
+    sealed = await rows(c, "SELECT summary FROM release WHERE state = 'sealed'")
+    released = sum(from_json(row["summary"])["rows"] for row in sealed)
+    counts = [{"kind": row["kind"], "count": int(row["count"])} for row in found]
+    return [*counts, {"kind": "released", "count": released}]
+
+
+async def enrolments() -> list[Row]:
+    """Every enrolment, those to verify first, with the doctor numbers of that practice's register as a hint."""
+    c = connection()
+    found = await rows(
+        c,
+        "SELECT e.id, a.display_name AS doctor, coalesce(a.rpps, '–') AS rpps, p.id AS practice_id, "
+        "p.name AS practice, e.state, l.at AS since FROM enrolment e JOIN account a ON a.id = e.account_id "
+        "JOIN practice p ON p.id = e.practice_id JOIN log_entry l ON l.id = e.entry_id "
+        "ORDER BY CASE e.state WHEN 'signed' THEN 0 ELSE 1 END, e.id DESC",
+    )
+    named = await rows(
+        c,
+        "SELECT DISTINCT practice_id, doctor_number FROM patient WHERE doctor_number <> '' "
+        "AND practice_id IN (SELECT practice_id FROM enrolment WHERE state = 'signed') ORDER BY doctor_number",
+    )
+    numbers: dict[str, list[str]] = {}
+    for row in named:
+        numbers.setdefault(row["practice_id"], []).append(row["doctor_number"])
+    return [{**row, "since": as_moment(row["since"]), "numbers": numbers.get(row["practice_id"], [])} for row in found]
+
+
+async def texts() -> list[Row]:
+    """Notice texts and agreements, drafts first; the author of an agreement is who loaded it."""
+    found = await rows(
+        connection(),
+        "SELECT id, 'notice' AS kind, version, language, state, author, approved_by, sha256 AS hash, body "
+        "FROM notice_text "
+        "UNION ALL SELECT CAST(t.id AS text), 'agreement', t.version, t.language, 'published', e.actor, NULL, "
+        "t.sha256, t.body FROM agreement_text t JOIN log_entry e ON e.id = t.entry_id",
+    )
+    found.sort(key=lambda row: (row["state"] != "draft", row["kind"], row["version"], row["language"]))
+    return [{**row, "body": from_json(row["body"])} for row in found]
+
+
+async def practices_to_tell() -> list[Row]:
+    """Practices with an active doctor and a register: those whose patients can be told."""
+    return await rows(
+        connection(),
+        "SELECT p.id, p.name FROM practice p "
+        "WHERE p.id IN (SELECT practice_id FROM enrolment WHERE state = 'active') "
+        "AND p.id IN (SELECT practice_id FROM register_import) ORDER BY p.name, p.id",
+    )
+
+
+async def campaigns(now: datetime) -> list[Row]:
+    """Every campaign, the newest first, with the state of its notices in numbers."""
+    found = await rows(
+        connection(),
+        "SELECT c.id, p.name AS practice, o.name AS observatory, c.started_at AS at, "
+        "count(CASE WHEN n.state = 'queued' THEN 1 END) AS queued, count(n.sent_at) AS sent, "
+        "count(CASE WHEN n.state = 'handed_over' OR (n.state = 'sent' AND n.sent_at <= $1) THEN 1 END) AS delivered, "
+        "count(CASE WHEN n.state IN ('bounced', 'returned') THEN 1 END) AS bounced "
+        "FROM campaign c JOIN practice p ON p.id = c.practice_id JOIN observatory o ON o.id = c.observatory_id "
+        "LEFT JOIN notice n ON n.campaign_id = c.id GROUP BY c.id, p.name, o.name, c.started_at ORDER BY c.id DESC",
+        await silent_before(now),
+    )
+    return [{**row, "at": as_moment(row["at"])} for row in found]
+
+
+async def log_page(before: int | None) -> tuple[list[Row], int]:
+    """The newest entries of the log (below `before`), and how many it holds."""
+    c = connection()
+    found = await rows(
+        c,
+        "SELECT id, at, kind, actor FROM log_entry WHERE id < $1 ORDER BY id DESC LIMIT $2",
+        2**62 if before is None else before,
+        PAGE,
+    )
+    total = await rows(c, "SELECT count(*) AS n FROM log_entry")
+    return [{**row, "at": as_moment(row["at"])} for row in found], int(total[0]["n"])
+
+
+async def names_of(actors: Iterable[str | None]) -> dict[str, str]:
+    """Who stands behind `role:account` in the log, for the desk: the display name, else the invited address."""
+    ids = {int(a.partition(":")[2]) for a in actors if a and a.partition(":")[2].isdecimal()}
+    if not ids:
+        return {}
+    listed = ", ".join(map(str, sorted(ids)))
+    found = await rows(connection(), f"SELECT id, role, display_name, email FROM account WHERE id IN ({listed})")
+    return {f"{row['role']}:{row['id']}": row["display_name"] or row["email"] or "" for row in found}

@@ -1,0 +1,84 @@
+"""A practice as its doctor looks at it: her enrolment, her patients' states (never why), what has left."""
+
+from datetime import datetime
+from typing import Any
+
+from portal.records.database import as_moment, connection, from_json, rows
+from portal.records.overview import Row, silent_before
+
+PATIENT_STATES = ("informed", "waiting", "not_reachable", "out")
+
+
+async def enrolment_of(account_id: int) -> Row | None:
+    """The doctor's newest enrolment that she has not left, else the newest; with names, and since when in its state."""
+    found = await rows(
+        connection(),
+        "SELECT e.id, e.state, e.practice_id, e.observatory_id, e.agreement_id, e.includes_history, e.signed_at, "
+        "e.ended_at, p.name AS practice, o.name AS observatory, t.version AS signed_version, l.at AS since "
+        "FROM enrolment e JOIN practice p ON p.id = e.practice_id JOIN observatory o ON o.id = e.observatory_id "
+        "JOIN log_entry l ON l.id = e.entry_id LEFT JOIN agreement_text t ON t.id = e.agreement_id "
+        "WHERE e.account_id = $1 ORDER BY CASE e.state WHEN 'left' THEN 1 ELSE 0 END, e.id DESC LIMIT 1",
+        account_id,
+    )
+    if not found:
+        return None
+    moments = {name: as_moment(found[0][name]) for name in ("signed_at", "ended_at", "since")}
+    return {**found[0], **moments, "includes_history": bool(found[0]["includes_history"])}
+
+
+async def agreement(observatory_id: str, language: str, *, text_id: int | None = None) -> Row | None:
+    """The agreement of this id; else the newest version, in this language when there is one."""
+    found = await rows(
+        connection(),
+        "SELECT id, version, language, sha256, body FROM agreement_text WHERE observatory_id = $1",
+        observatory_id,
+    )
+    if text_id is not None:
+        found = [row for row in found if row["id"] == text_id]
+    found.sort(key=lambda row: (row["version"], row["language"] == language, row["language"] == "fr"))
+    return {**found[-1], "body": from_json(found[-1]["body"])} if found else None
+
+
+async def patients(practice_id: str, observatory_id: str, now: datetime) -> list[Row]:
+    """Number and state of each patient of a practice, in the register's order.
+
+    `out` also holds those whose identity or age is open, so that the word does not say who objected.
+    """
+    return await rows(
+        connection(),
+        "WITH told AS (SELECT n.patient_id, max(CASE WHEN n.state = 'handed_over' OR (n.state = 'sent' "
+        "AND n.sent_at <= $3) THEN 2 WHEN n.state IN ('queued', 'sent') THEN 1 ELSE 0 END) AS word FROM notice n "
+        "JOIN notice_text t ON t.id = n.text_id AND t.observatory_id = $2 GROUP BY n.patient_id), "
+        "said AS (SELECT DISTINCT person_id FROM objection WHERE withdrawn_at IS NULL AND (scope = 'everything' "
+        "OR (scope = 'observatory' AND scope_ref = $2) OR (scope = 'practice' AND scope_ref = $1))), "
+        "reachable AS (SELECT DISTINCT patient_id FROM contact WHERE email_index IS NOT NULL), "
+        "unsettled AS (SELECT DISTINCT patient_id FROM identity_doubt WHERE settled_at IS NULL) "
+        "SELECT p.number, CASE WHEN s.person_id IS NOT NULL OR u.patient_id IS NOT NULL OR p.adult_on IS NULL "
+        "THEN 'out' WHEN t.word = 2 THEN 'informed' WHEN t.word = 1 THEN 'waiting' "
+        "WHEN t.word IS NULL AND r.patient_id IS NOT NULL THEN 'waiting' ELSE 'not_reachable' END AS state "
+        "FROM patient p LEFT JOIN told t ON t.patient_id = p.id LEFT JOIN said s ON s.person_id = p.person_id "
+        "LEFT JOIN reachable r ON r.patient_id = p.id LEFT JOIN unsettled u ON u.patient_id = p.id "
+        "WHERE p.practice_id = $1 AND p.deceased_on IS NULL AND p.left_at IS NULL ORDER BY p.id",
+        practice_id, observatory_id, await silent_before(now),
+    )  # fmt: skip
+
+
+def counted(listed: list[Row]) -> dict[str, int]:
+    """Patients by state, and `total`: the numbers add up."""
+    counts = {state: sum(row["state"] == state for row in listed) for state in PATIENT_STATES}
+    return {**counts, "total": len(listed)}
+
+
+async def sent_from(practice_id: str, observatory_id: str) -> list[dict[str, Any]]:
+    """The studies that were served records of this practice, and when first."""
+    found = await rows(
+        connection(),
+        "SELECT s.title AS study, min(e.at) AS sent_on FROM release r JOIN study s ON s.id = r.study_id "
+        "JOIN log_touch t ON t.kind = 'release' AND t.ref = r.id "
+        "JOIN log_entry e ON e.id = t.entry_id AND e.kind = 'release_served' "
+        "WHERE s.observatory_id = $2 AND r.id IN (SELECT release_id FROM release_person WHERE practice_id = $1) "
+        "GROUP BY r.id, s.title ORDER BY min(e.at)",
+        practice_id,
+        observatory_id,
+    )
+    return [{"study": row["study"], "sent_on": as_moment(row["sent_on"])} for row in found]

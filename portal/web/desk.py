@@ -1,0 +1,143 @@
+"""The desk: what to do now, enrolments to verify, texts to approve, campaigns to start, studies, the log."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portal.flow import enrol, govern, notify
+from portal.records import overview
+from portal.rules.refusals import Refused
+from portal.rules.words import EnrolmentState, Role, TextState
+from portal.web.frame import form, path_id, portal_of, see_other, show, who, words
+
+WAYS = {
+    "enrolments": "/desk/enrolments",
+    "texts": "/desk/texts",
+    "to_approve": "/desk/releases",
+    "to_seal": "/desk/releases",
+}
+"""Where each thing to do is done."""
+
+LARGEST_ID = 2**63 - 1
+
+
+async def home(request: Request) -> Response:
+    now = portal_of(request).means.clock.now()
+    todo = [{**row, "href": WAYS[row["kind"]]} for row in await overview.to_do()]
+    return await show(request, "desk/home.html", todo=todo, checked_at=now, counts=await overview.figures(now))
+
+
+async def log(request: Request) -> Response:
+    """The newest entries; `?before=` pages back."""
+    asked = request.query_params.get("before", "")
+    before = int(asked) if asked.isdecimal() and len(asked) < 19 else None
+    entries, total = await overview.log_page(before)
+    shown = [{**row, "actor_role": row["actor"].partition(":")[0]} for row in entries]
+    older = entries[-1]["id"] if len(entries) == overview.PAGE and entries[-1]["id"] > 1 else None
+    return await show(request, "desk/log.html", entries=shown, total=total, older=older)
+
+
+async def enrolments(request: Request) -> Response:
+    return await _enrolments(request, wrong=None)
+
+
+async def verify(request: Request) -> Response:
+    """A number that does not do is asked again beside its field."""
+    enrolment_id = int(request.path_params["id"])
+    if enrolment_id > LARGEST_ID:
+        raise Refused("unknown_enrolment", "there is no such enrolment", status=404)
+    number = (await form(request)).get("doctor_number", "")
+    try:
+        await enrol.verify(portal_of(request).means, enrolment_id, doctor_number=number, by=who(request).account)
+    except Refused as no:
+        if no.code != "doctor_number":
+            raise
+        sentence = words(request, "Le numéro du médecin ne convient pas. Reprenez celui de la liste des patients.")
+        return await _enrolments(request, wrong={"id": enrolment_id, "sentence": sentence})
+    return see_other(request, "/desk/enrolments")
+
+
+async def texts(request: Request) -> Response:
+    found = await overview.texts()
+    names = await overview.names_of([a for t in found for a in (t["author"], t["approved_by"])])
+    account = who(request).account
+    shown = [
+        {
+            **text,
+            "title": text["body"]["title"],
+            "author": names.get(text["author"], text["author"]),
+            "approver": names.get(text["approved_by"], text["approved_by"]),
+            "may_approve": account.role == Role.DPO
+            and text["state"] == TextState.DRAFT
+            and text["author"] != account.actor,
+            "body": _sections(text["body"]) if text["state"] == TextState.DRAFT else [],
+        }
+        for text in found
+    ]
+    return await show(request, "desk/texts.html", texts=shown)
+
+
+async def approve_text(request: Request) -> Response:
+    await govern.approve_text(portal_of(request).means, path_id(request), by=who(request).account)
+    return see_other(request, "/desk/texts")
+
+
+async def campaigns(request: Request) -> Response:
+    now = portal_of(request).means.clock.now()
+    may_start = who(request).account.role == Role.OPERATOR
+    return await show(
+        request,
+        "desk/campaigns.html",
+        observatories=await overview.observatories(),
+        practices=await overview.practices_to_tell() if may_start else [],
+        campaigns=await overview.campaigns(now),
+    )
+
+
+async def start_campaign(request: Request) -> Response:
+    """Only for a practice and an observatory of the list that the page offers."""
+    given = await form(request)
+    practice, observatory = given.get("practice", ""), given.get("observatory", "")
+    if practice not in {p["id"] for p in await overview.practices_to_tell()}:
+        raise Refused("practice", "choose a practice of the list", status=422)
+    if observatory not in {o["id"] for o in await overview.observatories()}:
+        raise Refused("observatory", "choose an observatory of the list", status=422)
+    await notify.start_campaign(
+        portal_of(request).means, observatory_id=observatory, practice_id=practice, by=who(request).account
+    )
+    return see_other(request, "/desk/campaigns")
+
+
+async def studies(request: Request) -> Response:
+    found = [
+        {**s, "columns": [{"name": name, "precision": grant["precision"]} for name, grant in s["columns"].items()]}
+        for s in await overview.studies()
+    ]
+    return await show(request, "desk/studies.html", studies=found)
+
+
+async def _enrolments(request: Request, *, wrong: dict[str, Any] | None) -> Response:
+    may = who(request).account.role == Role.OPERATOR
+    found = [
+        {**row, "may_verify": may and row["state"] == EnrolmentState.SIGNED} for row in await overview.enrolments()
+    ]
+    return await show(
+        request,
+        "desk/enrolments.html",
+        status=422 if wrong else 200,
+        enrolments=found,
+        wrong=wrong if wrong and any(e["id"] == wrong["id"] and e["may_verify"] for e in found) else None,
+        here="/desk/enrolments",
+    )
+
+
+def _sections(body: dict[str, Any]) -> list[dict[str, str]]:
+    """A notice's draft as it will be read: the objection first, then each item under its heading."""
+    items = [
+        {"heading": heading, "text": item["not_applicable"] if isinstance(item, dict) else item}
+        for key, heading in body["headings"].items()
+        if (item := body["items"].get(key)) is not None
+    ]
+    facts = [{"heading": fact["question"], "text": fact["answer"]} for fact in body["facts"]]
+    return [{"heading": body["title"], "text": body["objection"]}, *facts, *items]

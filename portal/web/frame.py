@@ -1,0 +1,127 @@
+"""What every page stands in: the portal's parts, the reader's language, who is signed in, and how to answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from portal.flow.means import Means
+from portal.flow.sign_in import SignedIn
+from portal.outside.identity import OpenIdProvider
+from portal.records import overview
+from portal.rules.refusals import Refused
+from portal.rules.words import Language, Role
+from portal.settings import Settings
+from portal.web import render
+
+Guide = Callable[[], dict[str, Any] | None]
+
+VIEWERS: Mapping[Role, str] = {
+    Role.DOCTOR: "doctor",
+    Role.OPERATOR: "desk",
+    Role.DPO: "desk",
+    Role.AUDITOR: "desk",
+    Role.RECIPIENT: "recipient",
+}
+"""Whose navigation stands in the head; also the path under which each role's pages are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """The parts, put together at start. `contacts`: as last read, for pages shown while the database is down."""
+
+    settings: Settings
+    means: Means
+    doctors: OpenIdProvider
+    staff: OpenIdProvider
+    secret: bytes = field(repr=False)
+    guide: Guide | None = None
+    contacts: dict[str, str] = field(default_factory=dict)
+
+
+def portal_of(request: Request) -> Portal:
+    return cast("Portal", request.app.state.portal)
+
+
+def who(request: Request) -> SignedIn:
+    """Who is signed in; only a page whose policy names roles may ask."""
+    return cast("SignedIn", request.scope["signed_in"])
+
+
+def chosen_language(request: Request) -> Language | None:
+    """What `?lang=` says, if it is a language of ours."""
+    asked = request.query_params.get("lang")
+    return next((each for each in Language if each == asked), None)
+
+
+def browser_language(request: Request) -> Language:
+    """The first of our languages that the browser names; French when it names neither."""
+    wanted = (
+        part.partition(";")[0].strip().lower()[:2] for part in request.headers.get("accept-language", "").split(",")
+    )
+    return next((Language(each) for each in wanted if each in set(Language)), Language.FR)
+
+
+async def contacts(request: Request) -> dict[str, Any]:
+    """How to reach the observatory: on every page, so that nobody who needs to say no is left without a way."""
+    known = portal_of(request).contacts
+    house = await overview.house()
+    if house is not None:
+        known.update(
+            publisher=house["controller"], dpo_email=house["dpo_contact"], phone=house["phone"],
+            post=house["postal_address"],
+        )  # fmt: skip
+    return dict(known)
+
+
+async def show(
+    request: Request, template: str, *, status: int = 200, default: Language | None = None, **context: Any
+) -> HTMLResponse:
+    """The page `template`. `default`: the language unless the reader chose one; else the browser's."""
+    return framed(request, template, status=status, default=default, **{**await contacts(request), **context})
+
+
+def framed(
+    request: Request, template: str, *, status: int = 200, default: Language | None = None, **context: Any
+) -> HTMLResponse:
+    """The same without asking the database for the contacts."""
+    default = default or browser_language(request)
+    signed_in: SignedIn | None = request.scope.get("signed_in")
+    given = {
+        "here": quote(request.scope["path"]),
+        "status": status,
+        "demo": portal_of(request).settings.demo,
+        "viewer": VIEWERS[Role(signed_in.account.role)] if signed_in else None,
+        "default_language": default,
+    }
+    language = chosen_language(request) or default
+    return HTMLResponse(render.page(template, language=language, **{**given, **context}), status_code=status)
+
+
+def see_other(request: Request, path: str, **query: str) -> Response:
+    """303 to a path of ours, in the language that the reader chose."""
+    language = chosen_language(request)
+    query = {**query, **({"lang": language.value} if language else {})}
+    return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, status_code=303)
+
+
+async def form(request: Request) -> dict[str, str]:
+    """The fields of a posted form, the first value of each; files are not taken."""
+    fields: dict[str, str] = {}
+    for name, value in (await request.form()).multi_items():
+        if not isinstance(value, str) or "\0" in value:
+            raise Refused("bad_form", "the form holds something that is not text", status=400)
+        fields.setdefault(name, value)
+    return fields
+
+
+def path_id(request: Request) -> str:
+    return str(request.path_params["id"])
+
+
+def words(request: Request, message: str) -> str:
+    """A sentence of the catalogue in the language of the page; its source is in a template."""
+    return render.translations(chosen_language(request) or browser_language(request)).gettext(message)

@@ -1,0 +1,122 @@
+"""The patient's pages: no account, no cookie, no script. Only the three posts change anything."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portal.flow import opt_out
+from portal.flow.behind_link import Opened, deliveries, open_link
+from portal.flow.opt_out import Said
+from portal.rules.words import Scope
+from portal.web.frame import form, portal_of, see_other, show
+
+
+def _token(request: Request) -> str:
+    return str(request.path_params["token"])
+
+
+async def _open(request: Request) -> Opened:
+    return await open_link(portal_of(request).means, _token(request))
+
+
+async def _show(request: Request, opened: Opened, template: str, *, status: int = 200, **context: object) -> Response:
+    """A page in the notice's language unless she chose another, with the contacts of the notice's observatory."""
+    return await show(
+        request,
+        template,
+        status=status,
+        default=opened.language,
+        **{
+            "token": _token(request), "observatory": opened.observatory, "represented": opened.represented,
+            "phone": opened.phone, "post": opened.post, "dpo_email": opened.observatory["dpo_email"],
+            "state": opened.link.state, **context,
+        },
+    )  # fmt: skip
+
+
+async def notice(request: Request) -> Response:
+    opened = await _open(request)
+    no = opened.link.counts
+    return await _show(
+        request,
+        opened,
+        "patient/notice.html",
+        doctor=opened.doctor,
+        practice=opened.practice,
+        since=opened.since,
+        today=opened.today,
+        first_use=opened.first_use,
+        answered_at=(no.withdrawn_at or no.received_at) if no else opened.link.answered_at,
+        reference=reference(no) if no else None,
+        mine=no.mine if no else False,
+        text=opened.text,
+    )
+
+
+async def part(request: Request) -> Response:
+    return await _show(request, await _open(request), "patient/part.html", missing=False)
+
+
+async def object_(request: Request) -> Response:
+    """Records the no and shows its receipt; a part that names none is asked again."""
+    wanted = (await form(request)).get("scope", "")
+    if wanted not in (Scope.EVERYTHING, Scope.OBSERVATORY):
+        here = f"/o/{_token(request)}/part"
+        return await _show(request, await _open(request), "patient/part.html", status=422, missing=True, here=here)
+    said = await opt_out.object_(portal_of(request).means, _token(request), Scope(wanted))
+    return see_other(request, f"/o/{_token(request)}/receipt", **({"again": "1"} if said.again else {}))
+
+
+async def receipt(request: Request) -> Response:
+    opened = await _open(request)
+    no = opened.link.counts
+    if no is None:
+        return see_other(request, f"/o/{_token(request)}")
+    return await _show(
+        request,
+        opened,
+        "patient/receipt.html",
+        receipt={
+            "reference": reference(no),
+            "scope": no.scope,
+            "received_at": no.received_at,
+            "channel": no.channel,
+            "gate_since": no.received_at,
+            "again": request.query_params.get("again") == "1",
+            "taken_back_at": no.withdrawn_at,
+            "mine": no.mine,
+            "entry": no.entry_id,
+        },
+        deliveries=await deliveries(opened.link),
+    )
+
+
+async def keep(request: Request) -> Response:
+    await opt_out.keep(portal_of(request).means, _token(request))
+    return see_other(request, f"/o/{_token(request)}/kept")
+
+
+async def kept(request: Request) -> Response:
+    """What she answered; with a no in force, which a "yes" does not lift, the notice that says so."""
+    opened = await _open(request)
+    if opened.link.in_force or opened.link.answered_at is None:
+        return see_other(request, f"/o/{_token(request)}")
+    return await _show(request, opened, "patient/kept.html", answered_at=opened.link.answered_at)
+
+
+async def ask_to_withdraw(request: Request) -> Response:
+    opened = await _open(request)
+    no = opened.link.counts
+    if no is None or not no.mine or no.withdrawn_at is not None:
+        return see_other(request, f"/o/{_token(request)}")
+    return await _show(request, opened, "patient/withdraw.html", today=opened.today, text=opened.text)
+
+
+async def withdraw(request: Request) -> Response:
+    lifted = await opt_out.withdraw(portal_of(request).means, _token(request))
+    return see_other(request, f"/o/{_token(request)}" + ("/receipt" if lifted else ""))
+
+
+def reference(said: Said) -> str:
+    """Eight signs of the objection's random id, in two groups, to be read out on the telephone."""
+    signs = said.id.hex[:8].upper()
+    return f"{signs[:4]}-{signs[4:]}"

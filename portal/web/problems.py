@@ -1,0 +1,92 @@
+"""How a "no" and a fault are shown: one sentence, what to do, and a reference that says nothing about anybody."""
+
+import logging
+import secrets
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from portal.rules.refusals import Refused
+from portal.web.frame import chosen_language, contacts, framed, portal_of
+
+log = logging.getLogger("portal.web")
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+async def on_refused(request: Request, error: Exception) -> Response:
+    """A refusal as a page with its own status. What is our own fault (5xx) leaves a line in the technical log."""
+    no = error if isinstance(error, Refused) else Refused("fault", "", status=500)
+    if no.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _shown(request, no.status, no.code, _note(request, no.code))
+    if no.code == "dead_link":
+        known = await contacts(request)
+        return framed(request, "patient/dead_link.html", status=no.status, here="/", **known)
+    return _shown(request, no.status, no.code, None)
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """Not found, not allowed, not readable: what the framework refuses looks like our own refusals."""
+    found = error if isinstance(error, HTTPException) else HTTPException(500)
+    response = _shown(request, found.status_code, "", None)
+    response.headers.update(found.headers or {})
+    return response
+
+
+class Faults:
+    """The last door out: whatever was not foreseen becomes the page of a fault. The only broad handler there is.
+
+    The technical log gets the reference, the class of the fault and the route's template; never the address, which
+    may hold a link's token, nor the fault's own words, which may hold a name.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting)
+        except Exception as error:
+            request = Request(scope, receive)
+            reference = _note(request, type(error).__name__)
+            if started:
+                raise RuntimeError(f"incident {reference}, in the middle of an answer") from None
+            await _shown(request, 500, "", reference)(scope, receive, send)
+
+
+def _shown(request: Request, status: int, code: str, reference: str | None) -> Response:
+    posted = request.method not in SAFE
+    language = chosen_language(request)
+    return framed(
+        request,
+        "error.html",
+        status=status,
+        default=language,
+        here="/",
+        code=code,
+        what=None,
+        posted=posted,
+        reference=reference,
+        back=None,
+        **portal_of(request).contacts,
+    )
+
+
+def _note(request: Request, what: str) -> str:
+    reference = secrets.token_hex(4).upper()
+    route = getattr(request.scope.get("endpoint"), "path", "no route")
+    log.error("incident %s: %s at %s %s", reference, what, request.method, route)
+    return reference

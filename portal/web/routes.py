@@ -1,0 +1,134 @@
+"""The whole site on one page: every address, what answers there, and who may ask. A page without a policy is none."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from portal.flow.sign_in import STAFF, signed_in
+from portal.rules.refusals import Refused
+from portal.rules.words import Role
+from portal.web import desk, desk_releases, doctor, patient, public, recipient, sign_in
+from portal.web.frame import portal_of, see_other
+from portal.web.security import session_cookie
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may ask: everybody (`roles` is None, and no cookie is read), or who is signed in with one of the roles."""
+
+    roles: frozenset[Role] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    method: str
+    path: str
+    answers: Endpoint
+    who: Policy
+
+
+EVERYBODY = Policy(None)
+DOCTORS = Policy(frozenset({Role.DOCTOR}))
+OPERATORS = Policy(frozenset({Role.OPERATOR}))
+DPOS = Policy(frozenset({Role.DPO}))
+DESK = Policy(frozenset({Role.OPERATOR, Role.DPO}))
+READERS = Policy(frozenset({Role.OPERATOR, Role.DPO, Role.AUDITOR}))
+RECIPIENTS = Policy(frozenset({Role.RECIPIENT}))
+
+PAGES: tuple[Page, ...] = (
+    Page("GET", "/", public.home, EVERYBODY),
+    Page("GET", "/transparency", public.transparency, EVERYBODY),
+    Page("GET", "/legal", public.legal, EVERYBODY),
+    Page("GET", "/healthz", public.alive, EVERYBODY),
+    Page("GET", "/readyz", public.ready, EVERYBODY),
+    Page("GET", "/o/{token}", patient.notice, EVERYBODY),
+    Page("GET", "/o/{token}/part", patient.part, EVERYBODY),
+    Page("GET", "/o/{token}/withdraw", patient.ask_to_withdraw, EVERYBODY),
+    Page("GET", "/o/{token}/receipt", patient.receipt, EVERYBODY),
+    Page("GET", "/o/{token}/kept", patient.kept, EVERYBODY),
+    Page("POST", "/o/{token}/object", patient.object_, EVERYBODY),
+    Page("POST", "/o/{token}/keep", patient.keep, EVERYBODY),
+    Page("POST", "/o/{token}/withdraw", patient.withdraw, EVERYBODY),
+    Page("GET", "/login", sign_in.choose, EVERYBODY),
+    Page("GET", "/login/doctor", sign_in.begin_as_doctor, EVERYBODY),
+    Page("GET", "/login/staff", sign_in.begin_as_staff, EVERYBODY),
+    Page("GET", "/login/callback", sign_in.come_back, EVERYBODY),
+    Page("POST", "/logout", sign_in.leave, EVERYBODY),
+    Page("GET", "/doctor", doctor.home, DOCTORS),
+    Page("GET", "/doctor/enrol", doctor.enrol_page, DOCTORS),
+    Page("POST", "/doctor/enrol", doctor.enrol, DOCTORS),
+    Page("GET", "/doctor/agreement", doctor.agreement, DOCTORS),
+    Page("POST", "/doctor/agreement", doctor.sign, DOCTORS),
+    Page("GET", "/doctor/patients", doctor.patients, DOCTORS),
+    Page("GET", "/doctor/leave", doctor.leave_page, DOCTORS),
+    Page("POST", "/doctor/leave", doctor.leave, DOCTORS),
+    Page("POST", "/doctor/pause", doctor.pause, DOCTORS),
+    Page("POST", "/doctor/resume", doctor.resume, DOCTORS),
+    Page("GET", "/desk", desk.home, READERS),
+    Page("GET", "/desk/log", desk.log, READERS),
+    Page("GET", "/desk/enrolments", desk.enrolments, DESK),
+    Page("POST", "/desk/enrolments/{id:int}/verify", desk.verify, OPERATORS),
+    Page("GET", "/desk/texts", desk.texts, DESK),
+    Page("POST", "/desk/texts/{id}/approve", desk.approve_text, DPOS),
+    Page("GET", "/desk/campaigns", desk.campaigns, DESK),
+    Page("POST", "/desk/campaigns", desk.start_campaign, OPERATORS),
+    Page("GET", "/desk/studies", desk.studies, DESK),
+    Page("GET", "/desk/releases", desk_releases.releases, DESK),
+    Page("POST", "/desk/releases", desk_releases.prepare, OPERATORS),
+    Page("GET", "/desk/releases/{id}", desk_releases.release, DESK),
+    Page("POST", "/desk/releases/{id}/approve", desk_releases.approve, DPOS),
+    Page("POST", "/desk/releases/{id}/seal", desk_releases.seal, OPERATORS),
+    Page("GET", "/recipient", recipient.home, RECIPIENTS),
+    Page("POST", "/recipient/releases/{id}/download", recipient.download, RECIPIENTS),
+)
+
+
+class Door:
+    """One address: finds the page of the method, admits or turns away by that page's own policy, and answers."""
+
+    def __init__(self, path: str, pages: dict[str, Page]) -> None:
+        self.path, self.pages = path, pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        page = self.pages["GET" if request.method == "HEAD" else request.method]
+        response = await _turned_away(request, page.who) or await page.answers(request)
+        await response(scope, receive, send)
+
+
+async def _turned_away(request: Request, who: Policy) -> Response | None:
+    """None admits, and leaves in the scope who is signed in. Staff are admitted with a second factor only."""
+    if who.roles is None:
+        return None
+    portal = portal_of(request)
+    cookie = request.cookies.get(session_cookie(portal.settings))
+    found = await signed_in(portal.means, cookie) if cookie else None
+    if found is None:
+        if request.method in ("GET", "HEAD"):
+            return see_other(request, "/login")
+        raise Refused("not_signed_in", "sign in first", status=401)
+    if found.account.role not in who.roles:
+        raise Refused("other_role", "this page is for another role", status=403)
+    if found.account.role in STAFF and not found.second_factor:
+        raise Refused("no_second_factor", "staff sign in with a second factor", status=403)
+    request.scope["signed_in"] = found
+    return None
+
+
+def routes(pages: Sequence[Page] = PAGES) -> list[Route]:
+    """One route an address. TypeError, which stops the start, for a page without a policy or an address twice."""
+    by_path: dict[str, dict[str, Page]] = {}
+    for page in pages:
+        if not isinstance(page.who, Policy):
+            raise TypeError(f"{page.method} {page.path} has no policy: say who may ask")
+        there = by_path.setdefault(page.path, {})
+        if page.method in there:
+            raise TypeError(f"{page.method} {page.path} stands twice")
+        there[page.method] = page
+    return [Route(path, Door(path, there), methods=list(there)) for path, there in by_path.items()]

@@ -1,0 +1,26 @@
+"""Two observatories to begin with: one where nothing has happened yet, and one where patients have been told."""
+
+from pathlib import Path
+
+import pytest
+from world import World, build, child, patient
+
+from portal.demo.clock import PlayedClock
+from portal.flow.means import Means
+
+
+@pytest.fixture
+async def world(database: str, means: Means, clock: PlayedClock, tmp_path: Path) -> World:
+    """Texts approved, staff invited; nobody enrolled."""
+    return await build(means, clock, tmp_path)
+
+
+@pytest.fixture
+async def told(world: World) -> World:
+    """One active doctor, three adults and a child told forty days ago, the returns read since."""
+    await world.enrol()
+    await world.register([patient("1"), patient("2"), patient("3"), child("4")])
+    await world.tell()
+    world.wait(40)
+    await world.read_returns()
+    return world

@@ -1,0 +1,161 @@
+"""A doctor enrols step by step, and every step that is not allowed is refused and leaves nothing."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from kept import dump, one_entry, refused
+from world import World, patient
+
+from portal.flow import enrol
+from portal.flow.permit import doctor_spans, every_doctor_active
+from portal.flow.sign_in import sign_in_doctor
+from portal.outside.identity import Identity, Site
+from portal.records.accounts import Account
+from portal.records.database import connection
+from portal.records.enrolments import Enrolment
+from portal.records.governance import AgreementText
+from portal.records.people import Practice
+from portal.rules.refusals import Refused
+from portal.rules.words import EnrolmentState as State
+
+SITE = Site("750000001", "", "", "Cabinet A", "10", "")
+
+
+async def doctor(world: World, number: str = "1") -> Account:
+    identity = Identity(
+        "https://id.example.org", f"doctor-{number}", "Dominique", number, None, "10000000001", "eidas1",
+        frozenset(), (SITE,),
+    )  # fmt: skip
+    return (await sign_in_doctor(world.means, identity))[0]
+
+
+async def sign(world: World, account: Account, enrolment: Enrolment, sha256: str = "") -> Enrolment:
+    text = await AgreementText.get(language="fr")
+    return await enrol.sign(
+        world.means, account, enrolment.id, agreement_id=text.id, sha256=sha256 or text.sha256, includes_history=True
+    )
+
+
+async def test_a_doctor_signs_in_chooses_signs_and_is_active_once_verified(world: World) -> None:
+    account = await doctor(world)
+    async with one_entry("site_chosen", ("doctor", str(account.id)), ("practice", "practice-a")):
+        enrolment = await enrol.choose_site(world.means, account, SITE, observatory_id="demo")
+    assert enrolment.state == State.IDENTIFIED
+    async with one_entry("agreement_signed", ("doctor", str(account.id)), ("practice", "practice-a")):
+        signed = await sign(world, account, enrolment)
+    assert signed.state == State.SIGNED
+    assert signed.agreement_sha256 == (await AgreementText.get(language="fr")).sha256
+    async with one_entry("enrolment_verified", ("doctor", str(account.id)), ("practice", "practice-a")):
+        await enrol.verify(world.means, enrolment.id, doctor_number=" doctor-1 ", by=world.operator)
+    active = await Enrolment.get(id=enrolment.id)
+    assert (active.state, active.doctor_number, active.active_from) == (State.ACTIVE, "doctor-1", world.clock.now())
+
+
+async def test_choosing_the_same_site_again_finds_the_same_enrolment(world: World) -> None:
+    account = await doctor(world)
+    first = await enrol.choose_site(world.means, account, SITE, observatory_id="demo")
+    assert (await enrol.choose_site(world.means, account, SITE, observatory_id="demo")).id == first.id
+    assert await Enrolment.all().count() == 1
+
+
+async def test_a_site_that_nobody_has_on_file_is_put_on_file(world: World) -> None:
+    site = Site("2A0000009", "", "", "Cabinet C", "10", "")
+    await enrol.choose_site(world.means, await doctor(world), site, observatory_id="demo")
+    assert (await Practice.get(finess="2A0000009")).name == "Cabinet C"
+
+
+async def test_a_site_without_a_number_is_refused(world: World) -> None:
+    account = await doctor(world)
+    async with refused("site_without_number"):
+        await enrol.choose_site(world.means, account, Site("", "", "", "?", "10", ""), observatory_id="demo")
+
+
+async def test_another_text_than_the_one_read_cannot_be_signed(world: World) -> None:
+    account = await doctor(world)
+    enrolment = await enrol.choose_site(world.means, account, SITE, observatory_id="demo")
+    async with refused("other_agreement"):
+        await sign(world, account, enrolment, sha256="0" * 64)
+
+
+async def test_nobody_signs_pauses_or_leaves_for_a_colleague(world: World) -> None:
+    account, colleague = await doctor(world), await doctor(world, "2")
+    enrolment = await enrol.choose_site(world.means, account, SITE, observatory_id="demo")
+    for step in (
+        lambda: sign(world, colleague, enrolment),
+        lambda: enrol.leave(world.means, colleague, enrolment.id),
+        lambda: enrol.pause(world.means, colleague, enrolment.id),
+    ):
+        async with refused("unknown_enrolment"):
+            await step()
+
+
+@pytest.mark.parametrize("number", ["", "   ", "x" * 81])
+async def test_verifying_needs_the_number_that_the_practice_software_uses(world: World, number: str) -> None:
+    account = await doctor(world)
+    enrolment = await enrol.choose_site(world.means, account, SITE, observatory_id="demo")
+    await sign(world, account, enrolment)
+    async with refused("doctor_number"):
+        await enrol.verify(world.means, enrolment.id, doctor_number=number, by=world.operator)
+
+
+async def test_leaving_takes_one_call_from_any_state(world: World) -> None:
+    account = await world.enrol()
+    enrolment = await Enrolment.get()
+    async with one_entry("doctor_left", ("doctor", str(account.id)), ("practice", "practice-a")):
+        await enrol.leave(world.means, account, enrolment.id)
+    left = await Enrolment.get()
+    assert (left.state, left.ended_at) == (State.LEFT, world.clock.now())
+
+
+async def test_who_left_may_sign_again_and_is_verified_again(world: World) -> None:
+    account = await world.enrol()
+    await enrol.leave(world.means, account, (await Enrolment.get()).id)
+    await world.enrol()
+    again = await Enrolment.get()
+    assert (again.state, again.ended_at) == (State.ACTIVE, None)
+
+
+async def test_every_step_from_every_state_is_allowed_by_the_table_or_refused_without_a_trace(world: World) -> None:
+    account = await world.enrol()
+    enrolment = await Enrolment.get()
+    steps: dict[str, tuple[State, Callable[[], Awaitable[object]]]] = {
+        "sign": (State.SIGNED, lambda: sign(world, account, enrolment)),
+        "verify": (
+            State.ACTIVE,
+            lambda: enrol.verify(world.means, enrolment.id, doctor_number="doctor-1", by=world.operator),
+        ),
+        "pause": (State.PAUSED, lambda: enrol.pause(world.means, account, enrolment.id)),
+        "resume": (State.ACTIVE, lambda: enrol.resume(world.means, account, enrolment.id)),
+        "leave": (State.LEFT, lambda: enrol.leave(world.means, account, enrolment.id)),
+    }
+    narrower = {"verify": {State.SIGNED}, "resume": {State.PAUSED, State.ACTIVE}}
+    for before in State:
+        for name, (after, step) in steps.items():
+            allowed = after in enrol.ALLOWED[before] or (before == after and name in {"pause", "resume", "leave"})
+            allowed &= before in narrower.get(name, set(State))
+            await Enrolment.filter(id=enrolment.id).update(state=before)
+            written = await dump()
+            try:
+                await step()
+                happened = True
+            except Refused:
+                happened = False
+                assert await dump() == written, f"{name} from {before} left something"
+            assert happened == allowed, f"{name} from {before}"
+            assert (await Enrolment.get()).state == (after if allowed else before)
+
+
+async def test_the_table_of_transitions_names_every_state() -> None:
+    assert set(enrol.ALLOWED) == set(State)
+    assert {to for reached in enrol.ALLOWED.values() for to in reached} == set(State) - {State.IDENTIFIED}
+
+
+async def test_only_the_colleague_who_enrolled_counts_as_active(world: World) -> None:
+    """The doctor enrols, not the site: a colleague named in the register keeps unnamed records out (G34)."""
+    await world.enrol()
+    await world.register([patient("1"), patient("2", doctor_id="doctor-2")])
+    spans, _ = await doctor_spans(world.means, "demo", "practice-a")
+    assert [span.doctor_id for span in spans] == ["doctor-1"]
+    assert not await every_doctor_active(connection(), "demo", "practice-a")
+    await world.enrol(number="doctor-2")
+    assert await every_doctor_active(connection(), "demo", "practice-a")

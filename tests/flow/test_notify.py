@@ -1,0 +1,257 @@
+"""Patients are told once each; what becomes of a message decides what it counts for; no token is at rest."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kept import dump, one_entry, refused
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.context import TortoiseContext
+from world import Mailbag, World, build, child, patient, plain_letter
+
+from portal.demo.clock import PlayedClock
+from portal.flow import govern, notify
+from portal.flow.decide import Asked, explain
+from portal.flow.means import Means
+from portal.outside.mail import Answer
+from portal.outside.tokens import token_hash
+from portal.records.database import configuration
+from portal.records.governance import NoticeText
+from portal.records.notices import Notice, OutboxItem, ReturnsReading
+from portal.records.people import Patient
+from portal.rules.clearance import Withheld
+from portal.rules.words import Addressee, NoticeState
+
+
+@pytest.fixture
+async def enrolled(world: World) -> World:
+    """An active doctor and three adults and a child, nobody told yet."""
+    await world.enrol()
+    await world.register([patient("1"), patient("2"), patient("3"), child("4")])
+    return world
+
+
+async def reasons(world: World, number: str) -> tuple[str, ...]:
+    verdict, _ = await explain(world.means, Asked("demo"), practice_id="practice-a", number=number)
+    return verdict.reasons if isinstance(verdict, Withheld) else ()
+
+
+async def notice_of(number: str) -> Notice:
+    return await Notice.filter(patient_id=(await Patient.get(number=number)).id).order_by("-sent_at").first()  # type: ignore[return-value] # it is there
+
+
+async def test_a_campaign_queues_one_notice_for_each_patient_and_addressee(enrolled: World) -> None:
+    async with one_entry("campaign_started", ("practice", "practice-a")):
+        done = await notify.start_campaign(
+            enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator
+        )
+    assert (done.queued, done.already_told, done.not_reachable) == (4, 0, 0)
+    assert (await notice_of("4")).addressee == Addressee.PARENT
+    assert await Notice.filter(state=NoticeState.QUEUED).count() == await OutboxItem.all().count() == 4
+
+
+async def test_a_second_campaign_tells_nobody_twice(enrolled: World) -> None:
+    await enrolled.tell()
+    done = await enrolled.tell()
+    assert (done.queued, done.already_told) == (0, 4)
+    assert len(enrolled.post.sent) == 4
+
+
+async def test_who_died_left_or_cannot_be_written_to_gets_none(enrolled: World) -> None:
+    gone = patient("2", deceased_on=enrolled.clock.now().date())
+    await enrolled.register([gone, patient("3", email=""), child("4", representative_email="")])
+    done = await enrolled.tell()
+    assert (done.queued, done.not_reachable) == (0, 2)
+    assert await reasons(enrolled, "3") == ("G50",)
+
+
+async def test_without_a_published_text_nobody_is_told(enrolled: World) -> None:
+    text = await NoticeText.get(language="fr")
+    await govern.withdraw_text(enrolled.means, text.id, by=enrolled.dpo)
+    async with refused("no_text"):
+        await enrolled.tell()
+
+
+async def test_who_comes_of_age_is_told_herself_although_her_parents_were(enrolled: World) -> None:
+    await enrolled.register([child("5", birth_date="2008-03-20", email="patient5@example.org")], partial=True)
+    await enrolled.tell()
+    enrolled.wait(40)
+    await enrolled.read_returns()
+    assert await reasons(enrolled, "5") == ("G54",)
+    await enrolled.tell()
+    assert (await notice_of("5")).addressee == Addressee.SELF
+    enrolled.wait(40)
+    await enrolled.read_returns()
+    assert await reasons(enrolled, "5") == ()
+
+
+# --- sending -------------------------------------------------------------------------------------------------------
+
+
+async def test_sending_enters_the_log_and_keeps_when_and_the_servers_answer(enrolled: World) -> None:
+    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    async with one_entry("notices_sent"):
+        assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 4
+    told = await notice_of("1")
+    assert (told.state, told.sent_at, told.server_answer) == (NoticeState.SENT, enrolled.clock.now(), "250")
+    assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 0
+
+
+async def test_a_server_that_refuses_for_good_makes_a_bounce(enrolled: World) -> None:
+    enrolled.post.refused.add("patient1@example.org")
+    await enrolled.tell()
+    enrolled.wait(40)
+    await enrolled.read_returns()
+    assert (await notice_of("1")).state == NoticeState.BOUNCED
+    assert "G55" in await reasons(enrolled, "1")
+    assert await reasons(enrolled, "2") == ()
+
+
+async def test_a_server_that_is_busy_is_asked_again_later_and_later(enrolled: World) -> None:
+    enrolled.post.busy.add("patient1@example.org")
+    await enrolled.tell()
+    waits = []
+    for wait in (*notify.RETRY, notify.RETRY[-1]):
+        item = await OutboxItem.get(notice_id=(await notice_of("1")).id)
+        waits.append(item.due_at - enrolled.clock.now())
+        enrolled.clock.advance_to(item.due_at - timedelta(seconds=1))
+        assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 0
+        enrolled.clock.advance_to(item.due_at)
+        assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 1
+        assert waits[-1] == wait
+    assert "G55" in await reasons(enrolled, "1")
+    enrolled.post.busy.clear()
+    enrolled.wait(1)
+    await enrolled.send()
+    assert (await notice_of("1")).state == NoticeState.SENT
+
+
+async def test_a_worker_that_dies_with_messages_in_hand_leaves_them_to_the_next(enrolled: World) -> None:
+    class Stopped(Exception):
+        pass
+
+    class Dying(Mailbag):
+        async def send(self, message: bytes, sender: str, recipient: str) -> Answer:
+            raise Stopped
+
+    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    with pytest.raises(Stopped):
+        await notify.send_due(enrolled.means, Dying(), plain_letter)
+    assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 0
+    enrolled.clock.advance_to(enrolled.clock.now() + notify.CLAIM + timedelta(seconds=1))
+    assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 4
+
+
+async def test_tokens_are_at_rest_only_as_hashes(enrolled: World) -> None:
+    await enrolled.tell()
+    kept = str(await dump())
+    assert len(enrolled.links) == 4
+    for token in enrolled.links.values():
+        assert token not in kept
+        assert token_hash(token).hex() in kept
+
+
+async def test_no_address_or_name_is_at_rest_in_clear(enrolled: World) -> None:
+    await enrolled.tell()
+    kept = str(await dump())
+    for text in ("patient1@", "parent4@", "Martin", "Bernard", "Camille", "Un Parent"):
+        assert text not in kept
+
+
+# --- what comes back -----------------------------------------------------------------------------------------------
+
+
+async def test_silence_is_delivery_only_after_a_complete_reading(enrolled: World) -> None:
+    await enrolled.tell()
+    enrolled.wait(40)
+    assert "G55" in await reasons(enrolled, "1")
+    enrolled.returns.complete = False
+    await enrolled.read_returns()
+    assert "G55" in await reasons(enrolled, "1")
+    enrolled.returns.complete = True
+    async with one_entry("returns_read"):
+        await enrolled.read_returns()
+    assert await reasons(enrolled, "1") == ()
+    assert await ReturnsReading.filter(complete=True).count() == 1
+
+
+async def test_a_reading_counts_for_what_was_sent_seven_days_before_it(enrolled: World) -> None:
+    await enrolled.tell()
+    enrolled.wait(6.9)
+    await enrolled.read_returns()
+    enrolled.wait(40)
+    assert await reasons(enrolled, "1") == ("G55",)
+    await enrolled.read_returns()
+    assert await reasons(enrolled, "1") == ()
+
+
+async def test_a_late_bounce_takes_validity_back(enrolled: World) -> None:
+    await enrolled.tell()
+    enrolled.wait(40)
+    await enrolled.read_returns()
+    assert await reasons(enrolled, "1") == ()
+    notice = await notice_of("1")
+    enrolled.returns.bounced.append(str(notice.id))
+    person = str((await Patient.get(number="1")).person_id)
+    async with one_entry("returns_read", ("person", person)):
+        assert await enrolled.read_returns() == 1
+    assert await reasons(enrolled, "1") == ("G55",)
+    assert await reasons(enrolled, "2") == ()
+    assert enrolled.returns.bounced == []
+
+
+async def test_a_bounce_that_overtakes_the_record_of_its_sending_is_not_lost(enrolled: World) -> None:
+    """The answer of the return mailbox may be read before the batch that holds the message is recorded."""
+
+    class Quick(Mailbag):
+        async def send(self, message: bytes, sender: str, recipient: str) -> Answer:
+            answer = await super().send(message, sender, recipient)
+            if recipient == "patient1@example.org":
+                enrolled.returns.bounced.append(str((await notice_of("1")).id))
+                await enrolled.read_returns()
+            return answer
+
+    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await notify.send_due(enrolled.means, Quick(), plain_letter)
+    enrolled.wait(40)
+    await enrolled.read_returns()
+    assert (await notice_of("1")).state == NoticeState.BOUNCED
+    assert "G55" in await reasons(enrolled, "1")
+
+
+async def test_a_return_that_names_no_notice_of_ours_changes_nothing(enrolled: World) -> None:
+    await enrolled.tell()
+    enrolled.returns.bounced += ["not-a-notice", "00000000-0000-0000-0000-000000000000"]
+    assert await enrolled.read_returns() == 0
+    assert await Notice.filter(state=NoticeState.SENT).count() == 4
+
+
+# --- several workers -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def crowd(postgres_url: str, means: Means, clock: PlayedClock, tmp_path: Path) -> AsyncIterator[World]:
+    """On PostgreSQL, with connections enough for several workers: sixty patients, a campaign started."""
+    EXECUTOR_CACHE.clear()
+    async with TortoiseContext() as context:
+        await context.init(config=configuration(f"{postgres_url}?minsize=4&maxsize=12"))
+        world = await build(means, clock, tmp_path)
+        await world.enrol()
+        await world.register([patient(str(n)) for n in range(1, 61)])
+        await notify.start_campaign(means, observatory_id="demo", practice_id="practice-a", by=world.operator)
+        yield world
+
+
+async def test_workers_at_once_send_everything_and_nothing_twice(crowd: World) -> None:
+    async def work(_: Any) -> int:
+        sent = 0
+        while n := await notify.send_due(crowd.means, crowd.post, plain_letter, at_most=5):
+            sent += n
+        return sent
+
+    assert sum(await asyncio.gather(*map(work, range(6)))) == 60
+    addresses = [address for _, address, _ in crowd.post.sent]
+    assert len(addresses) == len(set(addresses)) == 60

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# What the tests need beside Python: PostgreSQL's server, Chromium, and axe-core. Installed when root and missing;
+# otherwise one line says what to install.
+set -eu
+cd "$(dirname "$0")"
+
+missing=""
+command -v chromium >/dev/null || missing="$missing chromium"
+command -v npm >/dev/null || missing="$missing npm"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$missing postgresql"
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing:$missing"
+    apt-get update -qq
+    # shellcheck disable=SC2086 -- a list of package names
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  else
+    echo "Missing:$missing. Install with: apt-get install$missing" >&2
+    exit 1
+  fi
+fi
+if [ ! -e browser/node_modules/axe-core/axe.min.js ]; then
+  (cd browser && npm ci --silent --no-audit --no-fund)
+fi

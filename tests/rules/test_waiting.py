@@ -1,0 +1,110 @@
+"""Waits count whole Paris days: pinned at the minutes around midnight, and as properties over any moment."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.rules.waiting import (
+    EMAIL_SILENCE_DAYS,
+    PARIS,
+    began_before,
+    midnight,
+    paris_day,
+    silence_counts_before,
+    waits_until,
+)
+
+MINUTE = timedelta(minutes=1)
+MOMENTS = st.integers(0, 15 * 366 * 86_400).map(lambda s: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
+"""Any moment, those of the two nights a year in which the clocks change included."""
+
+
+def paris(text: str) -> datetime:
+    """`2026-03-28 23:59` in Paris, as UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=PARIS).astimezone(UTC)
+
+
+def test_a_day_begins_at_midnight_in_paris_in_winter_and_in_summer() -> None:
+    assert midnight(date(2026, 1, 15)) == datetime(2026, 1, 14, 23, tzinfo=UTC)
+    assert midnight(date(2026, 7, 15)) == datetime(2026, 7, 14, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-06-01", 24)])
+def test_a_day_on_which_the_clocks_change_is_one_day(day: str, hours: int) -> None:
+    this = date.fromisoformat(day)
+    assert midnight(this + timedelta(days=1)) - midnight(this) == timedelta(hours=hours)
+    assert waits_until(midnight(this), 1) == midnight(this + timedelta(days=2))
+
+
+@pytest.mark.parametrize("began", ["2026-03-02 00:00", "2026-03-02 12:00", "2026-03-02 23:59"])
+def test_a_day_of_waiting_that_began_on_monday_is_over_on_wednesday(began: str) -> None:
+    assert waits_until(paris(began), 1) == paris("2026-03-04 00:00")
+
+
+def test_a_wait_of_no_days_runs_to_the_end_of_the_day() -> None:
+    assert waits_until(paris("2026-03-02 09:00"), 0) == paris("2026-03-03 00:00")
+
+
+@pytest.mark.parametrize(
+    ("began", "ends"),
+    [
+        ("2026-03-02 09:00", "2026-04-02 00:00"),  # across the change to summer time
+        ("2026-10-01 09:00", "2026-11-01 00:00"),  # and back
+        ("2026-06-10 09:00", "2026-07-11 00:00"),
+        ("2024-02-20 23:59", "2024-03-22 00:00"),  # over a 29 February
+    ],
+)
+def test_thirty_days_are_over_at_midnight_and_not_a_minute_before(began: str, ends: str) -> None:
+    start, end = paris(began), paris(ends)
+    assert waits_until(start, 30) == end
+    assert start < began_before(end, 30)
+    assert start < began_before(end + MINUTE, 30)
+    assert not start < began_before(end - MINUTE, 30)
+
+
+def test_what_begins_a_minute_after_midnight_waits_a_day_longer() -> None:
+    now = paris("2026-04-02 08:00")
+    assert paris("2026-03-02 23:59") < began_before(now, 30)
+    assert not paris("2026-03-03 00:00") < began_before(now, 30)
+    assert not paris("2026-03-03 00:01") < began_before(now, 30)
+
+
+@given(MOMENTS, MOMENTS, st.integers(0, 400))
+def test_the_two_ways_to_ask_whether_a_wait_is_over_agree(began: datetime, now: datetime, days: int) -> None:
+    assert (began < began_before(now, days)) == (waits_until(began, days) <= now)
+
+
+@given(MOMENTS, st.integers(0, 60))
+def test_the_two_ways_agree_at_the_very_moment(began: datetime, days: int) -> None:
+    over = waits_until(began, days)
+    assert began < began_before(over, days)
+    assert not began < began_before(over - timedelta(microseconds=1), days)
+
+
+@given(MOMENTS, st.integers(0, 400))
+def test_a_wait_never_ends_before_its_days_have_passed(began: datetime, days: int) -> None:
+    whole = (paris_day(waits_until(began, days)) - paris_day(began)).days - 1
+    assert whole == days
+    assert paris_day(waits_until(began, days) - MINUTE) == paris_day(began) + timedelta(days=days)
+
+
+@given(MOMENTS, MOMENTS, st.integers(0, 60))
+def test_time_only_ever_ends_a_wait(now: datetime, later: datetime, days: int) -> None:
+    now, later = sorted((now, later))
+    assert began_before(now, days) <= began_before(later, days)
+
+
+def test_silence_counts_for_nothing_before_a_complete_reading() -> None:
+    assert silence_counts_before(paris("2026-03-02 09:00"), None) < datetime(1900, 1, 1, tzinfo=UTC)
+
+
+@given(MOMENTS, MOMENTS)
+def test_silence_counts_up_to_seven_days_before_the_last_reading_and_never_before_now(
+    now: datetime, read: datetime
+) -> None:
+    counted = silence_counts_before(now, read)
+    assert counted <= read - timedelta(days=EMAIL_SILENCE_DAYS)
+    assert counted <= now - timedelta(days=EMAIL_SILENCE_DAYS)
+    assert counted == min(now, read) - timedelta(days=EMAIL_SILENCE_DAYS)
