@@ -1,1 +1,128 @@
-"""..."""
+"""Observatory Portal: doctors enrol, patients are told and can say no, and the gate lets only the others through.
+
+Each step of the mission and its files. Arrows go one way: __main__ → demo, service → app → web → flow →
+records | gate | outside → rules.
+
+    rules/      WHAT IS DECIDED: pure, no input or output
+      rules/words.py            the closed words of the mission
+      rules/refusals.py         one kind of "no"
+      rules/facts.py            the facts a decision reads, in three grains
+      rules/clearance.py        every rule, in order, and `decide`
+      rules/waiting.py          days in Paris, and waits
+      rules/people.py           ages, addressees, and the traits by which persons are matched
+      rules/codes.py            code systems and their short names
+      rules/precision.py        the columns, and how finely each may be released
+      rules/conditions.py       what an authorisation gives and a study asks for
+      rules/reviewed.py         the shape of reviewed files
+
+    flow/       WHAT HAPPENS: one step, one transaction, one log entry
+      flow/means.py             what a step needs from outside
+      flow/govern.py            load reviewed files, approve and withdraw texts
+      flow/sign_in.py           accounts and sessions
+      flow/enrol.py             a doctor enrols, pauses, leaves
+      flow/register.py          a register is taken in, persons are matched
+      flow/notify.py            patients are told
+      flow/opt_out.py           a patient says no, or takes it back
+      flow/behind_link.py       what a personal link shows
+      flow/decide.py            the batch and every patient decided; one patient explained
+      flow/look.py              has anybody in a list closed since its cut?
+      flow/permit.py            the signed list of those who pass
+      flow/receive.py           an extraction arrives and is decided again
+      flow/release.py           prepare, approve, seal, serve
+      flow/assemble.py          the files of a release
+
+    records/    WHAT IS KEPT: models by subject, named queries
+      records/database.py       the one way to a transaction; SQL for both engines
+      records/sqlite_engine.py  BEGIN IMMEDIATE
+      records/fields.py         closed words and pairs as constraints
+      records/schema.py         models → SQLAlchemy, for migrations
+      records/migrations.py     to the newest schema
+      records/ledger.py         the log
+      records/accounts.py       accounts and sessions
+      records/governance.py     observatories, authorisations, studies, texts
+      records/people.py         practices, persons, patients, contacts
+      records/enrolments.py     doctors' enrolments
+      records/notices.py        notices, campaigns, the outbox, readings of returns
+      records/objections.py     objections
+      records/releases.py       permits, extractions, releases
+      records/clearance.py      facts.sql and the verdict table
+      records/behind_link.py    what stands behind a personal link
+      records/overview.py       what the desk and the public see
+      records/practice_overview.py  what a doctor sees
+      records/release_overview.py   what is seen of releases
+
+    gate/       WHAT GOES THROUGH: files in, files out; no database, no network
+      gate/register.py          a register file in, rows or every problem out
+      gate/register_row.py      what each column may hold
+      gate/register_fhir.py     FHIR patients as rows
+      gate/register_faults.py   the words of a refused file
+      gate/columns.py           records of any form as one table
+      gate/forms.py             which form a folder has
+      gate/flat.py              CSV, Parquet, flat NDJSON
+      gate/fhir.py              a FHIR Bulk Data folder
+      gate/cells.py             values of one record, checked
+      gate/record_facts.py      the facts of a record, in SQL
+      gate/terms.py             the terms of a permit
+      gate/permit.py            a permit written and read
+      gate/filtering.py         the filter
+      gate/buckets.py           passing rows sorted into files, the same bytes each time
+      gate/engine.py            DuckDB, closed in
+      gate/extraction.py        what a practice sends, verified
+      gate/store.py             the observatory's store
+      gate/disclosure.py        k, uniques, small cells
+      gate/manifest.py          the papers of a release
+      gate/readme.py            the words of a release
+      gate/verify.py            a release verified offline
+      gate/signature.py         Ed25519 statements
+      gate/folders.py           files and folders whole or not at all
+
+    outside/    WHAT WE TALK TO
+      outside/clock.py          what time it is
+      outside/keys.py           the key families
+      outside/tokens.py         sealed contacts, link tokens, pseudonyms
+      outside/identity.py       OpenID Connect
+      outside/discovery.py      what a provider says of itself
+      outside/claims.py         who somebody is
+      outside/mail.py           SMTP
+      outside/envelope.py       a notice as a message
+      outside/returns.py        what comes back
+
+    web/        WHO IS LOOKING
+      web/routes.py             the whole site on one page
+      web/frame.py              what every page has
+      web/render.py             templates, two languages
+      web/security.py           headers, forged origins
+      web/problems.py           refusals and faults as pages
+      web/public.py             home, transparency
+      web/sign_in.py            sign in and out
+      web/patient.py            the personal link
+      web/doctor.py             doctors' pages
+      web/desk.py               the desk
+      web/desk_releases.py      releases at the desk
+      web/recipient.py          a study team's releases
+      web/letters.py            notices as mail
+
+    demo/       WHO TRIES IT OUT: refused outside demo mode
+      demo/run.py               play once, then serve
+      demo/play.py              the acts in order
+      demo/driver.py            what the driver knows
+      demo/opening.py           set up, enrol
+      demo/telling.py           registers, notices, objections
+      demo/crossing.py          extraction, release
+      demo/stage.py             everything started on this machine
+      demo/cast.py              who plays what
+      demo/bulk.py              the records, by practice
+      demo/registers.py         what practices hand in
+      demo/browser.py           people at their browsers
+      demo/people.py            who can sign in
+      demo/provider.py          the identity provider
+      demo/mailbox.py           the SMTP server
+      demo/mailbox_pages.py     the mail in a browser
+      demo/bare_page.py         plain pages of the demo's own
+      demo/clock.py             a clock that plays the past
+      demo/story.py             what the driver did
+      demo/funnel.py            what passed, and why the rest stayed
+
+    __main__.py   the command line      app.py   puts the parts together
+    service.py    pages and worker      settings.py   what the operator may set
+"""

@@ -199,7 +199,7 @@ def _unsafe_mail(s: Settings) -> list[Problem]:
 def _unsafe_sign_in(s: Settings) -> list[Problem]:
     problems = []
     for name, peer in (("doctor_oidc", s.doctor_oidc), ("staff_oidc", s.staff_oidc)):
-        demo = peer.issuer.startswith(f"{s.base_url}/demo/")
+        demo = peer.issuer.startswith(f"{s.base_url}/demo/") or peer.issuer.endswith(".demo.invalid")
         problems += _problems(
             (not peer.issuer, "no_identity_provider", f"{name}__issuer",
              "Without an issuer the demo's identity provider would be used: name yours."),

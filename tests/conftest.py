@@ -13,10 +13,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from rich.console import Console
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
 
 from portal.demo.clock import PlayedClock
+from portal.demo.run import play_all
 from portal.flow.means import Means
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing
@@ -146,3 +148,12 @@ def means(clock: PlayedClock, ring: KeyRing, tmp_path: Path) -> Means:
         mail_from="notices@observatory.example.org",
         returns_address="returns+{ref}@observatory.example.org",
     )
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole demo, played once on the shipped records with the embedded database; tests only read it."""
+    EXECUTOR_CACHE.clear()
+    folder = tmp_path_factory.mktemp("played") / "demo"
+    asyncio.run(play_all(folder, console=Console(quiet=True)))
+    return folder

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from portal.demo.cast import Part
-from portal.demo.play import OBSERVATORY, STUDY, Play
+from portal.demo.driver import OBSERVATORY, STUDY, Play
 from portal.flow.decide import Asked, PatientVerdict, verdicts
 from portal.gate.filtering import record_reasons
 from portal.gate.permit import Permit, read_permit

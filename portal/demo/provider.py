@@ -62,17 +62,18 @@ class DemoProvider:
         clients: Mapping[str, DemoClient],
         clock: Clock,
         *,
+        at: str | None = None,
         twist: Twist = lambda name, answer: answer,
         sign: Sign = sign_rs256,
     ) -> None:
-        self.issuer, self.clients, self._clock = issuer, clients, clock
+        self.issuer, self.at, self.clients, self._clock = issuer, at or issuer, clients, clock
         self.twist, self.sign = twist, sign
         self.key = RSAKey.generate_key(2048, {"kid": secrets.token_hex(8), "use": "sig"}, auto_kid=False)
         self._codes: dict[str, tuple[DemoPerson, Mapping[str, str]]] = {}
         self._access: dict[str, DemoPerson] = {}
 
     def routes(self) -> list[Route]:
-        """To be mounted where the path of `issuer` says."""
+        """To be mounted where `at` says (the issuer, unless another address is given)."""
         return [
             Route("/.well-known/openid-configuration", self._discovery),
             Route("/jwks", self._jwks),
@@ -86,11 +87,11 @@ class DemoProvider:
     async def _discovery(self, request: Request) -> Response:
         answer: Claims = {
             "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/authorize",
-            "token_endpoint": f"{self.issuer}/token",
-            "userinfo_endpoint": f"{self.issuer}/userinfo",
-            "jwks_uri": f"{self.issuer}/jwks",
-            "end_session_endpoint": f"{self.issuer}/end_session",
+            "authorization_endpoint": f"{self.at}/authorize",
+            "token_endpoint": f"{self.at}/token",
+            "userinfo_endpoint": f"{self.at}/userinfo",
+            "jwks_uri": f"{self.at}/jwks",
+            "end_session_endpoint": f"{self.at}/end_session",
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],

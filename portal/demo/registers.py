@@ -29,6 +29,10 @@ class Register:
     def row(self, number: str) -> RegisterRow:
         return next(row for row in self.rows if row.patient_id == number)
 
+    def adult(self, number: str) -> bool:
+        """True for somebody who is written to herself (and is still on the list)."""
+        return any(row.patient_id == number and to is Addressee.SELF for row, to, _ in self.addressed())
+
     def addressed(self) -> Iterator[tuple[RegisterRow, Addressee, str]]:
         """Everybody who can be written to by e-mail: the row, to whom, at which address."""
         for row in self.rows:

@@ -16,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from portal.demo.bulk import SHIPPED, part, read_practices
 from portal.demo.cast import Part, give_parts
 from portal.demo.clock import PlayedClock
+from portal.demo.driver import DAYS, Play, Tell
 from portal.demo.funnel import at_release, count
 from portal.demo.people import STAFF, demo_doctors
-from portal.demo.play import DAYS, Play, Tell, before_release, finish_release
+from portal.demo.play import before_release, finish_release
 from portal.demo.stage import Stage, stage
 from portal.gate.folders import write_whole
 from portal.gate.verify import verify_release
@@ -38,10 +39,10 @@ async def demo(
     database_url: str | None = None,
 ) -> None:
     """Play (unless a whole play is there already), show what came of it, and serve until stopped (unless `once`)."""
-    folder = Path(os.path.abspath(folder))
-    if not serve_only and not (folder / "funnel.json").exists():
+    folder, is_played = _found(folder)
+    if not serve_only and not is_played:
         await play_all(folder, records=records, console=console, port=0 if once else port, database_url=database_url)
-    elif not (folder / "funnel.json").exists():
+    elif not is_played:
         console.print("Nothing was played yet: run `portal demo` first.", style="bold")
         return
     show(folder, console)
@@ -58,16 +59,25 @@ async def demo(
         await asyncio.Event().wait()
 
 
+def _found(folder: Path) -> tuple[Path, bool]:
+    """The folder's whole address, and whether a whole play is in it."""
+    return Path(os.path.abspath(folder)), (folder / "funnel.json").exists()
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
 async def play_all(
     folder: Path, *, records: Path = SHIPPED, console: Console, port: int = 0, database_url: str | None = None
 ) -> dict[str, Any]:
     """The whole play into an empty folder; `funnel.json` comes last, so that half a play is never taken for one."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _emptied(folder)
     practices = read_practices(records)
     real = SystemClock()
     real_now = real.now()
-    clock = PlayedClock(real_now - timedelta(days=DAYS, hours=1), real)
+    clock = PlayedClock(real_now - timedelta(days=DAYS + 1), real)
     with progress(console) as tell:
         tell("records are handed to the practices", 0, 1)
         await asyncio.to_thread(part, records, folder / "records")
@@ -103,8 +113,9 @@ def _guide(p: Play, s: Stage) -> dict[str, Any]:
     patients = []
     if quiet:
         patients.append({"words": "Une notice à laquelle personne n’a répondu", "href": f"/o/{p.letters[quiet[0]]}"})
-    if told:
-        last = told[-1]
+    own = [o for o in told if p.registers[o["practice_id"]].adult(o["patient_id"])]
+    if own:
+        last = own[-1]
         token = p.letters[last["practice_id"], last["patient_id"]]
         patients.append({"words": "Un non déjà enregistré", "href": f"/o/{token}"})
     active = [d for r in p.role_of(Part.FULL) for d in r.enrolling][:1]
@@ -112,9 +123,16 @@ def _guide(p: Play, s: Stage) -> dict[str, Any]:
         "patients": patients,
         "mailbox": "/demo/mail/",
         "doctors": [{"words": f"Se connecter en tant que Dr {d.family}", "href": "/login/doctor"} for d in active],
-        "staff": [{"words": f"{role} ({email})", "href": "/login/staff"} for role, (email, _, _) in STAFF.items()],
-        "verify": f"portal release verify {s.folder}/release --key {s.folder}/portal.pub",
+        "staff": [
+            {"words": f"{given} {family} ({email})", "href": "/login/staff"} for email, given, family in STAFF.values()
+        ],
+        "verify": f"portal release verify {_near(s.folder)}/release --key {_near(s.folder)}/portal.pub",
     }
+
+
+def _near(folder: Path) -> str:
+    """A folder as one would type it from here."""
+    return os.path.relpath(folder)
 
 
 def read_guide(folder: Path) -> dict[str, Any]:
@@ -133,8 +151,9 @@ def show(folder: Path, console: Console) -> None:
     console.print(f"\n[bold]{funnel['passed']}[/bold] of {total} records passed ({funnel['passed'] / total:.0%}).")
     for code, n in sorted(funnel["withheld"].items(), key=lambda item: -item[1]):
         console.print(f"  {code}  {n:>6}  {'▇' * round(40 * n / total)}")
-    console.print(f"The release lies in {folder}/release. Verify it as a stranger would:")
-    console.print(f"  portal release verify {folder}/release --key {folder}/portal.pub", soft_wrap=True)
+    near = _near(folder)
+    console.print(f"The release lies in {near}/release. Verify it as a stranger would:")
+    console.print(f"  .venv/bin/portal release verify {near}/release --key {near}/portal.pub", soft_wrap=True)
 
 
 @contextmanager

@@ -31,6 +31,9 @@ from portal.records.migrations import migrate
 from portal.settings import DoctorSignIn, Settings, StaffSignIn
 from portal.web.render import folder
 
+ISSUER = "http://id.demo.invalid"
+"""The demo's identity provider keeps its name whatever the port, so that accounts stay bound to it."""
+
 FAMILIES = ("contacts", "blind", "links", "matching", "signing")
 
 
@@ -50,8 +53,11 @@ class Stage:
 
 def demo_settings(folder_: Path, base: str, database_url: str | None) -> Settings:
     """Demo mode with everything under one folder."""
-    issuer = f"{base}/demo/id"
-    given: dict[str, Any] = {"issuer": issuer, "client_secret": SecretStr(secrets.token_urlsafe(24))}
+    given: dict[str, Any] = {
+        "issuer": ISSUER,
+        "discovery_url": f"{base}/demo/id/.well-known/openid-configuration",
+        "client_secret": SecretStr(secrets.token_urlsafe(24)),
+    }
     return Settings(
         demo=True,
         database_url=database_url or f"sqlite://{folder_}/portal.sqlite3",
@@ -88,7 +94,7 @@ async def stage(
             means.ring.create(family)
     means.ring.export_public(folder_ / "portal.pub")
     await asyncio.to_thread(migrate, settings.database_url, folder("alembic"))
-    provider = DemoProvider(f"{base}/demo/id", _clients(settings, doctors), clock)
+    provider = DemoProvider(ISSUER, _clients(settings, doctors), clock, at=f"{base}/demo/id")
     async with DemoMailbox(folder_ / "mail", returns=folder_ / "returns") as mailbox:
         app = build(
             settings,
@@ -111,7 +117,7 @@ async def stage(
                 returns = MaildirReturns(folder_ / "returns", settings.returns_address)
                 yield Stage(base, folder_, settings, means, clock, mailbox, post, returns)
         finally:
-            server.stop()
+            server.stop()  # type: ignore[no-untyped-call] # granian does not annotate it
             with suppress(asyncio.CancelledError):
                 await serving
 

@@ -157,9 +157,10 @@ def _pseudonyms(means: Means, decision: Decision, listed: list[Passing]) -> Name
 def _filtered(
     means: Means, work: Path, terms: Terms, names: Named, stored: list[Path], reference_year: int
 ) -> tuple[Any, list[Path], str]:
-    table = allowed_table((p.member.practice_id, key, name, p) for p, key, name in names.values())
     permitted = set(terms.practices)
-    table = table.filter([practice in permitted for practice in table["practice_id"].to_pylist()])
+    table = allowed_table(
+        (p.member.practice_id, key, name, p) for p, key, name in names.values() if p.member.practice_id in permitted
+    )
     (work / "release").mkdir(parents=True)
     sha256 = write_permit(work / "permit", terms, table, means.ring.signing_key())
     permit = read_permit(work / "permit", means.ring.public_key(), terms.not_before, crossing=Crossing.RELEASE)

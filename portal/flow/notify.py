@@ -154,7 +154,8 @@ async def _patients(c: Connection, practice_id: str, today: Any) -> list[dict[st
     had: dict[int, set[tuple[str, str]]] = {}
     for row in await rows(
         c,
-        "SELECT n.patient_id, n.text_id, n.addressee FROM notice n JOIN patient p ON p.id = n.patient_id WHERE p.practice_id = $1",
+        "SELECT n.patient_id, n.text_id, n.addressee FROM notice n JOIN patient p ON p.id = n.patient_id "
+        "WHERE p.practice_id = $1",
         practice_id,
     ):
         had.setdefault(row["patient_id"], set()).add((row["text_id"], row["addressee"]))

@@ -107,6 +107,8 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
 
     Refused when the batch itself has closed (authorisation, study, recipient): the release goes back.
     """
+    if by.role not in (Role.OPERATOR, Role.DPO):
+        raise Refused("G09", "an operator or a DPO seals a release", status=403)
     for _ in range(LOOKS):
         release = await _in_state(release_id, State.APPROVED)
         members = await _members(release_id)

@@ -24,6 +24,11 @@ async def house() -> Row | None:
     return found[0] if found else None
 
 
+async def has_verdicts() -> bool:
+    """Whether the verdict table was made; it fails when the database does not answer."""
+    return bool(await rows(connection(), "SELECT id FROM verdict_version WHERE id = 1"))
+
+
 async def observatories() -> list[Row]:
     """The active observatories with the number of their active doctors and their authorisations in force."""
     c = connection()

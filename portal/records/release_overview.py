@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from portal.records.accounts import Account
 from portal.records.database import Connection, as_moment, connection, from_json, rows
 from portal.records.overview import NEWEST_EXTRACTIONS, Row
 
@@ -19,7 +20,8 @@ async def releases() -> list[Row]:
 
 
 async def release(release_id: str) -> Row | None:
-    """One release with `in_store` (records of the store now), `steps` from the log, and `since_last`."""
+    """One release with `in_store` (records of the store now), `steps` from the log, `since_last`, and the account
+    of who prepared it (`preparer_account`)."""
     c = connection()
     found = await rows(c, _RELEASE + "WHERE r.id = $1", release_id)
     if not found:
@@ -39,6 +41,7 @@ async def release(release_id: str) -> Row | None:
         "steps": [
             {"at": as_moment(s["at"]), "kind": s["kind"].removeprefix("release_"), "actor": s["actor"]} for s in steps
         ],
+        "preparer_account": await Account.get(id=int(found[0]["prepared_by"].partition(":")[2])),
         "since_last": await _since_last(c, found[0]),
     }
 

@@ -8,7 +8,6 @@ from starlette.responses import Response
 from portal.flow import release as flow
 from portal.flow.sign_in import same_human
 from portal.records import overview, release_overview
-from portal.records.accounts import Account
 from portal.rules.refusals import Refused
 from portal.rules.words import ReleaseState, Role
 from portal.web.frame import form, path_id, portal_of, see_other, show, who, words
@@ -36,7 +35,7 @@ async def release(request: Request) -> Response:
     if found is None:
         raise Refused("unknown_release", "there is no such release", status=404)
     account = who(request).account
-    own = await _prepared_by_same_human(found, account)
+    own = same_human(found["preparer_account"], account)
     to_approve = account.role == Role.DPO and found["state"] == ReleaseState.PREPARED
     return await show(
         request,
@@ -61,11 +60,6 @@ async def approve(request: Request) -> Response:
 async def seal(request: Request) -> Response:
     await flow.seal(portal_of(request).means, path_id(request), by=who(request).account)
     return see_other(request, f"/desk/releases/{path_id(request)}")
-
-
-async def _prepared_by_same_human(found: dict[str, Any], account: Account) -> bool:
-    preparer = await Account.get(id=int(found["prepared_by"].partition(":")[2]))
-    return same_human(preparer, account)
 
 
 async def _named(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

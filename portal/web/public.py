@@ -6,7 +6,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from portal.records import overview
-from portal.records.database import connection, rows
+from portal.rules.refusals import Refused
 from portal.web import render
 from portal.web.frame import portal_of, show
 
@@ -35,8 +35,9 @@ async def alive(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """The database answers and has the verdict table; otherwise a fault is shown, which is not 200."""
-    await rows(connection(), "SELECT rules_sha256 FROM verdict_version WHERE id = 1")
+    """The database answers and holds the verdict table; else a fault, which is not 200."""
+    if not await overview.has_verdicts():
+        raise Refused("no_verdicts", "the verdict table is empty: `portal migrate`", status=503)
     return PlainTextResponse("ready\n")
 
 

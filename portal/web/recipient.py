@@ -1,5 +1,6 @@
 """The study team's pages: its own releases, handed over by POST, since a download is a crossing."""
 
+import asyncio
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,7 @@ async def home(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """Look, log, then the whole folder as one archive of one version: the same release gives the same bytes."""
     folder = await flow.serve(portal_of(request).means, path_id(request), by=who(request).account)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    length = sum(tarfile.BLOCKSIZE + _padded(path.stat().st_size) for path in files) + 2 * tarfile.BLOCKSIZE
+    files, length = await asyncio.to_thread(_files, folder)
     return StreamingResponse(
         _archive(folder, files),
         media_type="application/x-tar",
@@ -37,8 +37,15 @@ async def download(request: Request) -> Response:
     )
 
 
+def _files(folder: Path) -> tuple[list[Path], int]:
+    """The files in order of their names, and the length of the archive that holds them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    length = sum(tarfile.BLOCKSIZE + _padded(path.stat().st_size) for path in files) + 2 * tarfile.BLOCKSIZE
+    return files, length
+
+
 def _archive(folder: Path, files: list[Path]) -> Iterator[bytes]:
-    """The files as a POSIX archive, in order of their names, without owner or time."""
+    """The files as a POSIX archive, without owner or time."""
     for path in files:
         entry = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}")
         entry.size, entry.mode = path.stat().st_size, 0o644

@@ -1,4 +1,4 @@
-"""What the oracle reads: a demo folder's registers, records and story, as plain data. Nothing of `portal`.
+"""What the oracle reads: a demo folder's registers, records and story, and who is who in them. Nothing of `portal`.
 
 Moments are aware datetimes, days are Paris days, a birth is the register's own text, a coded value is `system|code`.
 """
@@ -6,9 +6,12 @@ Moments are aware datetimes, days are Paris days, a birth is the register's own 
 import csv
 import gzip
 import json
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +22,7 @@ SYSTEMS["http://loinc.org"] = "loinc"
 MEASURES = {"loinc|8302-2": "height_cm", "loinc|29463-7": "weight_kg"}
 
 Patient = tuple[str, str]  # practice, the practice's own number
+PersonKey = tuple[str, ...]
 Cells = dict[str, Any]
 
 
@@ -200,3 +204,144 @@ def _day(text: str | None) -> date | None:
     if not text:
         return None
     return date.fromisoformat(text) if len(text) == 10 else paris_day(datetime.fromisoformat(text))
+
+
+# --- who is who ------------------------------------------------------------------------------------------------
+
+
+class People:
+    """Who is who at one moment: what the registers taken until then say of each patient."""
+
+    def __init__(self, registers: list[Register], story: dict[str, Any], at: datetime) -> None:
+        self.newest: dict[str, Register] = {}
+        self.states: dict[Patient, list[Row]] = {}  # more than one: she became somebody else
+        for register in (one for one in registers if one.taken_at <= at):
+            self.newest[register.practice] = register
+            for number, row in register.rows.items():
+                states = self.states.setdefault((register.practice, number), [])
+                if states and not _became_another(states[-1], row):
+                    states.pop()
+                states.append(row)
+        objections = [o for o in story["objections"] if o["at"] <= at]
+        self.bound: dict[str, set[PersonKey]] = {"everything": set(), "observatory": set()}
+        self.taken_back: dict[PersonKey, date] = {}
+        for objection in objections:
+            whose = self.identities((objection["practice_id"], objection["patient_id"]))
+            back = objection["withdrawn_at"]
+            if back is None or back > at:
+                self.bound[objection["scope"]] |= whose
+            else:
+                for one in whose:
+                    self.taken_back[one] = max(paris_day(back), self.taken_back.get(one, date.min))
+
+    def row(self, who: Patient) -> Row | None:
+        """As the practice last knew her."""
+        return self.states[who][-1] if who in self.states else None
+
+    def person(self, who: Patient) -> PersonKey:
+        return _identity(who, len(self.states[who]) - 1, self.states[who][-1])
+
+    def identities(self, who: Patient) -> set[PersonKey]:
+        """Every person that this patient ever was: an objection binds them all."""
+        return {_identity(who, place, row) for place, row in enumerate(self.states.get(who, []))} or {(*who, "0")}
+
+    @cached_property
+    def _holders(self) -> dict[str, set[tuple[str, str]]]:
+        found: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        for who in self.states:
+            row = self.states[who][-1]
+            if row.key:
+                found[row.key].add((row.birth, row.sex))
+        return found
+
+    @cached_property
+    def _dead(self) -> set[PersonKey]:
+        return {self.person(who) for who, states in self.states.items() if states[-1].deceased_on}
+
+    @cached_property
+    def _objectors(self) -> dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]:
+        """Whose objection is in force, by names: each row that such a person ever had."""
+        found: dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]] = defaultdict(list)
+        for who, states in self.states.items():
+            identities = self.identities(who)
+            if identities & (self.bound["everything"] | self.bound["observatory"]):
+                for row in states:
+                    for names in _names(row):
+                        found[names].append((row, identities))
+        return found
+
+    def codes(self, who: Patient, today: date) -> set[str]:
+        """What stands against the person, apart from her notice."""
+        if who not in self.states:
+            return {"G40"}
+        row, identities = self.states[who][-1], self.identities(who)
+        failing = {
+            "G40": len(self.states[who]) > 1 or (row.key and len(self._holders[row.key]) > 1),
+            "G41": identities & self.bound["everything"],
+            "G42": identities & self.bound["observatory"],
+            "G45": any(
+                not identities & others and _same_birth(row.birth, other.birth) and _undecided(row.key, other.key)
+                for names in _names(row)
+                for other, others in self._objectors.get(names, [])
+            ),
+            "G47": right_addressee(row, today) is None,
+            "G48": self.person(who) in self._dead,
+            "G49": who[1] not in self.newest[who[0]].rows,
+        }
+        return {code for code, fails in failing.items() if fails}
+
+
+def right_addressee(row: Row, today: date) -> str | None:
+    """Who speaks for her on that day; None when nobody can."""
+    grown = majority(row.birth)
+    if grown is None:
+        return None
+    if today >= grown:
+        return row.representative_kind if row.representative_kind in {"guardian", "mandate"} else "self"
+    return row.representative_kind if row.representative_kind in {"parent", "guardian"} else None
+
+
+def majority(birth: str) -> date | None:
+    """The first day on which she is certainly eighteen."""
+    if len(birth) == 4:
+        return date(int(birth) + 19, 1, 1)
+    if not birth:
+        return None
+    born = date.fromisoformat(birth)
+    leap = (born.month, born.day) == (2, 29)
+    return date(born.year + 18, 3, 1) if leap else born.replace(year=born.year + 18)
+
+
+def _became_another(old: Row, new: Row) -> bool:
+    """A field that held something holds something else; one that becomes known changes nobody."""
+    was = (old.birth, old.family, old.birth_name, old.given, old.key)
+    now = (new.birth, new.family, new.birth_name, new.given, new.key)
+    return any(before and before != after for before, after in zip(was, now, strict=True))
+
+
+def _identity(who: Patient, place: int, row: Row) -> PersonKey:
+    return ("key", row.key, row.birth, row.sex) if row.key else (*who, str(place))
+
+
+def _undecided(one: str, other: str) -> bool:
+    """Two national keys of one type tell two persons apart; anything else leaves a doubt."""
+    return not (one and other and one.rpartition(":")[0] == other.rpartition(":")[0])
+
+
+def _same_birth(one: str, other: str) -> bool:
+    if len(one) == len(other) == 10:
+        return one == other
+    return bool(one and other) and one[:4] == other[:4]
+
+
+def _names(row: Row) -> Iterator[tuple[str, str]]:
+    """Under which (family or birth name, first given name) she may be met."""
+    given = _words(row.given)[:1]
+    for name in {"".join(_words(row.family)), "".join(_words(row.birth_name))} - {""}:
+        yield from ((name, first) for first in given)
+
+
+def _words(text: str) -> list[str]:
+    bare = unicodedata.normalize("NFKD", text.replace("Œ", "OE").replace("œ", "oe"))
+    letters = (letter for letter in bare.casefold() if not unicodedata.combining(letter))
+    return "".join(letter if letter.isalpha() else " " for letter in letters).split()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from web.site import Web, site
+from whole_site import Web, site
 from world import build, child, patient
 
 from portal.demo.clock import PlayedClock

@@ -3,8 +3,7 @@
 import pytest
 from kept import dump
 from starlette.datastructures import Headers
-from web.site import BASE, Web
-from web.test_policies import address
+from whole_site import BASE, Web, address
 
 from portal.records.accounts import Account
 from portal.rules.words import Role

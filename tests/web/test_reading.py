@@ -4,8 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 from kept import dump
-from web.site import BASE, Page, Web
-from web.test_policies import address
+from whole_site import BASE, Shown, Web, address
 from world import patient
 
 from portal.flow import notify
@@ -67,7 +66,7 @@ async def test_a_crawler_on_every_link_of_a_mail_changes_nothing(web: Web) -> No
     assert len(letters) == 1
     before = await dump()
     browser, seen = web.browser(), set[str]()
-    waiting = [url for url in re.findall(r"https?://[^\s\"<]+", letters[0].text + letters[0].html)]
+    waiting = re.findall(r"https?://[^\s\"<]+", letters[0].text + letters[0].html)
     assert waiting
     while waiting:
         url = waiting.pop()
@@ -77,7 +76,7 @@ async def test_a_crawler_on_every_link_of_a_mail_changes_nothing(web: Web) -> No
         seen.add(url)
         answer = await browser.get(url)
         assert answer.status_code in (200, 303), url
-        waiting += [str(answer.url.join(href)) for href in Page(answer.text).links]
+        waiting += [str(answer.url.join(href)) for href in Shown(answer.text).links]
         if "location" in answer.headers:
             waiting.append(str(answer.url.join(answer.headers["location"])))
     assert len(seen) >= 8

@@ -22,10 +22,20 @@ from portal.outside.identity import Identity, OpenIdProvider, Site
 from portal.records.accounts import Account, Session
 from portal.rules.words import Crossing
 from portal.settings import DoctorSignIn, Settings, StaffSignIn
+from portal.web.routes import Page
 
+PARAMS = {"{token}": "x" * 43, "{id:int}": "77", "{id}": "unknown"}
 BASE = "http://127.0.0.1:8000"
 ISSUER = f"{BASE}/demo/id"
 STAFF_ISSUER = "https://id.example.org"
+
+
+def address(page: Page) -> str:
+    """The address of a page, with a link and ids that lead nowhere."""
+    path = page.path
+    for name, value in PARAMS.items():
+        path = path.replace(name, value)
+    return path
 
 
 def doctor_person(sub: str = "doctor", *finess: str) -> DemoPerson:
@@ -45,7 +55,7 @@ def staff_person(sub: str, email: str, **changes: Any) -> DemoPerson:
     return DemoPerson(sub, claims, **changes)
 
 
-class Page(HTMLParser):
+class Shown(HTMLParser):
     """What a test looks for in a page: links, forms with their hidden fields, the text of its main heading."""
 
     def __init__(self, text: str) -> None:

@@ -1,0 +1,169 @@
+"""The middle acts: registers come in, patients are told by mail, and some of them say no."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from itertools import cycle
+from typing import Any
+
+from portal.demo.browser import Browser
+from portal.demo.bulk import Practice
+from portal.demo.cast import Part, Role
+from portal.demo.driver import OBSERVATORY, Play
+from portal.demo.opening import publish
+from portal.demo.registers import Change, first_register, second_register
+from portal.flow import govern, notify
+from portal.flow.register import import_register
+from portal.rules.words import Addressee
+from portal.web.letters import render_letter
+
+
+async def registers_act(p: Play, *, first: bool) -> None:
+    """Practices hand in their registers; before the release once more, with what has changed since."""
+    handing = [r for r in p.active if first or r.part is not Part.STALE_REGISTER]
+    changes = cycle(Change)
+    for done, role in enumerate(handing):
+        p.tell("registers come in", done, len(handing))
+        practice = role.practice.id
+        today = p.now.date()
+        if first:
+            register = first_register(p.records / practice, practice, today)
+        else:
+            told = frozenset(number for where, number in p.letters if where == practice)
+            register = replace(p.registers[practice], day=today)
+            if role.part is Part.FULL:
+                register = second_register(p.registers[practice], told, today, next(changes))
+        p.registers[practice] = register
+        path = p.stage.folder / "registers" / f"{practice}-{today.isoformat()}.csv"
+        register.write(path)
+        await import_register(p.stage.means, practice, path, taken_at=p.now, actor=p.by.actor)
+        p.story.add("registers", practice_id=practice, file=f"registers/{path.name}", taken_at=p.now)
+
+
+async def tell_act(p: Play) -> None:
+    """Campaigns: first with a text that tells too little, then with one that is withdrawn, then with the right one."""
+    await publish(p, "2026-03", without=("diagnosis",))
+    await campaign(p, p.role_of(Part.TOLD_TOO_LITTLE), "2026-03")
+    await publish(p, "2026-04")
+    await campaign(p, p.role_of(Part.TEXT_WITHDRAWN), "2026-04")
+    for language in ("fr", "en"):
+        name = f"{OBSERVATORY}-adult-{language}-2026-04"
+        if p.dpo is not None:
+            await govern.withdraw_text(p.stage.means, name, by=p.dpo)
+    for text in p.story.told["texts"]:
+        if text["version"] == "2026-04":
+            text["withdrawn_at"] = p.now
+    await publish(p, "2026-06")
+    late = (Part.TOLD_LATE, Part.TOLD_TOO_LITTLE, Part.TEXT_WITHDRAWN, Part.NEVER_TOLD)
+    await campaign(p, [r for r in p.active if r.part not in late], "2026-06")
+
+
+async def campaign(p: Play, roles: Sequence[Role], version: str) -> None:
+    """The operator starts one campaign a practice at the desk; the worker sends; some addresses do not exist."""
+    for done, role in enumerate(roles):
+        p.tell("patients are told", done, len(roles))
+        register = p.registers[role.practice.id]
+        p.refused |= register.addresses(every=17)
+        p.bouncing |= register.addresses(every=19) - p.refused
+        p.stage.mailbox.refuse = lambda address: "no such mailbox" if address in p.refused else None
+        for address in p.bouncing:
+            p.stage.mailbox.bounce_later(address)
+        async with Browser(p.stage.base) as operator:
+            await operator.sign_in("staff", "demo-operator")
+            await operator.send(
+                "/desk/campaigns", "/desk/campaigns", practice=role.practice.id, observatory=OBSERVATORY
+            )
+        while await notify.send_due(p.stage.means, p.stage.post, render_letter):
+            pass
+        _read_mail(p, role.practice, version)
+
+
+def _read_mail(p: Play, practice: Practice, version: str) -> None:
+    """Who got what: read from the mails themselves, and from the addresses that the mailbox refused."""
+    register = p.registers[practice.id]
+    names = p.stage.mailbox.kept.names()[p.seen_mails :]
+    p.seen_mails += len(names)
+    for name in names:
+        message = p.stage.mailbox.kept.read(name)
+        text = _body(message)
+        for row, addressee, address in register.addressed():
+            if address == message["To"] and row.given_names in text:
+                bounces = address in p.bouncing
+                link = re.search(r"/o/([\w-]{43})", text)
+                p.letters[practice.id, row.patient_id] = link[1] if link else ""
+                _tell_notice(p, practice, row, addressee, version, "bounced" if bounces else "accepted")
+    for row, addressee, address in register.addressed():
+        if address in p.refused:
+            _tell_notice(p, practice, row, addressee, version, "refused")
+
+
+def _tell_notice(p: Play, practice: Practice, row: Any, addressee: Addressee, version: str, outcome: str) -> None:
+    p.story.add(
+        "notices", practice_id=practice.id, patient_id=row.patient_id, addressee=str(addressee), channel="email",
+        text=f"{OBSERVATORY}-adult-{row.language}-{version}", sent_at=p.now, outcome=outcome,
+        email=row.email if addressee is Addressee.SELF else row.representative_email,
+    )  # fmt: skip
+
+
+def _body(message: EmailMessage) -> str:
+    part = message.get_body(("plain",))
+    return str(part.get_content()) if part else ""
+
+
+async def returns_act(p: Play) -> None:
+    p.tell("returned mail is read", 0, 1)
+    await notify.read_returns(p.stage.means, p.stage.returns)
+    p.story.add("returns_read", at=p.now, complete=True)
+
+
+async def object_act(p: Play, real_now: datetime) -> None:
+    """Patients open their link and say no: to everything, or to this observatory; one takes it back later."""
+    objecting = choose_objectors(p)
+    for done, ((practice, number), scope) in enumerate(objecting):
+        p.tell("patients object", done, len(objecting))
+        p.stage.clock.advance_to(p.now + timedelta(minutes=47))
+        await say_no(p, practice, number, scope)
+    told = p.story.told["objections"]
+    if told:
+        p.day(30, real_now)
+        back = told[0]
+        token = p.letters[back["practice_id"], back["patient_id"]]
+        async with Browser(p.stage.base) as patient:
+            await patient.send(f"/o/{token}/withdraw", f"/o/{token}/withdraw")
+        back["withdrawn_at"] = p.now
+
+
+def choose_objectors(p: Play) -> list[tuple[tuple[str, str], str]]:
+    """Every fourteenth of those told in the practices that play in full, and one who has a namesake without a key."""
+    full = [r.practice.id for r in p.role_of(Part.FULL)]
+    told = [key for key in sorted(p.letters) if key[0] in full]
+    chosen = told[5::14]
+    everybody = [((where, row.patient_id), row) for where, r in sorted(p.registers.items()) for row in r.rows]
+    twin = next(
+        (key for key in told for other, row in everybody
+         if other != key and _namesakes(p.registers[key[0]].row(key[1]), row)),
+        None,
+    )  # fmt: skip
+    if twin and twin not in chosen:
+        chosen.append(twin)
+    return [(key, "observatory" if place % 3 == 2 else "everything") for place, key in enumerate(chosen)]
+
+
+def _namesakes(one: Any, other: Any) -> bool:
+    same = (one.family_name, one.given_names, one.birth_date) == (
+        other.family_name,
+        other.given_names,
+        other.birth_date,
+    )
+    return same and not (one.person_key and other.person_key)
+
+
+async def say_no(p: Play, practice: str, number: str, scope: str) -> None:
+    """A real POST to the served page, with the link read from the received mail."""
+    token = p.letters[practice, number]
+    async with Browser(p.stage.base) as patient:
+        page = f"/o/{token}" if scope == "everything" else f"/o/{token}/part"
+        await patient.send(page, f"/o/{token}/object", scope=scope)
+    p.story.add("objections", practice_id=practice, patient_id=number, scope=scope, at=p.now, withdrawn_at=None)

@@ -1,0 +1,478 @@
+"""Permit, extraction, store, release: the whole line on a few records, and everything that stops it."""
+
+import asyncio
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from kept import dump, kinds_since, one_entry, refused
+from line import Line, approved, record
+from tortoise.exceptions import IntegrityError
+from world import World, build, child, patient
+
+from portal.demo.clock import PlayedClock
+from portal.flow import enrol, govern, opt_out, receive
+from portal.flow import release as flow
+from portal.flow.means import Means
+from portal.flow.sign_in import add_staff
+from portal.gate.verify import verify_release
+from portal.outside.tokens import pseudonym
+from portal.records.accounts import Account
+from portal.records.database import connection
+from portal.records.enrolments import Enrolment
+from portal.records.ledger import last_entry
+from portal.records.people import Patient
+from portal.records.releases import Extraction, Release, ReleasePerson
+from portal.rules.refusals import Refused
+from portal.rules.words import ReleaseState, Role, Scope
+
+RECORDS = [record(str(n)) for n in (1, 2, 3)] + [record("1", recorded_on="2025-07-07", diagnosis="sct|59621000")]
+
+
+async def built(means: Means, clock: PlayedClock, folder: Path, **changes: Any) -> World:
+    world = await build(means, clock, folder, **changes)
+    await world.enrol()
+    await world.register([patient("1"), patient("2"), patient("3"), child("4")])
+    await world.tell()
+    world.wait(40)
+    await world.read_returns()
+    return world
+
+
+@pytest.fixture
+async def line(told: World) -> Line:
+    """A practice whose key is registered."""
+    made = Line(told)
+    await made.open()
+    return made
+
+
+@pytest.fixture
+async def stored(line: Line) -> Line:
+    """The store holds four records of three patients."""
+    await line.receive(await line.extract(*RECORDS))
+    return line
+
+
+def in_store(world: World, practice_id: str = "practice-a") -> set[str]:
+    files = sorted((world.means.store / practice_id).glob("*.parquet"))
+    return {name for file in files for name in pq.read_table(file)["pseudonym"].to_pylist()}
+
+
+def in_release(world: World, release_id: str) -> list[str]:
+    files = sorted((world.means.releases / release_id / "records").glob("*.parquet"))
+    return [name for file in files for name in pq.read_table(file)["pseudonym"].to_pylist()]
+
+
+async def named(world: World, number: str, family: str = "study:diabetes") -> str:
+    person = (await Patient.get(practice_id="practice-a", number=number)).person_id
+    return pseudonym(world.means.ring, family, person.bytes).hex()
+
+
+async def objects(world: World, number: str) -> None:
+    await opt_out.object_(world.means, world.links[f"patient{number}@example.org"], Scope.EVERYTHING)
+
+
+# --- the story -----------------------------------------------------------------------------------------------------
+
+
+async def test_from_a_permit_to_a_verified_release(line: Line) -> None:
+    world = line.world
+    before = await last_entry(connection())
+    received = await line.receive(await line.extract(*RECORDS))
+    assert (received.rows, received.persons, received.dropped) == (4, 3, 0)
+    release_id = await approved(world)
+    assert await flow.seal(world.means, release_id, by=world.operator) == 4
+    folder = await flow.serve(world.means, release_id, by=world.recipient)
+    verified = verify_release(folder, world.means.ring.public_key())
+    assert (verified.rows, verified.persons, verified.study_id) == (4, 3, "diabetes")
+    assert verified.log_entry == (await Release.get(id=release_id)).entry_id
+    assert sorted(in_release(world, release_id)) == sorted(
+        [await named(world, "1")] * 2 + [await named(world, "2"), await named(world, "3")]
+    )
+    assert await kinds_since(before) == [
+        "permit_issued", "extraction_received", "release_prepared", "release_approved", "release_sealed",
+        "release_served",
+    ]  # fmt: skip
+
+
+async def test_only_records_of_those_in_the_permit_by_enrolled_doctors_get_through(line: Line) -> None:
+    await objects(line.world, "3")
+    await line.extract(
+        record("1"),
+        record("2", doctor_id="doctor-2"),
+        record("2", doctor_id=""),
+        record("2", provenance="teleservice_auto"),
+        record("2", provenance="unknown"),
+        record("2", recorded_on="2019-12-31"),
+        record("2", diagnosis="sct|0"),
+        record("3"),
+        record("999"),
+    )
+    assert line.counted is not None
+    assert (line.counted.passed, line.counted.not_in_permit) == (2, 2)
+    assert line.counted.by_reason == {"G30": 1, "G31": 1, "G32": 1, "G33": 1, "G34": 1}
+
+
+async def test_an_unnamed_record_stays_out_where_a_colleague_has_not_enrolled(line: Line) -> None:
+    await line.world.register([patient("1"), patient("2", doctor_id="doctor-2")], partial=True)
+    await line.extract(record("1"), record("1", doctor_id=""))
+    assert line.counted is not None
+    assert (line.counted.passed, line.counted.by_reason) == (1, {"G34": 1})
+
+
+async def test_history_stays_out_where_the_doctor_did_not_sign_for_it(
+    database: str, means: Means, clock: PlayedClock, tmp_path: Path
+) -> None:
+    world = await build(means, clock, tmp_path)
+    await world.enrol(history=False)
+    await world.register([patient("1")])
+    await world.tell()
+    world.wait(40)
+    await world.read_returns()
+    line = Line(world)
+    await line.open()
+    await line.extract(record("1", recorded_on="2026-03-01"), record("1", recorded_on="2026-03-02"))
+    assert line.counted is not None
+    assert (line.counted.passed, line.counted.by_reason) == (1, {"G25": 1})
+
+
+# --- on arrival ----------------------------------------------------------------------------------------------------
+
+
+async def test_who_objects_between_permit_and_arrival_is_dropped_before_anything_is_stored(line: Line) -> None:
+    extraction = await line.extract(*RECORDS)
+    await objects(line.world, "2")
+    async with one_entry("extraction_received", ("extraction", "practice-a")):
+        received = await line.receive(extraction)
+    assert (received.rows, received.persons, received.dropped) == (3, 2, 1)
+    assert await named(line.world, "2", "observatory:demo") not in in_store(line.world)
+
+
+async def test_an_extraction_is_refused_once_its_doctor_has_left(line: Line) -> None:
+    extraction = await line.extract(*RECORDS)
+    enrolment = await Enrolment.get().select_related("account")
+    await enrol.leave(line.world.means, enrolment.account, enrolment.id)
+    async with refused("G23"):
+        await line.receive(extraction)
+    assert in_store(line.world) == set()
+
+
+async def test_an_extraction_under_a_superseded_permit_is_refused(line: Line) -> None:
+    extraction = await line.extract(*RECORDS)
+    await line.extract(*RECORDS)
+    async with refused("permit_superseded"):
+        await line.receive(extraction)
+
+
+async def test_an_extraction_under_an_expired_permit_is_refused(line: Line) -> None:
+    extraction = await line.extract(*RECORDS)
+    line.world.clock.advance_to(line.world.clock.now() + timedelta(hours=24))
+    async with refused("permit_expired"):
+        await line.receive(extraction)
+
+
+async def test_an_extraction_is_taken_in_once(line: Line) -> None:
+    extraction = await line.extract(*RECORDS)
+    await line.receive(extraction)
+    async with refused("already_received"):
+        await line.receive(extraction)
+
+
+async def test_an_extraction_signed_by_another_key_is_refused(line: Line) -> None:
+    stranger = Line(line.world, turn=10)
+    extraction = await stranger.extract(*RECORDS)
+    async with refused("extraction_signature"):
+        await line.receive(extraction)
+
+
+async def test_a_practice_without_a_registered_key_sends_nothing(told: World) -> None:
+    line = Line(told)
+    extraction = await line.extract(*RECORDS)
+    async with refused("practice_key"):
+        await line.receive(extraction)
+
+
+async def test_an_extraction_of_an_authorisation_that_was_suspended_meanwhile_is_refused(line: Line) -> None:
+    extraction = await line.extract(*RECORDS)
+    await govern.suspend_authorisation(line.world.means, "cnil-1", by=line.world.dpo)
+    async with refused("G03"):
+        await line.receive(extraction)
+
+
+async def test_a_new_extraction_replaces_the_practices_older_one(stored: Line) -> None:
+    await objects(stored.world, "2")
+    await stored.receive(await stored.extract(*RECORDS))
+    assert await Extraction.all().count() == 2
+    assert await named(stored.world, "2", "observatory:demo") not in in_store(stored.world)
+    assert len(list((stored.world.means.store / "practice-a").iterdir())) == 1
+
+
+async def test_no_permit_for_a_practice_without_an_active_doctor(line: Line) -> None:
+    enrolment = await Enrolment.get().select_related("account")
+    await enrol.pause(line.world.means, enrolment.account, enrolment.id)
+    async with refused("G23"):
+        await line.extract(*RECORDS)
+
+
+# --- two persons ---------------------------------------------------------------------------------------------------
+
+
+async def test_preparing_needs_an_operator_and_approving_a_dpo_with_a_second_factor(stored: Line) -> None:
+    world = stored.world
+    for by in (world.dpo, world.recipient):
+        async with refused("G09"):
+            await flow.prepare(world.means, "diabetes", by=by)
+    release_id = await flow.prepare(world.means, "diabetes", by=world.operator)
+    for by, second_factor in ((world.operator, True), (world.recipient, True), (world.dpo, False)):
+        async with refused("G09"):
+            await flow.approve(world.means, release_id, by=by, second_factor=second_factor)
+
+
+async def test_the_same_human_with_a_second_account_does_not_approve_her_own_release(stored: Line) -> None:
+    world = stored.world
+    release_id = await flow.prepare(world.means, "diabetes", by=world.operator)
+    by_subject = await add_staff(world.means, email="other@example.org", role=Role.DPO, study_id=None, actor="s")
+    await Account.filter(id=by_subject.id).update(issuer=world.operator.issuer, subject=world.operator.subject)
+    by_address = await add_staff(
+        world.means, email="operator@example.org", role=Role.DPO, study_id=None, actor="system:test"
+    )
+    for second in (by_subject, by_address):
+        async with refused("G09"):
+            await flow.approve(world.means, release_id, by=await Account.get(id=second.id), second_factor=True)
+
+
+async def test_the_database_itself_refuses_the_preparer_as_approver_and_a_seal_without_approval(stored: Line) -> None:
+    world = stored.world
+    release_id = await flow.prepare(world.means, "diabetes", by=world.operator)
+    mine = {"approved_by": world.operator.actor, "approved_at": world.clock.now()}
+    for changes in (mine, {"state": ReleaseState.APPROVED}, {"state": ReleaseState.SEALED}):
+        with pytest.raises(IntegrityError):
+            await Release.filter(id=release_id).update(**changes)
+
+
+async def test_a_release_is_sealed_only_when_approved_and_only_by_who_may(stored: Line) -> None:
+    world = stored.world
+    release_id = await flow.prepare(world.means, "diabetes", by=world.operator)
+    async with refused("release_state"):
+        await flow.seal(world.means, release_id, by=world.operator)
+    await flow.approve(world.means, release_id, by=world.dpo, second_factor=True)
+    async with refused("G09"):
+        await flow.seal(world.means, release_id, by=world.recipient)
+
+
+async def test_a_study_that_changed_after_it_was_prepared_is_prepared_again(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    await Release.filter(id=release_id).update(conditions_hash="0" * 64)
+    async with refused("G72"):
+        await flow.seal(world.means, release_id, by=world.operator)
+
+
+# --- between approval and seal, and after --------------------------------------------------------------------------
+
+
+async def test_who_objects_between_approval_and_seal_is_gone_and_k_is_measured_again(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    assert (await Release.get(id=release_id)).summary["persons"] == 3
+    await objects(world, "1")
+    assert await flow.seal(world.means, release_id, by=world.operator) == 2
+    release = await Release.get(id=release_id)
+    assert (release.summary["persons"], release.summary["k_min"]) == (2, 2)
+    assert set(in_release(world, release_id)) == {await named(world, "2"), await named(world, "3")}
+    kept = await ReleasePerson.filter(release_id=release_id).values_list("pseudonym", flat=True)
+    assert set(kept) == set(in_release(world, release_id))
+    folder = await flow.serve(world.means, release_id, by=world.recipient)
+    assert verify_release(folder, world.means.ring.public_key()).persons == 2
+
+
+async def test_nothing_is_sealed_when_k_cannot_be_reached_with_those_who_stay(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    await objects(world, "1")
+    await objects(world, "2")
+    async with refused("G61"):
+        await flow.seal(world.means, release_id, by=world.operator)
+    assert not (world.means.releases / release_id).exists()
+
+
+async def test_a_late_bounce_between_approval_and_seal_takes_its_rows_out(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    notice = (await opt_out.look(connection(), world.links["patient1@example.org"])).notice_id
+    world.returns.bounced.append(str(notice))
+    await world.read_returns()
+    await flow.seal(world.means, release_id, by=world.operator)
+    assert await named(world, "1") not in in_release(world, release_id)
+
+
+async def test_taking_a_no_back_before_the_seal_does_not_bring_older_rows_back(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    await objects(world, "1")
+    await opt_out.withdraw(world.means, world.links["patient1@example.org"])
+    await flow.seal(world.means, release_id, by=world.operator)
+    assert await named(world, "1") not in in_release(world, release_id)
+
+
+async def test_a_register_of_another_practice_that_casts_doubt_on_somebody_takes_her_out(line: Line) -> None:
+    """The import's entry names its own practice only; the look must reach whoever shares a key with it."""
+    world, key = line.world, "ins:157049990786733"
+    await world.register([patient("1", person_key=key)], partial=True)
+    await line.receive(await line.extract(*RECORDS))
+    release_id = await approved(world)
+    await world.register([patient("7", person_key=key, birth_date="1961-01-01")], "practice-b")
+    await flow.seal(world.means, release_id, by=world.operator)
+    assert await named(world, "1") not in in_release(world, release_id)
+    assert await named(world, "2") in in_release(world, release_id)
+
+
+async def test_a_doctor_who_leaves_before_the_seal_closes_all_of_it(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    enrolment = await Enrolment.get().select_related("account")
+    await enrol.leave(world.means, enrolment.account, enrolment.id)
+    async with refused("G61"):
+        await flow.seal(world.means, release_id, by=world.operator)
+
+
+async def test_an_authorisation_that_ends_between_prepare_and_seal_seals_nothing(
+    database: str, means: Means, clock: PlayedClock, tmp_path: Path
+) -> None:
+    """It ends at midnight in Paris: the last minute still seals, the first of the next day does not."""
+
+    world = await built(means, clock, tmp_path, authorisation__valid_until=date(2026, 4, 11))
+    line = Line(world)
+    await line.open()
+    await line.receive(await line.extract(*RECORDS))
+    release_id = await approved(world)
+    world.clock.advance_to(world.clock.now().replace(hour=22, minute=0))  # 0:00 in Paris on the 12th
+    async with refused("G03"):
+        await flow.seal(means, release_id, by=world.operator)
+    assert (await Release.get(id=release_id)).state == ReleaseState.APPROVED
+    assert not (means.releases / release_id).exists()
+
+
+async def test_a_sealed_release_is_not_served_once_somebody_in_it_has_closed(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    await flow.seal(world.means, release_id, by=world.operator)
+    async with one_entry("release_served", ("release", release_id)):
+        await flow.serve(world.means, release_id, by=world.recipient)
+    await objects(world, "3")
+    async with refused("G70"):
+        await flow.serve(world.means, release_id, by=world.recipient)
+
+
+async def test_a_sealed_release_is_not_served_to_others_or_after_the_authorisation_was_suspended(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    await flow.seal(world.means, release_id, by=world.operator)
+    for by in (world.operator, world.dpo):
+        async with refused("G09"):
+            await flow.serve(world.means, release_id, by=by)
+    await govern.suspend_authorisation(world.means, "cnil-1", by=world.dpo)
+    async with refused("G03"):
+        await flow.serve(world.means, release_id, by=world.recipient)
+
+
+async def test_a_member_who_comes_of_age_closes_by_time_alone(line: Line) -> None:
+    world = line.world
+    await world.register([patient("1"), patient("2"), patient("3"), child("5", birth_date="2008-06-01")])
+    await world.tell()
+    world.wait(40)
+    await world.read_returns()
+    await line.receive(await line.extract(*RECORDS, record("5", year_of_birth=1960)))
+    release_id = await approved(world)
+    assert await named(world, "5") in [p.pseudonym for p in await ReleasePerson.filter(release_id=release_id)]
+    world.wait(12)
+    assert world.clock.now().date().isoformat() >= "2026-06-01"
+    await flow.seal(world.means, release_id, by=world.operator)
+    assert await named(world, "5") not in in_release(world, release_id)
+
+
+async def test_a_release_that_was_sealed_but_not_put_in_its_place_is_put_there_when_asked_for(stored: Line) -> None:
+    """The machine stopped between the commit of the seal and the rename."""
+    world = stored.world
+    release_id = await approved(world)
+    await flow.seal(world.means, release_id, by=world.operator)
+    draft = world.means.data_dir / "work" / release_id / "release"
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(world.means.releases / release_id, draft)
+    (draft / "proof.json").unlink()
+    folder = await flow.serve(world.means, release_id, by=world.recipient)
+    verified = verify_release(folder, world.means.ring.public_key())
+    assert verified.log_entry == (await Release.get(id=release_id)).entry_id
+
+
+async def test_a_release_is_sealed_once_however_many_try(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    done = await asyncio.gather(
+        *(flow.seal(world.means, release_id, by=world.operator) for _ in range(3)), return_exceptions=True
+    )
+    assert sum(isinstance(result, int) for result in done) == 1
+    assert all(isinstance(result, Refused) for result in done if not isinstance(result, int))
+
+
+async def test_a_sealed_release_is_never_written_again_by_a_seal_that_came_late(stored: Line) -> None:
+    """Two operators seal; one is done, somebody objects, and the other one finds her closed."""
+    world = stored.world
+    release_id = await approved(world)
+    before = await Release.get(id=release_id)
+    members = await flow._members(release_id)
+    await flow.seal(world.means, release_id, by=world.operator)
+    sealed, listed = await Release.get(id=release_id), await flow._members(release_id)
+    await objects(world, "1")
+    written = await dump()
+    staying = {m for m in members if members[m] != await named(world, "1")}
+    with pytest.raises(Refused):
+        await flow._shrink(world.means, before, staying, world.operator)
+    assert await dump() == written
+    assert (await Release.get(id=release_id)).manifest_sha256 == sealed.manifest_sha256
+    assert await flow._members(release_id) == listed
+
+
+async def test_only_a_release_that_is_not_sealed_can_be_withdrawn(stored: Line) -> None:
+    world = stored.world
+    first, second = await approved(world), await approved(world)
+    async with one_entry("release_withdrawn", ("release", first)):
+        await flow.withdraw(world.means, first, by=world.operator)
+    async with refused("release_state"):
+        await flow.seal(world.means, first, by=world.operator)
+    await flow.seal(world.means, second, by=world.operator)
+    async with refused("release_state"):
+        await flow.withdraw(world.means, second, by=world.operator)
+
+
+async def test_an_altered_file_of_the_store_stops_every_release(stored: Line) -> None:
+    world = stored.world
+    file = next((world.means.store / "practice-a").glob("*.parquet"))
+    file.write_bytes(file.read_bytes() + b"\0")
+    async with refused("G00"):
+        await flow.prepare(world.means, "diabetes", by=world.operator)
+
+
+async def test_an_unknown_study_or_release_is_refused(stored: Line) -> None:
+    world = stored.world
+    async with refused("G05"):
+        await flow.prepare(world.means, "nothing", by=world.operator)
+    for step in (
+        lambda: flow.seal(world.means, "nothing", by=world.operator),
+        lambda: flow.serve(world.means, "nothing", by=world.recipient),
+        lambda: flow.approve(world.means, "nothing", by=world.dpo, second_factor=True),
+    ):
+        async with refused("unknown_release"):
+            await step()
+
+
+async def test_registering_a_practices_key_enters_the_log(told: World) -> None:
+    line = Line(told)
+    async with one_entry("practice_key_registered", ("practice", "practice-a")):
+        await line.open()
+    async with refused("unknown_practice"):
+        await receive.register_practice_key(told.means, "practice-z", line.key.public_key(), by=told.operator)

@@ -1,0 +1,191 @@
+"""The desk and the study team: two persons for every release, and a download that is the release and no other."""
+
+import io
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+from whole_site import Web
+from world import TEXTS
+
+from portal.flow import govern
+from portal.flow.sign_in import add_staff
+from portal.records.accounts import Account
+from portal.records.enrolments import Enrolment
+from portal.records.releases import Release
+from portal.rules.words import Role
+
+ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
+def files_of(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        found = {}
+        for entry in tar:
+            assert (entry.uid, entry.gid, entry.uname, entry.mtime) == (0, 0, "", 0)
+            file = tar.extractfile(entry)
+            assert file
+            found[entry.name] = file.read()
+        return found
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    return {f"{folder.name}/{p.relative_to(folder)}": p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@ON_BOTH
+async def test_an_operator_prepares_a_dpo_approves_and_the_study_team_downloads(web: Web) -> None:
+    await web.extract()
+    operator, dpo = await web.as_account(web.world.operator), await web.as_account(web.world.dpo)
+    prepared = await operator.post("/desk/releases", data={"study": "diabetes"})
+    where = prepared.headers["location"]
+    assert "Il faut une seconde personne" not in (await operator.get(where)).text
+    assert f'{where}/approve"' not in (await operator.get(where)).text
+    assert (await operator.post(f"{where}/approve")).status_code == 403
+    assert (await operator.post(f"{where}/seal")).status_code == 409, "not approved yet"
+
+    assert f'{where}/approve"' in (await dpo.get(where)).text
+    assert "Livraisons à approuver" in (await dpo.get("/desk")).text
+    assert (await dpo.post(f"{where}/approve")).headers["location"] == where
+    assert (await dpo.post(f"{where}/approve")).status_code == 409, "once"
+    assert f'{where}/seal"' in (await operator.get(where)).text
+    assert (await operator.post(f"{where}/seal")).headers["location"] == where
+    page = (await operator.get(where)).text
+    assert re.findall(r"<li>(Préparée|Approuvée|Scellée),", page) == ["Préparée", "Approuvée", "Scellée"]
+    assert "moins de\u00a011" in page
+
+    recipient = await web.as_account(web.world.recipient)
+    release_id = where.rpartition("/")[2]
+    assert release_id in (await recipient.get("/recipient")).text
+    handed = await recipient.post(f"/recipient/releases/{release_id}/download")
+    assert handed.headers["content-disposition"] == f'attachment; filename="{release_id}.tar"'
+    assert int(handed.headers["content-length"]) == len(handed.content)
+    assert files_of(handed.content) == kept(web.world.means.releases / release_id)
+    again = await recipient.post(f"/recipient/releases/{release_id}/download")
+    assert again.content == handed.content
+    assert "Téléchargée" in (await operator.get(where)).text
+
+
+async def test_one_human_with_two_accounts_does_not_approve_her_own(web: Web) -> None:
+    w = web.world
+    release_id = await web.prepared()
+    both = await add_staff(w.means, email="both@example.org", role=Role.DPO, study_id=None, actor="system:test")
+    await Account.filter(id=both.id).update(issuer=w.operator.issuer, subject=w.operator.subject)
+    await Account.filter(id=w.operator.id).update(closed_at=w.clock.now())
+    browser = await web.as_account(await Account.get(id=both.id))
+    page = (await browser.get(f"/desk/releases/{release_id}")).text
+    assert "Il faut une seconde personne" in page
+    assert "/approve" not in page
+    assert (await browser.post(f"/desk/releases/{release_id}/approve")).status_code == 403
+    assert (await Release.get(id=release_id)).state == "prepared"
+
+
+async def test_a_release_of_another_study_is_not_handed_over(web: Web) -> None:
+    release_id = await web.sealed()
+    w = web.world
+    other = await add_staff(
+        w.means, email="other@example.org", role=Role.RECIPIENT, study_id="other", actor="system:test"
+    )
+    await Account.filter(id=other.id).update(issuer="https://id.example.org", subject="other")
+    browser = await web.as_account(await Account.get(id=other.id))
+    assert release_id not in (await browser.get("/recipient")).text
+    assert (await browser.post(f"/recipient/releases/{release_id}/download")).status_code == 403
+
+
+async def test_a_no_after_the_seal_stops_the_download(web: Web) -> None:
+    release_id = await web.sealed()
+    link = web.world.links["patient1@example.org"]
+    await web.browser().post(f"/o/{link}/object", data={"scope": "everything"})
+    browser = await web.as_account(web.world.recipient)
+    answer = await browser.post(f"/recipient/releases/{release_id}/download")
+    assert answer.status_code == 409
+    assert "Fermé depuis la décision" in answer.text
+
+
+async def test_a_text_is_approved_by_another_than_its_author(web: Web) -> None:
+    w = web.world
+    draft = govern.read_reviewed(TEXTS / "notice-adult-fr.toml")
+    newer = draft.model_copy(update={"text": tuple(t.model_copy(update={"version": "2026-07"}) for t in draft.text)})
+    [text_id] = await govern.load(w.means, newer, actor=w.dpo.actor)
+    dpo = await web.as_account(w.dpo)
+    page = (await dpo.get("/desk/texts")).text
+    assert "Une autre personne doit approuver." in page
+    assert "Votre droit" in page or "Vous avez le droit de dire non" in page
+    refused = await dpo.post(f"/desk/texts/{text_id}/approve")
+    assert refused.status_code == 403
+    assert "approuvé par une autre personne" in refused.text
+    second = await add_staff(w.means, email="second@example.org", role=Role.DPO, study_id=None, actor="system:test")
+    await Account.filter(id=second.id).update(issuer="https://id.example.org", subject="second")
+    other = await web.as_account(await Account.get(id=second.id))
+    assert "Approuver et publier" in (await other.get("/desk/texts")).text
+    assert (await other.post(f"/desk/texts/{text_id}/approve")).headers["location"] == "/desk/texts"
+    assert (await other.post(f"/desk/texts/{text_id}/approve")).status_code == 409
+
+
+@ON_BOTH
+async def test_the_desk_counts_what_happened(web: Web) -> None:
+    await web.sealed()
+    operator = await web.as_account(web.world.operator)
+    home = (await operator.get("/desk")).text
+    counts = dict(re.findall(r'<dt>([^<]+)</dt><dd class="num">([^<]+)</dd>', home))
+    assert counts == {
+        "Médecins actifs": "1", "Patients": "4", "Notices envoyées": "4", "Notices remises": "4",
+        "Personnes qui ont dit non": "moins de\u00a011", "Enregistrements reçus": "3", "Enregistrements livrés": "3",
+    }  # fmt: skip
+    campaigns = (await operator.get("/desk/campaigns")).text
+    assert re.findall(r'class="n">(\d+)</td>', campaigns) == ["0", "4", "4", "0"]
+    for path in ("/desk/enrolments", "/desk/texts", "/desk/studies", "/desk/releases", "/desk/log"):
+        assert (await operator.get(path)).status_code == 200
+    public = (await web.browser().get("/transparency")).text
+    assert "moins de\u00a011 personnes, moins de\u00a011 enregistrements" in public
+
+
+async def test_a_campaign_is_started_for_a_practice_of_the_list(web: Web) -> None:
+    operator = await web.as_account(web.world.operator)
+    assert "practice-a" in (await operator.get("/desk/campaigns")).text
+    assert "practice-b" not in (await operator.get("/desk/campaigns")).text
+    for given in ({"practice": "practice-b", "observatory": "demo"}, {"practice": "practice-a"}, {}):
+        assert (await operator.post("/desk/campaigns", data=given)).status_code == 422
+    started = await operator.post("/desk/campaigns", data={"practice": "practice-a", "observatory": "demo"})
+    assert started.headers["location"] == "/desk/campaigns"
+    assert (await operator.get("/desk/campaigns")).text.count('<th scope="row">Cabinet A</th>') == 2
+
+
+async def test_the_numbers_of_the_register_are_offered_to_whoever_verifies(web: Web) -> None:
+    await Enrolment.all().update(state="signed")
+    page = (await (await web.as_account(web.world.operator)).get("/desk/enrolments")).text
+    assert '<option value="doctor-1">' in page
+    assert "<form" in page
+    dpo = (await (await web.as_account(web.world.dpo)).get("/desk/enrolments")).text
+    assert "/verify" not in dpo
+
+
+async def test_the_log_is_read_fifty_entries_at_a_time(web: Web) -> None:
+    for number in range(60):
+        await add_staff(
+            web.world.means, email=f"a{number}@example.org", role=Role.AUDITOR, study_id=None, actor="system:test"
+        )
+    operator = await web.as_account(web.world.operator)
+    newest = (await operator.get("/desk/log")).text
+    shown = [int(n) for n in re.findall(r'<th scope="row" class="n">(\d+)</th>', newest)]
+    assert len(shown) == 50
+    assert shown == sorted(shown, reverse=True)
+    older = re.search(r"/desk/log\?before=\d+", newest)
+    assert older
+    below = re.findall(r'<th scope="row" class="n">(\d+)</th>', (await operator.get(older[0])).text)
+    assert int(below[0]) == shown[-1] - 1
+    assert "a1@example.org" not in newest
+    assert (await operator.get("/desk/log?before=nonsense")).status_code == 200
+    assert (await operator.get("/desk/log?before=99999999999999999999")).status_code == 200
+
+
+async def test_ids_that_do_not_exist_are_not_found(web: Web) -> None:
+    operator = await web.as_account(web.world.operator)
+    assert (await operator.get("/desk/releases/unknown")).status_code == 404
+    assert (await operator.get("/desk/releases/%00")).status_code == 404
+    assert (await operator.post("/desk/releases", data={"study": "unknown"})).status_code == 404
+    assert (await operator.post("/desk/releases", data={"study": "a\0b"})).status_code == 400
+    for number in ("77", "9" * 18, "9" * 30):
+        answer = await operator.post(f"/desk/enrolments/{number}/verify", data={"doctor_number": "1"})
+        assert answer.status_code == 404, number

@@ -1,0 +1,114 @@
+"""Signing in over HTTP against the demo's identity provider, and every way not to be signed in."""
+
+import pytest
+from whole_site import BASE, Web, doctor_person, staff_person
+
+from portal.flow.sign_in import add_staff
+from portal.records.accounts import Session
+from portal.rules.words import Role
+from portal.web.security import session_cookie, sign_in_cookie
+
+
+async def invited(web: Web, email: str = "new@example.org", role: Role = Role.OPERATOR) -> None:
+    await add_staff(web.world.means, email=email, role=role, study_id=None, actor="system:test")
+
+
+async def test_a_doctor_signs_in_and_lands_on_her_dashboard(web: Web) -> None:
+    web.persons["doctors"].append(doctor_person("new-doctor", "750000001"))
+    browser, back = await web.sign_in("doctor", "new-doctor")
+    assert (back.status_code, back.headers["location"]) == (303, "/doctor")
+    assert "Vous ne participez à aucun observatoire." in (await browser.get("/doctor")).text
+    assert (await browser.get("/desk")).status_code == 403
+
+
+@pytest.mark.parametrize(("role", "lands"), [(Role.OPERATOR, "/desk"), (Role.DPO, "/desk"), (Role.AUDITOR, "/desk")])
+async def test_staff_land_where_their_role_works(web: Web, role: Role, lands: str) -> None:
+    await invited(web, role=role)
+    web.persons["desk"].append(staff_person("somebody", "New@example.org"))
+    browser, back = await web.sign_in("staff", "somebody")
+    assert back.headers["location"] == lands
+    assert (await browser.get(lands)).status_code == 200
+
+
+async def test_the_cookie_is_a_secret_that_no_script_and_no_other_site_uses(web: Web) -> None:
+    await invited(web)
+    web.persons["desk"].append(staff_person("somebody", "new@example.org"))
+    browser, back = await web.sign_in("staff", "somebody")
+    cookies = back.headers.get_list("set-cookie")
+    session = next(c for c in cookies if c.startswith("session="))
+    assert "HttpOnly" in session
+    assert "samesite=lax" in session.lower()
+    assert "Path=/" in session
+    assert "max-age" not in session.lower()
+    assert any(c.startswith("sign-in=") and "Max-Age=0" in c for c in cookies), "the sign-in under way is forgotten"
+    secret = browser.cookies["session"]
+    assert not await Session.exists(token_hash=secret), "only its hash is kept"
+
+
+def test_over_https_the_cookies_belong_to_this_host_alone(web: Web) -> None:
+    https = web.settings.model_copy(update={"base_url": "https://portal.example.org"})
+    assert session_cookie(https) == "__Host-session"
+    assert sign_in_cookie(https) == "__Host-sign-in"
+
+
+async def test_staff_without_a_second_factor_are_refused(web: Web) -> None:
+    await invited(web)
+    web.persons["desk"].append(staff_person("lazy", "new@example.org", amr=("pwd",)))
+    browser, back = await web.sign_in("staff", "lazy")
+    assert back.status_code == 403
+    assert "second facteur" in back.text
+    assert (await browser.get("/desk")).headers["location"] == "/login"
+
+
+async def test_who_was_not_invited_is_refused(web: Web) -> None:
+    web.persons["desk"].append(staff_person("stranger", "stranger@example.org"))
+    _, back = await web.sign_in("staff", "stranger")
+    assert back.status_code == 403
+
+
+async def test_an_answer_that_nobody_here_asked_for_is_refused(web: Web) -> None:
+    await invited(web)
+    web.persons["desk"].append(staff_person("somebody", "new@example.org"))
+    victim, attacker = web.browser(), web.browser()
+    begun = await attacker.get("/login/staff")
+    chosen = await attacker.post(begun.headers["location"], data={"sub": "somebody"})
+    assert (await victim.get(chosen.headers["location"])).status_code == 400
+    await victim.get("/login/staff")
+    assert (await victim.get(chosen.headers["location"])).status_code == 400, "another sign-in is under way there"
+    assert "session" not in victim.cookies
+
+
+async def test_a_sign_in_counts_once_and_for_ten_minutes(web: Web) -> None:
+    await invited(web)
+    web.persons["desk"].append(staff_person("somebody", "new@example.org"))
+    browser, back = await web.sign_in("staff", "somebody")
+    assert back.status_code == 303
+    assert (await browser.get(str(back.url))).status_code == 400
+    late = web.browser()
+    begun = await late.get("/login/staff")
+    chosen = await late.post(begun.headers["location"], data={"sub": "somebody"})
+    web.world.wait(11 / 24 / 60)
+    assert (await late.get(chosen.headers["location"])).status_code == 400
+
+
+async def test_a_forged_sign_in_cookie_is_refused(web: Web) -> None:
+    browser = web.browser()
+    for value in ("", "nonsense", "eyJzaWRlIjoic3RhZmYifQ.AAAA"):
+        browser.cookies.set("sign-in", value, domain="127.0.0.1")
+        assert (await browser.get("/login/callback?code=1&state=2")).status_code == 400
+
+
+async def test_signing_out_ends_the_session_on_the_server(web: Web) -> None:
+    browser = await web.as_account(web.world.operator)
+    stolen = web.browser()
+    stolen.cookies.set("session", browser.cookies["session"])
+    assert (await stolen.get("/desk")).status_code == 200
+    out = await browser.post("/logout")
+    assert (out.status_code, out.headers["location"]) == (303, "/")
+    assert (await stolen.get("/desk")).headers["location"] == "/login"
+
+
+async def test_the_way_back_is_the_settings_and_never_the_hosts(web: Web) -> None:
+    begun = await web.browser().get("/login/doctor", headers={"Host": "evil.example"})
+    assert begun.headers["location"].startswith(f"{BASE}/demo/id/authorize")
+    assert "evil" not in begun.headers["location"]
