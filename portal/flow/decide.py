@@ -80,7 +80,7 @@ def refuse_withheld_batch(decision: Decision) -> None:
     """Refused with the codes of every batch rule that fails: nothing passes."""
     if isinstance(decision.verdict, Withheld):
         codes = ", ".join(decision.verdict.reasons)
-        raise Refused(decision.verdict.reasons[0], f"nothing may pass now: {codes} (docs/reasons.md)", where="gate")
+        raise Refused(decision.verdict.reasons[0], f"nothing may pass now: {codes}", where="gate")
 
 
 async def snapshot(c: Connection) -> None:

@@ -50,6 +50,7 @@ class Expected:
     `reasons(practice_id, patient_id)`: all codes of the practice and the person at each moment, for debugging.
     """
 
+    folder: Path
     reasons: Callable[[str, str], dict[str, list[str]]]
     rows: dict[PersonKey, Counter[ReleasedRow]] = field(default_factory=lambda: defaultdict(Counter))
     fates: dict[RecordId, str] = field(default_factory=dict)
@@ -66,6 +67,10 @@ class Expected:
     def passed(self) -> int:
         return self.records_in - self.withheld.total()
 
+    def without(self, cause: str) -> "Expected":
+        """What would pass if this cause (a key of CAUSES) had never withheld anything: to show that it did."""
+        return work_out(self.folder, without=cause)
+
 
 @dataclass(frozen=True)
 class Crossing:
@@ -76,11 +81,37 @@ class Crossing:
     is_release: bool
 
 
-def work_out(folder: Path) -> Expected:
+def _no_doctor_left(story: dict[str, Any]) -> frozenset[str]:
+    story["doctors"] = [doctor | {"left_at": None} for doctor in story["doctors"]]
+    return frozenset()
+
+
+def _nobody_objected(story: dict[str, Any]) -> frozenset[str]:
+    story["objections"] = []
+    return frozenset()
+
+
+def _nothing_came_back(story: dict[str, Any]) -> frozenset[str]:
+    story["notices"] = [notice | {"outcome": "accepted"} for notice in story["notices"]]
+    return frozenset()
+
+
+CAUSES: dict[str, Callable[[dict[str, Any]], frozenset[str]]] = {
+    "doctor_left": _no_doctor_left,
+    "objection": _nobody_objected,
+    "bounced": _nothing_came_back,
+    "no_notice": lambda story: frozenset({"G50"}),
+    "too_young": lambda story: frozenset({"G56"}),
+}
+"""What can be taken out of a story: each changes it, or names the codes to overlook."""
+
+
+def work_out(folder: Path, *, without: str | None = None) -> Expected:
     """Which records of a demo folder may pass, and how their rows come out. ValueError: a story it cannot judge."""
     story = read_story(folder)
-    world = World(story, read_registers(folder, story))
-    expected = Expected(world.reasons)
+    overlooked = CAUSES[without](story) if without else None
+    world = World(story, read_registers(folder, story), overlooked)
+    expected = Expected(folder, world.reasons)
     passing: list[Record] = []
     for record in read_records(folder):
         if _id(record) in expected.fates:
@@ -103,8 +134,11 @@ def _id(record: Record) -> RecordId:
 class World:
     """The rules, over one story and its registers."""
 
-    def __init__(self, story: dict[str, Any], registers: list[Register]) -> None:
-        self.story = story
+    def __init__(
+        self, story: dict[str, Any], registers: list[Register], overlooked: frozenset[str] | None = None
+    ) -> None:
+        """`overlooked`: codes that do not count, in a story that did not happen so; None for the one that did."""
+        self.story, self.overlooked, self.happened = story, overlooked or frozenset(), overlooked is None
         authorised, asked = story["authorisation"]["conditions"], story["study"]["conditions"]
         self.extraction = Crossing(authorised["columns"], frozenset(authorised["purposes"]), is_release=False)
         if not asked["columns"].keys() <= set(ASKED):
@@ -128,7 +162,7 @@ class World:
         for at, crossing in self._moments(record.practice).values():
             if codes := self.codes(record, at, crossing):
                 return min(codes, key=ORDER.__getitem__)
-        if self.visits.get(record.practice, {}).get("received_at") is None:
+        if self.happened and self.visits.get(record.practice, {}).get("received_at") is None:
             raise ValueError(f"{record.practice} may pass at every moment, but the story has no accepted extraction")
         return PASSED
 
@@ -142,12 +176,13 @@ class World:
         }
 
     def codes(self, record: Record, at: datetime, crossing: Crossing) -> set[str]:
-        return (
+        found = (
             self.batch_codes(at, crossing.is_release)
             | self.practice_codes(record.practice, at)
             | self._record_codes(record, at, crossing)
             | self.person_codes(record.who, at, crossing.is_release)
         )
+        return found - self.overlooked
 
     def reasons(self, practice: str, patient: str) -> dict[str, list[str]]:
         moments = self._moments(practice) | {"seal": (self.story["release"]["sealed_at"], self.release)}

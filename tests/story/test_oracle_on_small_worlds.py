@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from story.oracle import COLUMNS, ORDER, Expected, generalised, work_out
+from story.oracle import CAUSES, COLUMNS, ORDER, Expected, generalised, work_out
 from story.oracle_reading import majority
 
 DIABETES, RARE, ASTHMA_INHALER, POLLEN = "sct|44054006", "sct|1", "rxnorm|745752", "sct|256277009"
@@ -185,8 +185,9 @@ class Made:
         self.its["encounter"] = {"reference": f"Encounter/{encounter}"}
         self.her["doctor_id"] = register_says
 
-    def dated(self, moment: str) -> None:
+    def dated(self, moment: str) -> "Made":
         self.its["onsetDateTime"] = moment
+        return self
 
     def judged(self, folder: Path) -> Expected:
         for practice, resource in self.resources:
@@ -330,11 +331,11 @@ HARMLESS: list[tuple[str, Change]] = [
     ("imported from a colleague", lambda m: m.its["meta"].update(source="https://x/imported")),
     (
         "a record of the take-back's morrow",
-        lambda m: (m.objection(withdrawn_at=at("02-03")), m.dated("2026-02-03T23:00:00+00:00")),
+        lambda m: m.dated("2026-02-03T23:00:00+00:00").objection(withdrawn_at=at("02-03")),
     ),
     (
         "a record of the enrolment's day",
-        lambda m: (m.doctor.update(includes_history=False), m.dated("2026-01-08T23:00:00+00:00")),
+        lambda m: m.dated("2026-01-08T23:00:00+00:00").doctor.update(includes_history=False),
     ),
     ("an e-mail in capitals", lambda m: m.her.update(email="1@EXAMPLE.ORG")),
     ("a refused mail, then a good one", lambda m: m.story["notices"].insert(0, m.notice | {"outcome": "refused"})),
@@ -386,6 +387,25 @@ def test_a_practice_that_passes_without_an_extraction_is_a_broken_story(made: Ma
     made.story["extractions"].clear()
     with pytest.raises(ValueError, match="no accepted extraction"):
         made.judged(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cause", "change"),
+    [
+        ("doctor_left", lambda m: m.doctor_left(at("02-02"), received_at=None)),
+        ("objection", lambda m: m.objection()),
+        ("bounced", lambda m: m.notice.update(outcome="bounced")),
+        ("no_notice", lambda m: m.story["notices"].clear()),
+        ("too_young", lambda m: m.notice.update(sent_at=at("02-20"))),
+    ],
+)
+def test_without_its_cause_and_only_then_the_record_passes(
+    made: Made, tmp_path: Path, cause: str, change: Change
+) -> None:
+    change(made)
+    expected = made.judged(tmp_path)
+    assert expected.passed == 0
+    assert [other for other in CAUSES if expected.without(other).passed] == [cause]
 
 
 # --- persons at two practices -----------------------------------------------------------------------------------

@@ -1,0 +1,71 @@
+"""The command line as a stranger uses it: its own process, exit status, one line on standard error."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PORTAL = [sys.executable, "-m", "portal"]
+
+
+def run(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PORTAL_")} | settings
+    return subprocess.run([*PORTAL, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("command", [("serve",), ("worker", "--once")])
+def test_nothing_starts_on_the_defaults_of_the_demo(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "PORTAL_DATABASE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_names_every_unsafe_setting_and_how_to_mend_it(tmp_path: Path) -> None:
+    done = run("check", cwd=tmp_path)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) >= 10
+    assert all("PORTAL_" in line for line in done.stderr.splitlines())
+
+
+def test_wrong_use_ends_with_2(tmp_path: Path) -> None:
+    assert run("release", "verify", cwd=tmp_path).returncode == 2
+    assert run("nothing-of-the-kind", cwd=tmp_path).returncode == 2
+
+
+def test_a_small_observatory_is_set_up_by_commands_alone(tmp_path: Path) -> None:
+    """Keys, schema, staff and reviewed files; loading again changes nothing; an explanation is given."""
+    for family in ("contacts", "blind", "links", "matching", "signing", "observatory:demo"):
+        assert run("keys", "create", family, cwd=tmp_path).returncode == 0
+    assert "signing" in run("keys", "list", cwd=tmp_path).stdout
+    assert run("migrate", cwd=tmp_path).returncode == 0
+    assert run("staff", "add", "op@example.org", "--role", "operator", cwd=tmp_path).returncode == 0
+    again = run("staff", "add", "op@example.org", "--role", "operator", cwd=tmp_path)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    reviewed = Path(__file__).parents[2] / "portal" / "demo" / "observatory.toml"
+    assert "loaded demo" in run("load", str(reviewed), cwd=tmp_path).stdout
+    assert run("load", str(reviewed), cwd=tmp_path).stdout == "nothing changed\n"
+    practice = tmp_path / "practice.toml"
+    practice.write_text('[[practice]]\nid = "cabinet"\nfiness = "750000001"\nname = "Cabinet"\n', encoding="utf-8")
+    assert run("load", str(practice), cwd=tmp_path).returncode == 0
+    register = tmp_path / "register.csv"
+    header = "patient_id,birth_date,sex,family_name,given_names,email\n"
+    register.write_text(header + "1,1960-02-30,female,Martin,Camille,\n", encoding="utf-8")
+    import_ = ("register", "import", "--practice", "cabinet", "--as", "op@example.org", str(register))
+    refused = run(*import_, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "line 2, column birth_date" in refused.stderr
+    assert "1960" not in refused.stderr
+    register.write_text(header + "1,1960-02-03,female,Martin,Camille,c@example.org\n", encoding="utf-8")
+    assert "1 new" in run(*import_, cwd=tmp_path).stdout
+    explained = run("gate", "explain", "--observatory", "demo", "--practice", "cabinet", "--patient", "1", cwd=tmp_path)
+    assert explained.returncode == 0
+    assert "withheld: G20, G50" in explained.stdout
+    permit = run(
+        "permit", "issue", "--observatory", "demo", "--practice", "cabinet", "--out", "permit", "--as",
+        "op@example.org", cwd=tmp_path,
+    )  # fmt: skip
+    assert permit.returncode == 1
+    assert "G23" in permit.stderr
