@@ -4,7 +4,7 @@ import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -69,21 +69,22 @@ class Change(StrEnum):
     MOVED = "moved"
     CORRECTED = "corrected"
     ALONE = "alone"
+    DIED = "died"
 
 
 def second_register(register: Register, told: frozenset[str], today: date, change: Change) -> Register:
-    """The register weeks later: two of those told have left, or have a new address, or a corrected birth date; or
-    a child's parent is no longer named."""
+    """The register weeks later: two of those told have left, or have a new address, or a corrected birth date, or have
+    died; or a child's parent is no longer named."""
     known = sorted(told)
     chosen = set(known[1:6:3])
     if change is Change.ALONE:
         chosen = {row.patient_id for row in register.rows if row.representative_kind is Addressee.PARENT} & told
         chosen = set(sorted(chosen)[:2])
-    rows = [_changed(row, change) if row.patient_id in chosen else row for row in register.rows]
+    rows = [_changed(row, change, today) if row.patient_id in chosen else row for row in register.rows]
     return Register(tuple(row for row in rows if row is not None), today)
 
 
-def _changed(row: RegisterRow, change: Change) -> RegisterRow | None:
+def _changed(row: RegisterRow, change: Change, today: date) -> RegisterRow | None:
     match change:
         case Change.LEFT:
             return None
@@ -92,6 +93,8 @@ def _changed(row: RegisterRow, change: Change) -> RegisterRow | None:
         case Change.CORRECTED:
             day = "11" if row.birth_date.endswith("12") else "12"
             return replace(row, birth_date=row.birth_date[:8] + day) if len(row.birth_date) == 10 else row
+        case Change.DIED:
+            return replace(row, deceased_on=today - timedelta(days=3))
         case Change.ALONE:
             return replace(
                 row,

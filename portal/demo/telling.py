@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from email.message import EmailMessage
 from itertools import cycle
 from typing import Any
@@ -16,6 +16,8 @@ from portal.demo.opening import publish
 from portal.demo.registers import Change, first_register, second_register
 from portal.flow import govern, notify
 from portal.flow.register import import_register
+from portal.gate.register_row import RegisterRow
+from portal.rules.waiting import paris_day
 from portal.rules.words import Addressee
 from portal.web.letters import render_letter
 
@@ -23,23 +25,48 @@ from portal.web.letters import render_letter
 async def registers_act(p: Play, *, first: bool) -> None:
     """Practices hand in their registers; before the release once more, with what has changed since."""
     handing = [r for r in p.active if first or r.part is not Part.STALE_REGISTER]
-    changes = cycle(Change)
+    today = paris_day(p.now)
+    if first:
+        for role in handing:
+            p.registers[role.practice.id] = first_register(p.records / role.practice.id, role.practice.id, today)
+        _forget_a_key(p)
+    else:
+        _changes(p, handing, today)
     for done, role in enumerate(handing):
         p.tell("registers come in", done, len(handing))
         practice = role.practice.id
-        today = p.now.date()
-        if first:
-            register = first_register(p.records / practice, practice, today)
-        else:
-            told = frozenset(number for where, number in p.letters if where == practice)
-            register = replace(p.registers[practice], day=today)
-            if role.part is Part.FULL:
-                register = second_register(p.registers[practice], told, today, next(changes))
-        p.registers[practice] = register
         path = p.stage.folder / "registers" / f"{practice}-{today.isoformat()}.csv"
-        register.write(path)
+        p.registers[practice].write(path)
         await import_register(p.stage.means, practice, path, taken_at=p.now, actor=p.by.actor)
         p.story.add("registers", practice_id=practice, file=f"registers/{path.name}", taken_at=p.now)
+
+
+def _changes(p: Play, handing: Sequence[Role], today: date) -> None:
+    changes = cycle(Change)
+    for role in handing:
+        practice = role.practice.id
+        told = frozenset(number for where, number in p.letters if where == practice)
+        register = replace(p.registers[practice], day=today)
+        change = next(changes) if role.part is Part.FULL else None
+        p.registers[practice] = second_register(register, told, today, change) if change else register
+
+
+def patients_of_two(p: Play) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    """Who is known to two practices that play in full, under the same national key, and can be written to."""
+    at: dict[str, list[tuple[str, str]]] = {}
+    for role in p.role_of(Part.FULL):
+        for row, _, _ in p.registers[role.practice.id].addressed():
+            if row.person_key:
+                at.setdefault(row.person_key, []).append((role.practice.id, row.patient_id))
+    return sorted((places[0], places[1]) for places in at.values() if len(places) == 2)
+
+
+def _forget_a_key(p: Play) -> None:
+    """One person known by her national key at one practice is known without it at another: a possible match."""
+    for (_, _), (practice, number) in patients_of_two(p)[1:2]:
+        register = p.registers[practice]
+        rows = tuple(replace(row, person_key=None) if row.patient_id == number else row for row in register.rows)
+        p.registers[practice] = replace(register, rows=rows)
 
 
 async def tell_act(p: Play) -> None:
@@ -128,7 +155,7 @@ async def object_act(p: Play, real_now: datetime) -> None:
     told = p.story.told["objections"]
     if told:
         p.day(30, real_now)
-        back = told[0]
+        back = told[-1]
         token = p.letters[back["practice_id"], back["patient_id"]]
         async with Browser(p.stage.base) as patient:
             await patient.send(f"/o/{token}/withdraw", f"/o/{token}/withdraw")
@@ -136,28 +163,30 @@ async def object_act(p: Play, real_now: datetime) -> None:
 
 
 def choose_objectors(p: Play) -> list[tuple[tuple[str, str], str]]:
-    """Every fourteenth of those told in the practices that play in full, and one who has a namesake without a key."""
+    """Every fourteenth of those told in the practices that play in full; one who is a patient of two practices; and
+    one who has a namesake that may be herself."""
     full = [r.practice.id for r in p.role_of(Part.FULL)]
     told = [key for key in sorted(p.letters) if key[0] in full]
-    chosen = told[5::14]
-    everybody = [((where, row.patient_id), row) for where, r in sorted(p.registers.items()) for row in r.rows]
-    twin = next(
-        (key for key in told for other, row in everybody
-         if other != key and _namesakes(p.registers[key[0]].row(key[1]), row)),
-        None,
-    )  # fmt: skip
-    if twin and twin not in chosen:
-        chosen.append(twin)
+    chosen = [here for here, there in patients_of_two(p) if here in told and there in told][:1]
+    chosen += [key for key in told if _has_namesake(p, key, told)][:1]
+    chosen += [key for key in told[5::14] if key not in chosen]
     return [(key, "observatory" if place % 3 == 2 else "everything") for place, key in enumerate(chosen)]
 
 
-def _namesakes(one: Any, other: Any) -> bool:
-    same = (one.family_name, one.given_names, one.birth_date) == (
-        other.family_name,
-        other.given_names,
-        other.birth_date,
+def _has_namesake(p: Play, key: tuple[str, str], told: Sequence[tuple[str, str]]) -> bool:
+    """Somebody else told, of the same name and birth date, where not both are known by a national key."""
+
+    def of(place: tuple[str, str]) -> RegisterRow:
+        return p.registers[place[0]].row(place[1])
+
+    def who(row: RegisterRow) -> tuple[str, str, str]:
+        return row.family_name, row.given_names, row.birth_date
+
+    mine = of(key)
+    return any(
+        other != key and who(of(other)) == who(mine) and not (mine.person_key and of(other).person_key)
+        for other in told
     )
-    return same and not (one.person_key and other.person_key)
 
 
 async def say_no(p: Play, practice: str, number: str, scope: str) -> None:

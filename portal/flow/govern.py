@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tortoise.models import Model
 
 from portal.flow.means import Means
+from portal.flow.sign_in import same_human
 from portal.records.accounts import Account
 from portal.records.database import Connection, transact
 from portal.records.governance import (
@@ -162,7 +163,7 @@ async def approve_text(means: Means, text_id: str, *, by: Account) -> None:
             raise Refused("unknown_text", "there is no such notice text", status=404)
         if text.state != TextState.DRAFT:
             raise Refused("not_a_draft", "this text is already published or withdrawn")
-        if text.author == by.actor:
+        if text.author == by.actor or await _is_the_human(by, text.author):
             raise Refused("own_text", "a text is approved by somebody other than its author", status=403)
         if fingerprint(text.body) != text.sha256:
             raise Refused("text_altered", "the stored text is not the one that was loaded: load it again")
@@ -171,6 +172,13 @@ async def approve_text(means: Means, text_id: str, *, by: Account) -> None:
         await text.save()
 
     await transact(step)
+
+
+async def _is_the_human(by: Account, actor: str) -> bool:
+    """True when the actor of the log is another account of the same human."""
+    number = actor.partition(":")[2]
+    account = await Account.get_or_none(id=int(number)) if number.isdecimal() else None
+    return account is not None and same_human(account, by)
 
 
 async def withdraw_text(means: Means, text_id: str, *, by: Account) -> None:

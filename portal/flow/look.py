@@ -102,7 +102,7 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
             json.dumps(refs["doctor"]),
         )
         practices |= {row["practice_id"] for row in found}
-    persons = set(refs.get("person", []))
+    persons = set(refs.get("person", [])) | await _patients_of(c, practices)
     if refs.get("patient"):
         found = await rows(
             c,
@@ -110,20 +110,26 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
             json.dumps(refs["patient"]),
         )
         persons |= {str(row["person_id"]) for row in found}
-    return persons | await _possible_matches(c, persons, practices), practices
+    return persons | await _possible_matches(c, persons), practices
 
 
-async def _possible_matches(c: Connection, persons: set[str], practices: set[str]) -> set[str]:
-    """Whoever shares a token with one of the persons, or with a patient of the practices: a register that came in
-    may clash with patients elsewhere."""
+async def _patients_of(c: Connection, practices: set[str]) -> set[str]:
+    """A register that comes in tells of persons who may be patients elsewhere too: of a death, of a clash of keys."""
+    found = await rows(
+        c,
+        f"SELECT DISTINCT person_id FROM patient WHERE practice_id IN ({json_texts(c, 1)})",
+        json.dumps(sorted(practices)),
+    )
+    return {str(row["person_id"]) for row in found}
+
+
+async def _possible_matches(c: Connection, persons: set[str]) -> set[str]:
     person = "CAST(theirs.person_id AS text)" if is_postgres(c) else "theirs.person_id"
     found = await rows(
         c,
         "SELECT DISTINCT mine.person_id FROM person_token theirs "
         "JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token "
-        f"WHERE {person} IN ({json_texts(c, 1)}) OR theirs.person_id IN "
-        f"(SELECT person_id FROM patient WHERE practice_id IN ({json_texts(c, 2)}))",
+        f"WHERE {person} IN ({json_texts(c, 1)})",
         json.dumps(sorted(persons)),
-        json.dumps(sorted(practices)),
     )
     return {str(row["person_id"]) for row in found}

@@ -207,7 +207,10 @@ async def doctor_spans(means: Means, observatory_id: str, practice_id: str) -> t
 
 
 async def every_doctor_active(c: Connection, observatory_id: str, practice_id: str) -> bool:
-    """True when each doctor whom the register names is active: only then may a record that names nobody pass."""
+    """True when each doctor whom the register names, and each who began to enrol, is active.
+
+    Only then may a record that names nobody pass.
+    """
     found = await rows(
         c,
         "SELECT 1 AS one FROM patient p WHERE p.practice_id = $1 AND p.doctor_number <> '' AND NOT EXISTS "
@@ -216,9 +219,7 @@ async def every_doctor_active(c: Connection, observatory_id: str, practice_id: s
         practice_id,
         observatory_id,
     )
-    stopped = await Enrolment.exists(
-        observatory_id=observatory_id,
-        practice_id=practice_id,
-        state__in=[EnrolmentState.PAUSED, EnrolmentState.LEFT, EnrolmentState.SUSPENDED],
-    )
-    return not found and not stopped
+    waiting = await Enrolment.filter(
+        observatory_id=observatory_id, practice_id=practice_id, state__not=EnrolmentState.ACTIVE
+    ).exists()
+    return not found and not waiting

@@ -51,6 +51,9 @@ doubted AS (
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = theirs.person_id AND d.kind = 'name_date'))
 ),
+died AS (
+    SELECT DISTINCT person_id FROM patient WHERE deceased_on IS NOT NULL
+),
 unresolved AS (
     SELECT DISTINCT patient_id FROM identity_doubt WHERE settled_at IS NULL
 ),
@@ -86,12 +89,13 @@ keyed AS (
               + coalesce(o.word, CASE WHEN s.person_id IS NULL THEN 0 ELSE 4 END)) * 2
              + CASE WHEN p.adult_on <= $4 THEN 0
                     WHEN p.adult_on > $4 AND p.representative_kind IN ('parent', 'guardian') THEN 0 ELSE 1 END) * 3
-            + CASE WHEN p.deceased_on IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
+            + CASE WHEN x.person_id IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
            + coalesce(n.word, 15) AS key
     FROM patient p
     LEFT JOIN enrolled e ON e.practice_id = p.practice_id
     LEFT JOIN register r ON r.practice_id = p.practice_id
     LEFT JOIN unresolved u ON u.patient_id = p.id
+    LEFT JOIN died x ON x.person_id = p.person_id
     LEFT JOIN doubted d ON d.person_id = p.person_id
     LEFT JOIN objected o ON o.person_id = p.person_id
     LEFT JOIN source_objected s ON s.person_id = p.person_id AND s.practice_id = p.practice_id

@@ -331,6 +331,18 @@ async def test_a_register_of_another_practice_that_casts_doubt_on_somebody_takes
     assert await named(world, "2") in in_release(world, release_id)
 
 
+async def test_a_death_that_another_practice_knows_of_takes_a_person_out(line: Line) -> None:
+    world, key = line.world, "ins:157049990786733"
+    await world.register([patient("1", person_key=key)], partial=True)
+    await line.receive(await line.extract(*RECORDS))
+    release_id = await approved(world)
+    day = world.clock.now().date()
+    await world.register([patient("7", person_key=key, deceased_on=day)], "practice-b")
+    await flow.seal(world.means, release_id, by=world.operator)
+    assert await named(world, "1") not in in_release(world, release_id)
+    assert await named(world, "2") in in_release(world, release_id)
+
+
 async def test_a_doctor_who_leaves_before_the_seal_closes_all_of_it(stored: Line) -> None:
     world = stored.world
     release_id = await approved(world)

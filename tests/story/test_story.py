@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from oracle import Expected, work_out
+from story.oracle import Expected, work_out
 from rich.console import Console
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 

@@ -1,0 +1,160 @@
+"""Every page in every state that it shows, and the making of those states. Adding a page means adding a visit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page
+from served import Site
+
+DEAD = "x" * 43
+MACHINES = frozenset({"/healthz", "/readyz"})
+"""Answers for machines: no title, no heading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """`route`: as in the route table (or a page of the demo); `state`: names the link or id that fills its hole;
+    `who`: who is signed in; `press`: what is pressed before the page is looked at."""
+
+    route: str
+    state: str = ""
+    who: str = ""
+    status: int = 200
+    press: str = ""
+
+    def path(self, known: dict[str, str], language: str) -> str:
+        path = self.route
+        for hole in ("{token}", "{id}"):
+            path = path.replace(hole, known.get(self.state, self.state))
+        return f"{path}?lang={language}"
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [self.route, self.state, self.who, str(self.status)]))
+
+
+LINKS = ("unanswered", "yes", "no", "no_observatory", "taken_back", "not_mine", "child", "child_no")
+
+PATIENT = (
+    *(Visit("/o/{token}", state) for state in LINKS),
+    Visit("/o/{token}", DEAD, status=404),
+    *(Visit("/o/{token}/part", state) for state in ("unanswered", "no", "no_observatory", "child")),
+    Visit("/o/{token}/part", "unanswered", status=422, press="main form button"),
+    *(Visit("/o/{token}/withdraw", state) for state in ("no", "no_observatory")),
+    *(Visit("/o/{token}/receipt", state) for state in ("no", "no_observatory", "taken_back", "not_mine", "child_no")),
+    Visit("/o/{token}/kept", "yes"),
+)
+PUBLIC = (
+    *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),
+    Visit("/login/callback", status=400),
+    Visit("/healthz"),
+    Visit("/readyz"),
+    Visit("/nowhere", status=404),
+    Visit("/logout", status=405),
+    Visit("/demo/mail/"),
+    Visit("/demo/mail/{id}", "000001"),
+)
+DOCTOR = (
+    *(Visit("/doctor", who=who) for who in ("newcomer", "identified", "signed", "active", "paused", "left")),
+    Visit("/doctor/enrol", who="newcomer"),
+    Visit("/doctor/enrol", who="several_sites"),
+    Visit("/doctor/enrol", who="several_sites", status=422, press="main form button"),
+    *(Visit("/doctor/agreement", who=who) for who in ("identified", "signed", "active", "left")),
+    Visit("/doctor/agreement", who="identified", status=422, press="main form button"),
+    *(Visit("/doctor/patients", who=who) for who in ("signed", "active")),
+    *(Visit("/doctor/leave", who=who) for who in ("active", "paused", "left")),
+    Visit("/doctor", who="operator", status=403),
+)
+DESK = (
+    *(
+        Visit(f"/desk{page}", who=who)
+        for page in ("", "/log", "/enrolments", "/texts", "/campaigns", "/studies", "/releases")
+        for who in ("operator", "dpo")
+    ),
+    Visit("/desk/enrolments", who="operator", status=422, press='main form[action*="/verify"] button'),
+    *(Visit("/desk/releases/{id}", state, who="operator") for state in ("prepared", "approved", "sealed")),
+    *(Visit("/desk/releases/{id}", state, who="dpo") for state in ("prepared", "sealed")),
+    Visit("/desk/releases/{id}", "unknown", who="dpo", status=404),
+    Visit("/recipient", who="recipient"),
+    Visit("/desk", who="recipient", status=403),
+)
+VISITS = (*PUBLIC, *PATIENT, *DOCTOR, *DESK)
+
+
+def say_no(page: Page, token: str) -> None:
+    page.goto(f"/o/{token}")
+    page.locator(".answer").first.click()
+    page.wait_for_url("**/receipt*")
+
+
+def say_no_to_the_observatory(page: Page, token: str) -> None:
+    page.goto(f"/o/{token}/part")
+    page.locator('input[value="observatory"]').check()
+    page.locator("main form button").click()
+    page.wait_for_url("**/receipt*")
+
+
+def links(site: Site, page: Page) -> dict[str, str]:
+    """A link in each state that a patient's page has."""
+    one, other = site.twice_told()
+    known = {state: site.unanswered().token for state in LINKS}
+    known |= {"not_mine": other.token, "child": site.unanswered("parent").token}
+    known["child_no"] = site.unanswered("parent").token
+    page.goto(f"/o/{known['yes']}")
+    page.locator(".answer").last.click()
+    page.wait_for_url("**/kept*")
+    for token in (known["no"], known["taken_back"], known["child_no"], one.token):
+        say_no(page, token)
+    say_no_to_the_observatory(page, known["no_observatory"])
+    page.goto(f"/o/{known['taken_back']}/withdraw")
+    page.locator("button.answer").click()
+    return known
+
+
+def doctors(site: Site) -> dict[str, tuple[str, str]]:
+    """Who signs in, by the name that visits use; `signed` and `paused` still have to become so."""
+    parts = {"identified": "not_signed", "active": "full", "paused": "full", "left": "leaves"}
+    found = {name: site.doctor(part) for name, part in parts.items()}
+    found |= {"newcomer": site.newcomer(), "signed": site.newcomer(), "several_sites": site.doctor_of_several_sites()}
+    return {name: ("doctor", person) for name, person in found.items()}
+
+
+def enrol(page: Page) -> None:
+    """From the dashboard to a signed agreement."""
+    page.locator('main a[href^="/doctor/enrol"]').click()
+    page.locator("main form button").click()
+    page.locator("#read-yes").check()
+    page.locator("main form button").click()
+    page.wait_for_url("**/doctor")
+
+
+def prepare(page: Page) -> str:
+    """The operator prepares a release; its id."""
+    page.goto("/desk/releases")
+    page.locator("main form button").click()
+    page.wait_for_url("**/desk/releases/*")
+    return page.url.rpartition("/")[2]
+
+
+def approve(page: Page, release_id: str) -> None:
+    page.goto(f"/desk/releases/{release_id}")
+    page.locator('form[action$="/approve"] button').click()
+    page.locator('form[action$="/approve"]').wait_for(state="detached")
+
+
+def states(site: Site, new: Callable[..., BrowserContext]) -> tuple[dict[str, str], dict[str, Any]]:
+    """What fills the holes of the routes, and the cookies of everybody who is signed in."""
+    pages, cookies = {}, {}
+    staff = {role: ("staff", f"demo-{role}") for role in ("operator", "dpo", "recipient")}
+    for name, (way, person) in {**doctors(site), **staff}.items():
+        pages[name] = new().new_page()
+        site.sign_in(pages[name], way, person)
+    enrol(pages["signed"])
+    pages["paused"].goto("/doctor/leave")
+    pages["paused"].locator('form[action^="/doctor/pause"] button').click()
+    known = {**links(site, new().new_page()), "sealed": site.story["release"]["id"]}
+    known |= {state: prepare(pages["operator"]) for state in ("approved", "prepared")}
+    approve(pages["dpo"], known["approved"])
+    for name, page in pages.items():
+        cookies[name] = page.context.storage_state()
+    return known, cookies
