@@ -21,6 +21,7 @@ records | gate | outside → rules.
       flow/sign_in.py           accounts and sessions
       flow/enrol.py             a doctor enrols, pauses, leaves
       flow/register.py          a register is taken in, persons are matched
+      flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
       flow/notify.py            patients are told
       flow/opt_out.py           a patient says no, or takes it back
       flow/behind_link.py       what a personal link shows
@@ -28,6 +29,7 @@ records | gate | outside → rules.
       flow/look.py              has anybody in a list closed since its cut?
       flow/permit.py            the signed list of those who pass
       flow/receive.py           an extraction arrives and is decided again
+      flow/basis.py             what a release is made from, and what its approval binds
       flow/release.py           prepare, approve, seal, serve
       flow/assemble.py          the files of a release
 

@@ -202,7 +202,7 @@ def import_(
     partial: bool = False,
 ) -> None:
     """A practice's patients from CSV, Parquet or FHIR Patient NDJSON; a file with any bad row is refused whole."""
-    moment = taken_at.astimezone(UTC) if taken_at else datetime.now(UTC)
+    moment = taken_at.astimezone(UTC) if taken_at else SystemClock().now()
 
     async def step(means: Means, _: Settings) -> register.Imported:
         actor = (await _operator(acting)).actor
@@ -312,7 +312,7 @@ def extract(
     sign_with: Annotated[Path, typer.Option(help="The practice's own keys folder.")] = Path("keys"),
 ) -> None:
     """The filter: needs no database and no network; runs at the doctor's computer."""
-    read = read_permit(permit_dir, _public(key), datetime.now(UTC), crossing=Crossing.EXTRACTION)
+    read = read_permit(permit_dir, _public(key), SystemClock().now(), crossing=Crossing.EXTRACTION)
     ring = KeyRing(sign_with)
     own = ring.signing_key(f"practice:{read.terms.practices[0]}")
     counts = filter_extraction(read, records, out, practice_key=own)

@@ -84,8 +84,9 @@ GIVEN = ("Camille", "Dominique", "Claude", "Andréa", "Maxime", "Alix", "Sacha",
 def patient(number: str, **changes: Any) -> RegisterRow:
     """An adult who can be written to, of another name than the others; `changes` replace columns."""
     row = RegisterRow(
-        patient_id=number, person_key=None, birth_date="1960-05-17", sex=Sex.FEMALE, family_name=FAMILIES[int(number) % 10],
-        birth_name="", given_names=GIVEN[int(number) // 10 % 10], email=f"patient{number}@example.org", phone="", address="", postcode="",
+        patient_id=number, person_key=None, birth_date="1960-05-17", sex=Sex.FEMALE,
+        family_name=FAMILIES[int(number) % 10], birth_name="", given_names=GIVEN[int(number) // 10 % 10],
+        email=f"patient{number}@example.org", phone="", address="", postcode="",
         city="", country="", language=Language.FR, deceased_on=None, representative_name="", representative_email="",
         representative_address="", representative_kind=None, doctor_id="doctor-1",
     )  # fmt: skip

@@ -541,7 +541,7 @@ def upgrade() -> None:
     op.create_table(
         "person_token",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("kind", sa.String(length=24), nullable=False),
         sa.Column("token", sa.String(length=64), nullable=False),
         sa.Column("person_id", sa.CHAR(length=36).with_variant(sa.Uuid(), "postgresql"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -600,6 +600,31 @@ def upgrade() -> None:
     with op.batch_alter_table("contact", schema=None) as batch_op:
         batch_op.create_index("contact_email", ["email_index"], unique=False)
         batch_op.create_index("contact_import", ["import_batch_id"], unique=False)
+
+    op.create_table(
+        "former_person",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("import_batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("patient_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_id", sa.CHAR(length=36).with_variant(sa.Uuid(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["import_batch_id"],
+            ["register_import.id"],
+            name=op.f("former_person_import_batch_id_fkey"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["patient_id"], ["patient.id"], name=op.f("former_person_patient_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["person.id"], name=op.f("former_person_person_id_fkey"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("former_person_pkey")),
+        sa.UniqueConstraint("patient_id", "person_id", name="former_person_patient_id_person_id_key"),
+    )
+    with op.batch_alter_table("former_person", schema=None) as batch_op:
+        batch_op.create_index("former_person_import", ["import_batch_id"], unique=False)
+        batch_op.create_index("former_person_person", ["person_id"], unique=False)
 
     op.create_table(
         "identity_doubt",
@@ -663,7 +688,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["text_id"], ["notice_text.id"], name=op.f("notice_text_id_fkey"), ondelete="RESTRICT"),
         sa.PrimaryKeyConstraint("id", name=op.f("notice_pkey")),
         sa.UniqueConstraint(
-            "patient_id", "text_id", "addressee", "channel", name="notice_patient_id_text_id_addressee_channel_key"
+            "patient_id",
+            "text_id",
+            "addressee",
+            "channel",
+            "address_index",
+            name="notice_patient_id_text_id_addressee_channel_address_index_key",
         ),
         sa.UniqueConstraint("token_hash", name=op.f("notice_token_hash_key")),
     )
@@ -754,6 +784,11 @@ def downgrade() -> None:
         batch_op.drop_index("identity_doubt_import")
 
     op.drop_table("identity_doubt")
+    with op.batch_alter_table("former_person", schema=None) as batch_op:
+        batch_op.drop_index("former_person_person")
+        batch_op.drop_index("former_person_import")
+
+    op.drop_table("former_person")
     with op.batch_alter_table("contact", schema=None) as batch_op:
         batch_op.drop_index("contact_import")
         batch_op.drop_index("contact_email")

@@ -11,7 +11,7 @@ def bare_page(title: str, body: str, *, language: str = "en", status: int = 200)
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(title)}</title><link rel="stylesheet" href="/static/portal.css"></head>'
-        f'<body><main id="main"><h1>{escape(title)}</h1>{body}</main></body></html>',
+        f'<body><main id="main" class="wrap"><h1>{escape(title)}</h1>{body}</main></body></html>',
         status_code=status,
     )
 

@@ -36,7 +36,9 @@ def mailbox_routes(kept: MailFolder, *, at: str) -> list[Route]:
             for name, each in found
         )
         heads = f'<tr><th scope="col">{subject}</th><th scope="col">{recipient}</th></tr>'
-        return bare_page(title, f"<table><thead>{heads}</thead><tbody>{rows}</tbody></table>", language=language)
+        return bare_page(
+            title, f"<table class='whole'><thead>{heads}</thead><tbody>{rows}</tbody></table>", language=language
+        )
 
     async def shown(request: Request) -> Response:
         name, language = request.path_params["name"], _language(request)

@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow.parquet as pq
 
+from portal.flow.basis import Basis
 from portal.flow.decide import Decision
 from portal.flow.look import Member
 from portal.flow.means import Means
@@ -19,25 +20,10 @@ from portal.gate.filtering import filter_release
 from portal.gate.folders import sha256_of, write_whole
 from portal.gate.manifest import head_of, write_release_files
 from portal.gate.permit import read_permit, write_permit
-from portal.gate.terms import DoctorSpan, Terms
+from portal.gate.terms import Terms
 from portal.outside.tokens import pseudonym
 from portal.rules.refusals import Refused
 from portal.rules.words import Crossing
-
-
-class Basis(Protocol):
-    """What the files are made from (flow/release.py)."""
-
-    @property
-    def listed(self) -> list[Passing]: ...
-    @property
-    def refused(self) -> dict[str, int]: ...
-    @property
-    def spans(self) -> list[DoctorSpan]: ...
-    @property
-    def unnamed(self) -> list[str]: ...
-    @property
-    def files(self) -> list[tuple[str, str, str]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +38,6 @@ class Draft:
 async def assemble(
     means: Means,
     release_id: str,
-    decision: Decision,
     basis: Basis,
     *,
     reference_year: int,
@@ -62,17 +47,17 @@ async def assemble(
 
     Refused G61 when nothing is left or k cannot be reached.
     """
-    return await asyncio.to_thread(_assemble, means, release_id, decision, basis, reference_year, frozen)
+    return await asyncio.to_thread(_assemble, means, release_id, basis, reference_year, frozen)
 
 
 def _assemble(
     means: Means,
     release_id: str,
-    decision: Decision,
     basis: Basis,
     reference_year: int,
     frozen: Mapping[str, int] | None,
 ) -> Draft:
+    decision = basis.decision
     study, conditions = decision.ground.study, decision.ground.study_conditions
     if study is None or conditions is None:
         raise Refused("G05", "there is no such study", status=404)

@@ -7,7 +7,7 @@ from typing import Any
 
 from portal.flow.means import Means
 from portal.flow.opt_out import Link, look
-from portal.flow.register import contact_binding
+from portal.flow.register_rows import contact_binding
 from portal.outside.tokens import open_sealed
 from portal.records.behind_link import deliveries_of, doctors_of, newest_conditions, notice_with_its_text
 from portal.records.database import connection

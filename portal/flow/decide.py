@@ -71,7 +71,7 @@ class Decision:
 
 async def stand(means: Means, c: Connection, asked: Asked, *, cut: int) -> Decision:
     """The batch decided at this moment, and what every person is compared with. Reads only."""
-    ground = await _ground(means, c, asked)
+    ground = await ground_of(means, c, asked)
     facts = batch_facts(ground, own_key=means.ring.exists(_key_family(asked)))
     return Decision(cut, ground, decide(facts), await _thresholds(c, ground), _closes_at(ground))
 
@@ -93,7 +93,8 @@ def _key_family(asked: Asked) -> str:
     return f"study:{asked.study_id}" if asked.study_id else f"observatory:{asked.observatory_id}"
 
 
-async def _ground(means: Means, c: Connection, asked: Asked) -> Ground:
+async def ground_of(means: Means, c: Connection, asked: Asked) -> Ground:
+    """The rows that a batch is decided on, and the moment."""
     now = await means.now(c)
     observatory = await Observatory.get_or_none(id=asked.observatory_id)
     authorisation = await Authorisation.filter(observatory_id=asked.observatory_id).order_by("-valid_until").first()

@@ -12,6 +12,7 @@ from portal.records.ledger import Touch, enter
 from portal.records.people import Practice
 from portal.rules.refusals import Refused
 from portal.rules.words import EnrolmentState as State
+from portal.rules.words import Role
 
 ALLOWED: dict[State, frozenset[State]] = {
     State.IDENTIFIED: frozenset({State.SIGNED, State.LEFT}),
@@ -103,6 +104,8 @@ async def verify(means: Means, enrolment_id: int, *, doctor_number: str, by: Acc
             entry_id=entry,
         )
 
+    if by.role != Role.OPERATOR:
+        raise Refused("other_role", "an operator verifies enrolments", status=403)
     doctor_number = doctor_number.strip()
     if not doctor_number or len(doctor_number) > 80:
         raise Refused("doctor_number", "give the number by which the practice's software names this doctor", status=422)

@@ -25,7 +25,7 @@ from portal.records.people import Practice
 from portal.rules.conditions import fingerprint
 from portal.rules.refusals import Problem, Refused, RefusedFile
 from portal.rules.reviewed import AgreementFile, NoticeFile, ReviewedFile
-from portal.rules.words import TextState
+from portal.rules.words import Role, TextState
 
 
 def read_reviewed(path: Path) -> ReviewedFile:
@@ -152,6 +152,9 @@ async def _load_notice(c: Connection, file: NoticeFile, actor: str, now: datetim
 
 async def approve_text(means: Means, text_id: str, *, by: Account) -> None:
     """A DPO publishes a draft that somebody else wrote. From then on it never changes."""
+
+    if by.role != Role.DPO:
+        raise Refused("other_role", "a DPO approves texts", status=403)
 
     async def step(c: Connection) -> None:
         now = await means.now(c)

@@ -12,9 +12,8 @@ from uuid import UUID
 
 from portal.flow.decide import Asked, refuse_withheld_batch, stand
 from portal.flow.means import Means
-from portal.flow.register import json_texts
 from portal.records.clearance import decided
-from portal.records.database import Connection, is_postgres, rows
+from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
 
 _NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account"})
@@ -83,7 +82,14 @@ async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: 
 
 async def _taken_back_since(c: Connection, cut: int) -> set[str]:
     """Who took an objection back since the cut: it counts for later records only, so what the list holds is closed."""
-    found = await rows(c, "SELECT DISTINCT person_id FROM objection WHERE withdrawal_id > $1", cut)
+    found = await rows(
+        c,
+        "SELECT o.person_id FROM objection o WHERE o.withdrawal_id > $1 "
+        "UNION SELECT p.person_id FROM objection o JOIN patient p ON p.id = o.patient_id WHERE o.withdrawal_id > $1 "
+        "UNION SELECT f.person_id FROM objection o JOIN former_person f ON f.patient_id = o.patient_id "
+        "WHERE o.withdrawal_id > $1",
+        cut,
+    )
     return {str(row["person_id"]) for row in found}
 
 
@@ -106,7 +112,8 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
     if refs.get("patient"):
         found = await rows(
             c,
-            f"SELECT DISTINCT person_id FROM patient WHERE CAST(id AS text) IN ({json_texts(c, 1)})",
+            f"SELECT person_id FROM patient WHERE CAST(id AS text) IN ({json_texts(c, 1)}) "
+            f"UNION SELECT person_id FROM former_person WHERE CAST(patient_id AS text) IN ({json_texts(c, 1)})",
             json.dumps(refs["patient"]),
         )
         persons |= {str(row["person_id"]) for row in found}

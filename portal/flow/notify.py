@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
-from portal.flow.register import contact_binding, json_texts
+from portal.flow.register_rows import contact_binding
 from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.returns import Reading, ReturnMailbox
 from portal.outside.tokens import link_token, open_sealed, token_hash
 from portal.records.accounts import Account
-from portal.records.database import Connection, is_postgres, rows, transact, write_many
+from portal.records.database import Connection, is_postgres, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
 from portal.rules.people import addressee
 from portal.rules.refusals import Refused
@@ -97,7 +97,7 @@ async def _campaign(c: Connection, means: Means, observatory_id: str, practice_i
         text_id = texts.get(patient["language"]) or texts["fr"]
         if patient["email_index"] is None:
             unreachable += 1
-        elif (text_id, patient["addressee"]) in patient["had"]:
+        elif (text_id, patient["addressee"], patient["email_index"]) in patient["had"]:
             told += 1
         else:
             notice_id = uuid4()
@@ -151,14 +151,14 @@ async def _patients(c: Connection, practice_id: str, today: Any) -> list[dict[st
             practice_id,
         )
     }
-    had: dict[int, set[tuple[str, str]]] = {}
+    had: dict[int, set[tuple[str, str, str | None]]] = {}
     for row in await rows(
         c,
-        "SELECT n.patient_id, n.text_id, n.addressee FROM notice n JOIN patient p ON p.id = n.patient_id "
-        "WHERE p.practice_id = $1",
+        "SELECT n.patient_id, n.text_id, n.addressee, n.address_index FROM notice n "
+        "JOIN patient p ON p.id = n.patient_id WHERE p.practice_id = $1",
         practice_id,
     ):
-        had.setdefault(row["patient_id"], set()).add((row["text_id"], row["addressee"]))
+        had.setdefault(row["patient_id"], set()).add((row["text_id"], row["addressee"], row["address_index"]))
     for row in found:
         kind = Addressee(row["representative_kind"]) if row["representative_kind"] else None
         row["addressee"] = addressee(row["birth_date"], kind, today)

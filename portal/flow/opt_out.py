@@ -173,9 +173,10 @@ async def _link(c: Connection, token: str) -> Link:
     said = await rows(
         c,
         "SELECT id, scope, channel, received_at, withdrawn_at, notice_id, entry_id FROM objection "
-        "WHERE person_id = $1 AND (scope = 'everything' OR (scope = 'observatory' AND scope_ref = $2)) "
+        "WHERE (person_id = $1 OR patient_id = $3) "
+        "AND (scope = 'everything' OR (scope = 'observatory' AND scope_ref = $2)) "
         "ORDER BY entry_id DESC",
-        notice["person_id"], notice["observatory_id"],
+        notice["person_id"], notice["observatory_id"], notice["patient_id"],
     )  # fmt: skip
     return Link(
         notice_id=UUID(str(notice["id"])),

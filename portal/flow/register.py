@@ -4,23 +4,19 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
+from portal.flow.register_rows import Prepared, is_key, make_ready
 from portal.gate.register import read_register
-from portal.gate.register_row import RegisterRow
-from portal.outside.keys import KeyRing
-from portal.outside.tokens import blind_index, match_token, seal
-from portal.records.database import Connection, as_moment, rows, transact, write_many
+from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
 from portal.records.ledger import enter
-from portal.rules.people import birthday, is_birth, match_traits
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
-from portal.rules.words import Addressee
 
 ADULT_AGE = 18
 
@@ -37,17 +33,6 @@ class Imported:
 
 
 @dataclass(slots=True)
-class Prepared:
-    """A row made ready outside the transaction: tokens keyed, contacts sealed, nothing in clear."""
-
-    row: RegisterRow
-    digest: bytes
-    tokens: frozenset[tuple[str, str]]
-    adult_on: date | None
-    contacts: list[tuple[str, bytes, str | None]]
-
-
-@dataclass(slots=True)
 class Plan:
     """What the import will write; filled row by row, written in sets."""
 
@@ -56,6 +41,7 @@ class Plan:
     updates: list[tuple[Any, ...]] = field(default_factory=list)
     tokens: list[tuple[UUID, str, str]] = field(default_factory=list)
     contacts_of: list[Prepared] = field(default_factory=list)
+    former: list[tuple[UUID, int, str, str]] = field(default_factory=list)  # person, import, practice, number
     doubts: set[tuple[str, str, str]] = field(default_factory=set)  # practice, number, reason
     new: int = 0
     changed: int = 0
@@ -71,53 +57,10 @@ async def import_register(
     """
     today = paris_day(means.clock.now())
     prepared = [
-        _prepare(means.ring, practice_id, row) for row in read_register(path, practice_id=practice_id, today=today)
+        make_ready(means.ring, practice_id, row) for row in read_register(path, practice_id=practice_id, today=today)
     ]
     sha256 = hashlib.sha256(b"".join(sorted(p.digest for p in prepared))).hexdigest()
     return await transact(lambda c: _import(c, means, practice_id, prepared, sha256, taken_at, actor, partial))
-
-
-def contact_binding(practice_id: str, number: str, addressee: str) -> str:
-    """What a sealed contact is bound to: it opens beside no other patient or addressee."""
-    return f"contact/{practice_id}/{number}/{addressee}"
-
-
-def _prepare(ring: KeyRing, practice_id: str, row: RegisterRow) -> Prepared:
-    plain = json.dumps(asdict(row), sort_keys=True, default=str, ensure_ascii=False)
-    traits = match_traits(
-        person_key=row.person_key,
-        family_name=row.family_name,
-        birth_name=row.birth_name,
-        given_names=row.given_names,
-        birth_date=row.birth_date,
-    )
-    own = {
-        "family_name": row.family_name, "given_names": row.given_names, "email": row.email, "phone": row.phone,
-        "address": row.address, "postcode": row.postcode, "city": row.city, "country": row.country,
-    }  # fmt: skip
-    contacts = [_contact(ring, practice_id, row, Addressee.SELF, own)]
-    if row.representative_kind is not None:
-        theirs = {
-            "name": row.representative_name,
-            "email": row.representative_email,
-            "address": row.representative_address,
-        }
-        contacts.append(_contact(ring, practice_id, row, row.representative_kind, theirs))
-    return Prepared(
-        row=row,
-        digest=blind_index(ring, "register_row", plain),
-        tokens=frozenset((kind, match_token(ring, kind, value).hex()) for kind, value in traits),
-        adult_on=birthday(row.birth_date, ADULT_AGE) if is_birth(row.birth_date) else None,
-        contacts=contacts,
-    )
-
-
-def _contact(
-    ring: KeyRing, practice_id: str, row: RegisterRow, addressee: Addressee, plain: dict[str, str]
-) -> tuple[str, bytes, str | None]:
-    content = json.dumps(plain, ensure_ascii=False).encode()
-    index = blind_index(ring, "email", plain["email"].casefold()).hex() if plain["email"] else None
-    return str(addressee), seal(ring, content, contact_binding(practice_id, row.patient_id, addressee)), index
 
 
 async def _import(
@@ -189,24 +132,17 @@ async def _known_patients(c: Connection, practice_id: str) -> dict[str, dict[str
 
 async def _bearers(c: Connection, prepared: list[Prepared]) -> dict[str, list[dict[str, Any]]]:
     """Who already bears one of the national keys of this file, by keyed token."""
-    wanted = json.dumps(sorted({token for p in prepared for kind, token in p.tokens if kind == "key"}))
+    wanted = json.dumps(sorted({token for p in prepared for kind, token in p.tokens if is_key(kind)}))
     found = await rows(
         c,
         "SELECT t.token, p.person_id, p.practice_id, p.number, p.birth_date, p.sex FROM person_token t "
-        f"JOIN patient p ON p.person_id = t.person_id WHERE t.kind = 'key' AND t.token IN ({json_texts(c, 1)})",
+        f"JOIN patient p ON p.person_id = t.person_id WHERE t.kind LIKE 'key:%' AND t.token IN ({json_texts(c, 1)})",
         wanted,
     )
     bearers: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in found:
         bearers[row["token"]].append(row)
     return bearers
-
-
-def json_texts(c: Connection, place: int) -> str:
-    """A subquery over the texts of a JSON list passed as parameter `place`."""
-    if c.capabilities.dialect == "postgres":
-        return f"SELECT json_array_elements_text(${place}::text::json)"
-    return f"SELECT value FROM json_each(${place})"
 
 
 async def _plan(
@@ -234,7 +170,7 @@ def _match(plan: Plan, practice_id: str, ready: Prepared, bearers: dict[str, lis
 
     The same key with another birth date or sex, or twice at one practice, is a doubt about all of them.
     """
-    token = next((token for kind, token in ready.tokens if kind == "key"), None)
+    token = next((token for kind, token in ready.tokens if is_key(kind)), None)
     others = bearers.get(token, []) if token else []
     person = uuid4()
     if others:
@@ -275,17 +211,18 @@ def _renew(
     plan.changed += 1
     person = UUID(str(before["person_id"]))
     here = (practice_id, ready.row.patient_id)
-    keys = {token for kind, token in ready.tokens if kind == "key"}
+    keys = {token for kind, token in ready.tokens if is_key(kind)}
     others = [o for token in keys for o in bearers.get(token, []) if (o["practice_id"], o["number"]) != here]
     shared = any(UUID(str(o["person_id"])) == person for o in others)
     gained, lost = ready.tokens - before["tokens"], before["tokens"] - ready.tokens
     if shared and not gained:
         lost = frozenset()  # a shared person also has the names under which her other practices know her
     if lost or before["birth_date"] not in ("", ready.row.birth_date):
+        plan.former.append((person, batch, *here))
         person, gained = uuid4(), ready.tokens
         plan.persons.append(person)
         plan.doubts.add((*here, "identity_changed"))
-    if any(kind == "key" for kind, _ in gained) and others:
+    if any(is_key(kind) for kind, _ in gained) and others:
         plan.doubts |= {(*here, "key_clash"), *((o["practice_id"], o["number"], "key_clash") for o in others)}
     for token in keys:
         mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
@@ -323,6 +260,13 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
         "language = $6, representative_kind = $7, deceased_on = $8, row_digest = $9, import_batch_id = $10, "
         "left_at = NULL WHERE practice_id = $11 AND number = $12",
         plan.updates,
+    )
+    await write_many(
+        c,
+        "INSERT INTO former_person (patient_id, person_id, import_batch_id) "
+        "SELECT id, $1, $2 FROM patient WHERE practice_id = $3 AND number = $4 "
+        "ON CONFLICT (patient_id, person_id) DO NOTHING",
+        plan.former,
     )
     await _write_contacts(c, plan.contacts_of, practice_id, batch)
     await write_many(

@@ -4,23 +4,21 @@ A prepared release only shrinks: whoever closes loses her rows, k is measured ag
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 from portal.flow.assemble import Draft, assemble, place
-from portal.flow.decide import Asked, Decision, refuse_withheld_batch, snapshot, stand
+from portal.flow.basis import basis_of, bound_conditions
+from portal.flow.decide import Asked, ground_of
 from portal.flow.look import Looked, Member, look
 from portal.flow.means import Means
-from portal.flow.permit import Passing, doctor_spans, every_doctor_active, passing
 from portal.flow.sign_in import same_human
-from portal.gate.terms import DoctorSpan
 from portal.records.accounts import Account
-from portal.records.clearance import decided
 from portal.records.database import Connection, rows, transact, transact_alone, write_many
 from portal.records.governance import Study
-from portal.records.ledger import enter, take_cut
+from portal.records.ledger import enter
 from portal.records.releases import Release, ReleasePerson
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
@@ -31,27 +29,14 @@ LOOKS = 20
 """How often a seal rewrites and asks again before it says that too many people are changing their minds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a release is assembled from: decided on one cut and one snapshot."""
-
-    decision: Decision
-    listed: list[Passing]
-    refused: dict[str, int]
-    spans: list[DoctorSpan]
-    unnamed: list[str]
-    files: list[tuple[str, str, str]]
-    """(practice, file name, SHA-256) of the store, as the newest committed entries name them."""
-
-
 async def prepare(means: Means, study_id: str, *, by: Account) -> str:
     """Decide, filter and measure; nothing is released. Returns the new release's id."""
     if by.role != Role.OPERATOR:
         raise Refused("G09", "an operator prepares a release", status=403)
-    basis = await _basis(means, study_id)
+    basis = await basis_of(means, study_id)
     day = paris_day(basis.decision.ground.now)
     release_id = f"{study_id}-{day:%Y%m%d}-{await Release.filter(study_id=study_id).count() + 1:02d}"
-    draft = await assemble(means, release_id, basis.decision, basis, reference_year=day.year)
+    draft = await assemble(means, release_id, basis, reference_year=day.year)
 
     async def record(c: Connection) -> str:
         now = await means.now(c)
@@ -59,17 +44,16 @@ async def prepare(means: Means, study_id: str, *, by: Account) -> str:
         entry = await enter(
             c, "release_prepared", actor=by.actor, at=now, touches=[("release", release_id)], summary=summary
         )
-        study = basis.decision.ground.study
         await Release.create(
             id=release_id,
             study_id=study_id,
             state=State.PREPARED,
             cut=basis.decision.cut,
             holds_until=basis.decision.closes_at,
-            conditions_hash=study.conditions_hash if study else "",
+            conditions_hash=bound_conditions(basis.decision.ground),
             list_sha256=list_sha256(draft),
             manifest_sha256=draft.manifest_sha256,
-            summary=draft.summary,
+            summary=draft.summary | {"basis": basis.as_json()},
             prepared_at=now,
             prepared_by=by.actor,
             entry_id=entry,
@@ -92,7 +76,7 @@ async def approve(means: Means, release_id: str, *, by: Account, second_factor: 
         preparer = await Account.get(id=int(release.prepared_by.partition(":")[2]))
         if same_human(preparer, by):
             raise Refused("G09", "who prepared a release does not approve it", status=403)
-        await _refuse_changed_study(release)
+        await _refuse_changed_conditions(means, c, release)
         await Release.filter(id=release_id).update(
             state=State.APPROVED, approved_at=now, approved_by=by.actor, entry_id=entry
         )
@@ -127,7 +111,7 @@ async def _try_seal(means: Means, c: Connection, release: Release, members: dict
     )
     if looked.closed:
         return looked
-    await _refuse_changed_study(release)
+    await _refuse_changed_conditions(means, c, release)
     now = await means.now(c)
     summary = f"{release.id}, manifest {release.manifest_sha256}"
     entry = await enter(c, "release_sealed", actor=by.actor, at=now, touches=[("release", release.id)], summary=summary)
@@ -141,12 +125,12 @@ async def _try_seal(means: Means, c: Connection, release: Release, members: dict
 
 async def _shrink(means: Means, release: Release, staying: set[Member], by: Account) -> None:
     """Write the release again with those who stay: a subset of the approved list, under the same approval."""
-    basis = await _basis(means, release.study_id)
+    basis = (await basis_of(means, release.study_id)).no_wider_than(release.summary["basis"])
     keep = {(m.person_id, m.practice_id) for m in staying}
-    basis.listed[:] = [p for p in basis.listed if (p.member.person_id, p.member.practice_id) in keep]
+    basis = replace(basis, listed=[p for p in basis.listed if (p.member.person_id, p.member.practice_id) in keep])
     year = paris_day(release.prepared_at).year
     frozen = dict(release.summary["refused"])
-    draft = await assemble(means, release.id, basis.decision, basis, reference_year=year, frozen=frozen)
+    draft = await assemble(means, release.id, basis, reference_year=year, frozen=frozen)
 
     async def record(c: Connection) -> None:
         now = await means.now(c)
@@ -158,7 +142,7 @@ async def _shrink(means: Means, release: Release, staying: set[Member], by: Acco
             cut=basis.decision.cut,
             list_sha256=list_sha256(draft),
             manifest_sha256=draft.manifest_sha256,
-            summary=draft.summary,
+            summary=draft.summary | {"basis": release.summary["basis"]},
         )
         if not changed:
             raise Refused("G71", "the release changed while it was written again: look at it again")
@@ -194,6 +178,9 @@ async def serve(means: Means, release_id: str, *, by: Account) -> Path:
 async def withdraw(means: Means, release_id: str, *, by: Account) -> None:
     """Give a release up before it is sealed."""
 
+    if by.role not in (Role.OPERATOR, Role.DPO):
+        raise Refused("G09", "an operator or a DPO withdraws a release", status=403)
+
     async def step(c: Connection) -> None:
         now = await means.now(c)
         entry = await enter(
@@ -211,47 +198,6 @@ def list_sha256(draft: Draft) -> str:
     return hashlib.sha256("\n".join(sorted(draft.members.values())).encode()).hexdigest()
 
 
-async def _basis(means: Means, study_id: str) -> Basis:
-    study = await Study.get_or_none(id=study_id)
-    if study is None:
-        raise Refused("G05", "there is no such study", where=study_id, status=404)
-    cut = await take_cut()
-
-    async def read(c: Connection) -> Basis:
-        await snapshot(c)
-        asked = Asked(study.observatory_id, study_id)
-        decision = await stand(means, c, asked, cut=cut)
-        refuse_withheld_batch(decision)
-        counted = await decided(
-            c,
-            decision.thresholds,
-            "SELECT reason, count(*) AS n FROM decided WHERE bits <> 0 GROUP BY reason ORDER BY reason",
-        )
-        files = await rows(
-            c,
-            "SELECT e.practice_id, e.file_name, e.file_sha256 FROM extraction e JOIN (SELECT practice_id, "
-            "max(id) AS id FROM extraction GROUP BY practice_id) newest ON newest.id = e.id ORDER BY e.practice_id",
-        )
-        spans: list[DoctorSpan] = []
-        unnamed: list[str] = []
-        for file in files:
-            practice = file["practice_id"]
-            found, _ = await doctor_spans(means, study.observatory_id, practice)
-            spans += [DoctorSpan(s.practice_id, s.pseudonym, s.pseudonym, s.recorded_from) for s in found]
-            if await every_doctor_active(c, study.observatory_id, practice):
-                unnamed.append(practice)
-        return Basis(
-            decision,
-            await passing(c, decision),
-            {row["reason"]: int(row["n"]) for row in counted},
-            spans,
-            unnamed,
-            [(f["practice_id"], f["file_name"], f["file_sha256"]) for f in files],
-        )
-
-    return await transact(read)
-
-
 async def _in_state(release_id: str, state: State) -> Release:
     release = await Release.get_or_none(id=release_id)
     if release is None:
@@ -261,10 +207,10 @@ async def _in_state(release_id: str, state: State) -> Release:
     return release
 
 
-async def _refuse_changed_study(release: Release) -> None:
-    study = await Study.get_or_none(id=release.study_id)
-    if study is None or study.conditions_hash != release.conditions_hash:
-        raise Refused("G72", "the study's conditions are not those that were prepared: prepare a new release")
+async def _refuse_changed_conditions(means: Means, c: Connection, release: Release) -> None:
+    ground = await ground_of(means, c, Asked(await _observatory(release), release.study_id))
+    if bound_conditions(ground) != release.conditions_hash:
+        raise Refused("G72", "the conditions are not those that were prepared: prepare a new release")
 
 
 async def _observatory(release: Release) -> str:

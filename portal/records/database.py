@@ -160,6 +160,13 @@ def _as_text(value: Any) -> Any:
     return value if isinstance(value, bytes | str | int | float) or value is None else str(value)
 
 
+def json_texts(c: Connection, place: int) -> str:
+    """A subquery over the texts of a JSON list passed as parameter `place`."""
+    if is_postgres(c):
+        return f"SELECT json_array_elements_text(${place}::text::json)"
+    return f"SELECT value FROM json_each(${place})"
+
+
 async def rows(c: Connection, statement: str, *values: Any) -> list[dict[str, Any]]:
     """The rows of a statement (also INSERT … RETURNING)."""
     return await c.execute_query_dict(in_dialect(c, statement), bound(c, values))

@@ -17,11 +17,17 @@ WITH enrolled AS (
 register AS (
     SELECT practice_id, MAX(taken_at) AS taken_at FROM register_import WHERE NOT partial GROUP BY practice_id
 ),
+-- An objection binds every person that its patient row has ever stood for.
+bound AS (
+    SELECT id AS objection_id, person_id FROM objection
+    UNION SELECT o.id, p.person_id FROM objection o JOIN patient p ON p.id = o.patient_id
+    UNION SELECT o.id, f.person_id FROM objection o JOIN former_person f ON f.patient_id = o.patient_id
+),
 in_force AS (
-    SELECT person_id, scope, scope_ref FROM objection
-    WHERE withdrawn_at IS NULL
-      AND NOT (scope = 'observatory' AND scope_ref <> $1)
-      AND NOT (scope = 'study' AND scope_ref <> $2)
+    SELECT b.person_id, o.scope, o.scope_ref FROM objection o JOIN bound b ON b.objection_id = o.id
+    WHERE o.withdrawn_at IS NULL
+      AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
+      AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
 ),
 objected AS (
     SELECT person_id,
@@ -32,11 +38,11 @@ source_objected AS (
     SELECT DISTINCT person_id, scope_ref AS practice_id FROM in_force WHERE scope = 'practice'
 ),
 taken_back AS (
-    SELECT person_id, MAX(withdrawn_at) AS at FROM objection
-    WHERE withdrawn_at IS NOT NULL
-      AND NOT (scope = 'observatory' AND scope_ref <> $1)
-      AND NOT (scope = 'study' AND scope_ref <> $2)
-    GROUP BY person_id
+    SELECT b.person_id, MAX(o.withdrawn_at) AS at FROM objection o JOIN bound b ON b.objection_id = o.id
+    WHERE o.withdrawn_at IS NOT NULL
+      AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
+      AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
+    GROUP BY b.person_id
 ),
 doubted AS (
     SELECT DISTINCT mine.person_id
@@ -44,9 +50,10 @@ doubted AS (
     JOIN person_token theirs ON theirs.person_id = objector.person_id
     JOIN person_token mine
       ON mine.kind = theirs.kind AND mine.token = theirs.token AND mine.person_id <> theirs.person_id
-    WHERE NOT (mine.kind <> 'key'
-               AND EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = mine.person_id AND k.kind = 'key')
-               AND EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = theirs.person_id AND k.kind = 'key'))
+    WHERE NOT (mine.kind NOT LIKE 'key:%'
+               AND EXISTS (SELECT 1 FROM person_token k JOIN person_token l ON l.kind = k.kind
+                           WHERE k.person_id = mine.person_id AND l.person_id = theirs.person_id
+                             AND k.kind LIKE 'key:%'))
       AND NOT (mine.kind = 'name_year'
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = theirs.person_id AND d.kind = 'name_date'))

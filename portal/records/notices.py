@@ -66,7 +66,7 @@ class Notice(Model):
 
     class Meta:
         table = "notice"
-        unique_together = (("patient", "text", "addressee", "channel"),)
+        unique_together = (("patient", "text", "addressee", "channel", "address_index"),)
         indexes = (
             Index(fields=("text_id",), name="notice_text_fk"),
             Index(fields=("campaign_id",), name="notice_campaign"),

@@ -98,18 +98,40 @@ class Patient(Model):
 
 
 class PersonToken(Model):
-    """A keyed token by which persons are matched: `key`, `name_date` or `name_year`. Never the trait itself."""
+    """A keyed token by which persons are matched: `key:<type>`, `name_date` or `name_year`. Never the trait itself."""
 
     id = fields.BigIntField(primary_key=True, generated=True)
     person_id: UUID
     person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.CASCADE)
-    kind = fields.CharField(max_length=12)
+    kind = fields.CharField(max_length=24)
     token = fields.CharField(max_length=64)
 
     class Meta:
         table = "person_token"
         unique_together = (("person", "kind", "token"),)
         indexes = (Index(fields=("kind", "token"), name="person_token_lookup"),)
+
+
+class FormerPerson(Model):
+    """A person that a patient row once stood for: what was said through the row still binds her."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    patient_id: int
+    patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.CASCADE)
+    person_id: UUID
+    person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.RESTRICT)
+    import_batch_id: int
+    import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
+        "portal.RegisterImport", on_delete=fields.RESTRICT
+    )
+
+    class Meta:
+        table = "former_person"
+        unique_together = (("patient", "person"),)
+        indexes = (
+            Index(fields=("person_id",), name="former_person_person"),
+            Index(fields=("import_batch_id",), name="former_person_import"),
+        )
 
 
 class IdentityDoubt(Model):

@@ -93,7 +93,7 @@ class NotApplicable(_Reviewed):
 class _Text(_Reviewed):
     observatory: Slug
     language: Language
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}(\.[0-9]+)?$")]
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}(\.[0-9])?$")]
     date: datetime.date
     title: Line
 

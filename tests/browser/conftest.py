@@ -1,15 +1,13 @@
 """The served demo and a Chromium to look at it with."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from served import Site, load_draft, serve
-
-NewContext = Callable[..., BrowserContext]
+from served import NewContext, Site, load_draft, serve
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from functools import cached_property
@@ -16,7 +16,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 from portal.demo.bulk import SHIPPED, read_practices
 from portal.demo.mailbox import MailFolder
@@ -25,6 +25,8 @@ TEXTS = Path(__file__).parents[2] / "portal" / "demo" / "texts"
 STARTS_WITHIN = 60  # seconds
 
 Key = tuple[str, str]
+NewContext = Callable[..., BrowserContext]
+"""Makes a browser of its own; takes what Playwright's `new_context` takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +76,20 @@ class Site:
                     found[register["practice_id"], row["patient_id"]] = row["person_key"]
         return {patient: key for patient, key in found.items() if key}
 
+    @cached_property
+    def objected(self) -> set[Key]:
+        return {(o["practice_id"], o["patient_id"]) for o in self.story["objections"]}
+
     def unanswered(self, addressee: str = "self", language: str = "fr") -> Letter:
         """A letter that nobody answered and that no other test was given."""
         full = {p["id"] for p in self.story["practices"] if p["part"] == "full"}
-        objected = {(o["practice_id"], o["patient_id"]) for o in self.story["objections"]}
         twice = {key for key, n in Counter(self.keys.values()).items() if n > 1}
         letter = next(
             each
             for each in self.letters
             if (each.addressee, each.language) == (addressee, language)
             and each.patient[0] in full
-            and each.patient not in objected
+            and each.patient not in self.objected
             and self.keys.get(each.patient) not in twice
             and each.token not in self._handed
         )
@@ -96,7 +101,9 @@ class Site:
         first: dict[str, Letter] = {}
         for each in self.letters:
             key = self.keys.get(each.patient)
-            if key and each.addressee == "self" and (other := first.setdefault(key, each)) is not each:
+            if not key or each.addressee != "self" or each.patient in self.objected:
+                continue
+            if (other := first.setdefault(key, each)) is not each:
                 return other, each
         raise LookupError("nobody was told at two practices")
 

@@ -1,11 +1,10 @@
 """Every page in every state that it shows, and the making of those states. Adding a page means adding a visit."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page
-from served import Site
+from playwright.sync_api import Page
+from served import NewContext, Site
 
 DEAD = "x" * 43
 MACHINES = frozenset({"/healthz", "/readyz"})
@@ -142,7 +141,7 @@ def approve(page: Page, release_id: str) -> None:
     page.locator('form[action$="/approve"]').wait_for(state="detached")
 
 
-def states(site: Site, new: Callable[..., BrowserContext]) -> tuple[dict[str, str], dict[str, Any]]:
+def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]:
     """What fills the holes of the routes, and the cookies of everybody who is signed in."""
     pages, cookies = {}, {}
     staff = {role: ("staff", f"demo-{role}") for role in ("operator", "dpo", "recipient")}

@@ -11,7 +11,7 @@ import pytest
 from kept import dump, kinds_since, one_entry, refused
 from line import Line, approved, record
 from tortoise.exceptions import IntegrityError
-from world import World, build, child, patient
+from world import World, build, child, patient, reviewed
 
 from portal.demo.clock import PlayedClock
 from portal.flow import enrol, govern, opt_out, receive
@@ -27,6 +27,7 @@ from portal.records.ledger import last_entry
 from portal.records.people import Patient
 from portal.records.releases import Extraction, Release, ReleasePerson
 from portal.rules.refusals import Refused
+from portal.rules.reviewed import ReviewedFile
 from portal.rules.words import ReleaseState, Role, Scope
 
 RECORDS = [record(str(n)) for n in (1, 2, 3)] + [record("1", recorded_on="2025-07-07", diagnosis="sct|59621000")]
@@ -270,6 +271,28 @@ async def test_a_study_that_changed_after_it_was_prepared_is_prepared_again(stor
     await Release.filter(id=release_id).update(conditions_hash="0" * 64)
     async with refused("G72"):
         await flow.seal(world.means, release_id, by=world.operator)
+
+
+async def test_an_authorisation_that_gives_more_after_the_approval_needs_a_new_approval(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    wider = reviewed().authorisation[0]
+    wider = wider.model_copy(
+        update={"conditions": wider.conditions.model_copy(update={"period_from": date(2000, 1, 1)})}
+    )
+    await govern.load(world.means, ReviewedFile(authorisation=(wider,)), actor=world.operator.actor)
+    async with refused("G72"):
+        await flow.seal(world.means, release_id, by=world.operator)
+
+
+async def test_an_extraction_received_after_the_approval_adds_nothing_to_the_release(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    await stored.receive(await stored.extract(*RECORDS, record("2", recorded_on="2025-09-01")))
+    await objects(world, "1")
+    with pytest.raises(Refused, match="G72"):
+        await flow.seal(world.means, release_id, by=world.operator)
+    assert (await Release.get(id=release_id)).state == ReleaseState.APPROVED
 
 
 # --- between approval and seal, and after --------------------------------------------------------------------------

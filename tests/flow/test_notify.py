@@ -10,7 +10,7 @@ import pytest
 from kept import dump, one_entry, refused
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
-from world import Mailbag, World, build, child, patient, plain_letter
+from world import Mailbag, World, build, child, paris, patient, plain_letter
 
 from portal.demo.clock import PlayedClock
 from portal.flow import govern, notify
@@ -86,6 +86,29 @@ async def test_who_comes_of_age_is_told_herself_although_her_parents_were(enroll
     enrolled.wait(40)
     await enrolled.read_returns()
     assert await reasons(enrolled, "5") == ()
+
+
+async def test_a_changed_address_takes_validity_back_until_somebody_is_told_there(told: World) -> None:
+    assert await reasons(told, "1") == ()
+    await told.register([patient("1", email="moved@example.org")], partial=True)
+    assert await reasons(told, "1") == ("G54",)
+    assert await reasons(told, "2") == ()
+    assert (await told.tell()).queued == 1
+    told.wait(40)
+    await told.read_returns()
+    assert await reasons(told, "1") == ()
+
+
+@pytest.mark.parametrize(("minute", "over"), [(59, True), (60, False)])
+async def test_thirty_days_of_reflection_are_whole_days_in_paris(enrolled: World, minute: int, over: bool) -> None:
+    """Sent at 23:59 it is over on the thirty-first midnight; sent a minute later, on the one after."""
+    enrolled.clock.advance_to(paris(2026, 3, 5, 23, 0) + timedelta(minutes=minute))
+    await enrolled.tell()
+    enrolled.clock.advance_to(paris(2026, 4, 4, 23, 59))
+    await enrolled.read_returns()
+    assert await reasons(enrolled, "1") == ("G56",)
+    enrolled.clock.advance_to(paris(2026, 4, 5, 0, 0))
+    assert await reasons(enrolled, "1") == (() if over else ("G56",))
 
 
 # --- sending -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from portal.records.people import IdentityDoubt, Patient, RegisterImport
 from portal.rules.clearance import Withheld
 from portal.rules.words import Scope, Sex
 
-KEY, OTHER_KEY = "ins:157049990786733", "niss:85073003328"
+KEY, OTHER_KEY = "ins:157049990786733", "ins:269054958815780"
+KEY_OF_ANOTHER_TYPE = "niss:85073003328"
 
 
 async def reasons(world: World, number: str, practice_id: str = "practice-a") -> tuple[str, ...]:
@@ -188,3 +189,30 @@ async def test_a_possible_match_of_an_objector_is_doubted_only_while_a_key_is_mi
     assert await reasons(told, "1") == ("G45",)
     await told.register([replace(twin, person_key=OTHER_KEY), patient("1", person_key=KEY)], partial=True)
     assert await reasons(told, "1") == ()
+
+
+async def test_keys_of_two_types_tell_nobody_apart(told: World) -> None:
+    twin = replace(patient("1"), patient_id="9", email="twin@example.org", person_key=KEY_OF_ANOTHER_TYPE)
+    await told.register([twin, patient("1", person_key=KEY)], partial=True)
+    await told.tell()
+    await opt_out.object_(told.means, told.links["twin@example.org"], Scope.EVERYTHING)
+    assert await reasons(told, "1") == ("G45",)
+
+
+async def test_an_objection_binds_every_person_that_its_row_ever_stood_for(told: World) -> None:
+    """Row 1 turns out to be somebody else: her no still holds for whom she was at the other practice, and here."""
+    await told.enrol(2, number="doctor-9")
+    await told.register([patient("1", person_key=KEY), patient("2"), patient("3"), child("4")])
+    await told.register([patient("7", person_key=KEY, family_name="Martin", given_names="Dominique",
+                                 birth_date="1960-05-17", email="seven@example.org", doctor_id="doctor-9"),
+                         patient("8", doctor_id="doctor-9")], "practice-b")  # fmt: skip
+    await told.tell("practice-b")
+    told.wait(40)
+    await told.read_returns()
+    assert await person_of("7", "practice-b") == await person_of("1")
+    assert await reasons(told, "7", "practice-b") == ()
+    await told.register([patient("1", person_key=OTHER_KEY), patient("2"), patient("3"), child("4")])
+    assert await person_of("7", "practice-b") != await person_of("1")
+    await opt_out.object_(told.means, told.links["patient1@example.org"], Scope.EVERYTHING)
+    assert "G41" in await reasons(told, "7", "practice-b")
+    assert "G41" in await reasons(told, "1")

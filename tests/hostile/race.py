@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 from world import World
 
 from portal.flow import opt_out
-from portal.flow.decide import Asked, snapshot, stand
+from portal.flow.basis import bound_conditions
+from portal.flow.decide import Asked, ground_of, snapshot, stand
 from portal.flow.look import Looked, Member
 from portal.flow.permit import passing
 from portal.flow.release import _members, serve
@@ -136,7 +137,8 @@ async def _put_approved(world: World, release_id: str, cut: int, listed: set[Mem
         entry = await enter(c, "release_approved", actor="dpo:2", at=now, touches=[("release", release_id)])
         await Release.create(
             id=release_id, study_id=study.id, state=ReleaseState.APPROVED, cut=cut, list_sha256="0" * 64,
-            conditions_hash=study.conditions_hash, manifest_sha256=hashlib.sha256(release_id.encode()).hexdigest(),
+            conditions_hash=bound_conditions(await ground_of(world.means, c, ASKED)),
+            manifest_sha256=hashlib.sha256(release_id.encode()).hexdigest(),
             summary={}, prepared_at=now, prepared_by="operator:1", approved_at=now, approved_by="dpo:2", entry_id=entry,
         )  # fmt: skip
         await _write(c, release_id, listed)

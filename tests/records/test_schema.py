@@ -65,9 +65,11 @@ def test_migrated_postgres_is_what_the_models_say(postgres_url: str, postgres: s
 
 def test_every_foreign_key_has_an_index() -> None:
     for table in metadata().sorted_tables:
-        led = {tuple(index.columns)[0].name for index in table.indexes}
-        led |= {list(unique.columns)[0].name for unique in table.constraints if isinstance(unique, sa.UniqueConstraint)}
-        led |= {list(table.primary_key.columns)[0].name}
+        led = {next(iter(index.columns)).name for index in table.indexes}
+        led |= {
+            next(iter(unique.columns)).name for unique in table.constraints if isinstance(unique, sa.UniqueConstraint)
+        }
+        led |= {next(iter(table.primary_key.columns)).name}
         led |= {column.name for column in table.columns if column.unique}
         for key in table.foreign_keys:
             assert key.parent.name in led, f"{table.name}.{key.parent.name} has no index"

@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 import pyarrow.parquet as pq
 import pytest
-from story.oracle import Expected, work_out
 from rich.console import Console
+from story.oracle import Expected, work_out
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 
 from portal.demo.browser import Browser
@@ -126,7 +126,7 @@ def _lines(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("cause", ["doctor_left", "no_notice", "bounced", "too_young", "objection"])
 def test_whoever_is_closed_for_this_cause_is_in_no_released_row(cause: str, folder: Path, expected: Expected) -> None:
-    """Each cause closes somebody in the play, and without that cause the oracle would let more pass than was released."""
+    """Each cause closes somebody in the play: without it the oracle would let more pass than was released."""
     assert expected.without(cause).passed > expected.passed
 
 
@@ -138,16 +138,20 @@ async def test_an_authorisation_that_ends_between_preparing_and_sealing_stops_th
     EXECUTOR_CACHE.clear()
     clock = PlayedClock(SystemClock().now() - timedelta(seconds=1), SystemClock())
     clock.release()
-    async with stage(folder, clock=clock, doctors=demo_doctors(read_practices(SHIPPED))) as s:
-        async with Browser(s.base) as operator, Browser(s.base) as dpo:
-            await operator.sign_in("staff", "demo-operator")
-            await dpo.sign_in("staff", "demo-dpo")
-            page = await operator.send("/desk/releases", "/desk/releases", study=STUDY)
-            release = next(p for p in sorted((folder / "work").iterdir()) if p.name in page).name
-            await dpo.send(f"/desk/releases/{release}", f"/desk/releases/{release}/approve")
-            await end_authorisation(s)
-            with pytest.raises(Refused, match="409"):
-                await operator.send(f"/desk/releases/{release}", f"/desk/releases/{release}/seal")
+    doctors = demo_doctors(read_practices(SHIPPED))
+    async with (
+        stage(folder, clock=clock, doctors=doctors) as s,
+        Browser(s.base) as operator,
+        Browser(s.base) as dpo,
+    ):
+        await operator.sign_in("staff", "demo-operator")
+        await dpo.sign_in("staff", "demo-dpo")
+        page = await operator.send("/desk/releases", "/desk/releases", study=STUDY)
+        release = next(p for p in sorted((folder / "work").iterdir()) if p.name in page).name
+        await dpo.send(f"/desk/releases/{release}", f"/desk/releases/{release}/approve")
+        await end_authorisation(s)
+        with pytest.raises(Refused, match="409"):
+            await operator.send(f"/desk/releases/{release}", f"/desk/releases/{release}/seal")
     assert not (folder / "releases" / release).exists()
 
 

@@ -1,0 +1,96 @@
+"""What a release is made from: decided on one cut and one snapshot, and what an approval of it binds."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from portal.flow.decide import Asked, Decision, Ground, refuse_withheld_batch, snapshot, stand
+from portal.flow.means import Means
+from portal.flow.permit import Passing, doctor_spans, every_doctor_active, passing
+from portal.gate.terms import DoctorSpan
+from portal.records.clearance import decided
+from portal.records.database import Connection, rows, transact
+from portal.records.governance import Study
+from portal.records.ledger import take_cut
+from portal.rules.conditions import fingerprint
+from portal.rules.refusals import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a release is assembled from: decided on one cut and one snapshot."""
+
+    decision: Decision
+    listed: list[Passing]
+    refused: dict[str, int]
+    spans: list[DoctorSpan]
+    unnamed: list[str]
+    files: list[tuple[str, str, str]]
+    """(practice, file name, SHA-256) of the store, as the newest committed entries name them."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What a later writing of the same release may not go beyond."""
+        spans = [[s.practice_id, s.pseudonym, _iso(s.recorded_from)] for s in self.spans]
+        return {"files": [list(file) for file in self.files], "spans": spans, "unnamed": self.unnamed}
+
+    def no_wider_than(self, approved: dict[str, Any]) -> "Basis":
+        """With the approved files, and only the doctors whose records could pass then. Refused if a file is gone."""
+        files = [(str(p), str(name), str(sha)) for p, name, sha in approved["files"]]
+        if set(files) - set(self.files):
+            raise Refused("G72", "the store holds newer extractions than were prepared: prepare a new release")
+        spans = [s for s in self.spans if [s.practice_id, s.pseudonym, _iso(s.recorded_from)] in approved["spans"]]
+        unnamed = [practice for practice in self.unnamed if practice in approved["unnamed"]]
+        return replace(self, files=files, spans=spans, unnamed=unnamed)
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def bound_conditions(ground: Ground) -> str:
+    """What an approval is for: the study's conditions and its authorisation's, as one hash."""
+    study = ground.study.conditions_hash if ground.study else ""
+    given = ground.conditions.model_dump(mode="json") if ground.conditions else {}
+    return fingerprint({"study": study, "authorisation": given})
+
+
+async def basis_of(means: Means, study_id: str) -> Basis:
+    """Cut first, then one snapshot: the batch, everybody who passes, the doctors and the files of the store."""
+    study = await Study.get_or_none(id=study_id)
+    if study is None:
+        raise Refused("G05", "there is no such study", where=study_id, status=404)
+    cut = await take_cut()
+
+    async def read(c: Connection) -> Basis:
+        await snapshot(c)
+        asked = Asked(study.observatory_id, study_id)
+        decision = await stand(means, c, asked, cut=cut)
+        refuse_withheld_batch(decision)
+        counted = await decided(
+            c,
+            decision.thresholds,
+            "SELECT reason, count(*) AS n FROM decided WHERE bits <> 0 GROUP BY reason ORDER BY reason",
+        )
+        files = await rows(
+            c,
+            "SELECT e.practice_id, e.file_name, e.file_sha256 FROM extraction e JOIN (SELECT practice_id, "
+            "max(id) AS id FROM extraction GROUP BY practice_id) newest ON newest.id = e.id ORDER BY e.practice_id",
+        )
+        spans: list[DoctorSpan] = []
+        unnamed: list[str] = []
+        for file in files:
+            practice = file["practice_id"]
+            found, _ = await doctor_spans(means, study.observatory_id, practice)
+            spans += [DoctorSpan(s.practice_id, s.pseudonym, s.pseudonym, s.recorded_from) for s in found]
+            if await every_doctor_active(c, study.observatory_id, practice):
+                unnamed.append(practice)
+        return Basis(
+            decision,
+            await passing(c, decision),
+            {row["reason"]: int(row["n"]) for row in counted},
+            spans,
+            unnamed,
+            [(f["practice_id"], f["file_name"], f["file_sha256"]) for f in files],
+        )
+
+    return await transact(read)
