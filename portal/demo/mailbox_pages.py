@@ -14,6 +14,7 @@ from portal.demo.bare_page import bare_page, prefers_french
 from portal.demo.mailbox import MailFolder
 
 NEWEST = 50
+_LOOPBACK = re.compile(r"^http://127\.0\.0\.1:\d+")
 _LINK = re.compile(r"(https?://[^\s<>\"]*[^\s<>\".,;:!?)])")
 _WORDS = {
     "fr": ("Boîte de démonstration", "Objet", "Destinataire", "Tous les messages"),
@@ -59,7 +60,7 @@ def as_markup(text: str) -> str:
     """Plain text as paragraphs: everything escaped, web addresses as links."""
     pieces = _LINK.split(text.strip())
     linked = "".join(
-        f'<a href="{escape(piece)}">{escape(piece)}</a>' if odd % 2 else escape(piece)
+        f'<a href="{escape(_here(piece))}">{escape(piece)}</a>' if odd % 2 else escape(piece)
         for odd, piece in enumerate(pieces)
     )
     paragraphs = re.split(r"\r?\n(?:[ \t]*\r?\n)+", linked)
@@ -72,3 +73,8 @@ def _language(request: Request) -> str:
 
 def _of(address: str | None, messages: Iterable[tuple[str, EmailMessage]]) -> Iterator[tuple[str, EmailMessage]]:
     return (each for each in messages if address is None or each[1]["Delivered-To"] == address)
+
+
+def _here(link: str) -> str:
+    """A link of this machine as a path: what was played on one port may be read on another."""
+    return _LOOPBACK.sub("", link) or "/"

@@ -112,22 +112,27 @@ def _guide(p: Play, s: Stage) -> dict[str, Any]:
     quiet = [key for key in sorted(p.letters) if key not in objected and key[0] in full]
     patients = []
     if quiet:
-        patients.append({"words": "Une notice à laquelle personne n’a répondu", "href": f"/o/{p.letters[quiet[0]]}"})
+        patients.append(_link("Une notice sans réponse", "A notice without an answer", f"/o/{p.letters[quiet[0]]}"))
     own = [o for o in told if p.registers[o["practice_id"]].adult(o["patient_id"])]
     if own:
         last = own[-1]
         token = p.letters[last["practice_id"], last["patient_id"]]
-        patients.append({"words": "Un non déjà enregistré", "href": f"/o/{token}"})
+        patients.append(_link("Un non déjà enregistré", "A no already recorded", f"/o/{token}"))
     active = [d for r in p.role_of(Part.FULL) for d in r.enrolling][:1]
     return {
         "patients": patients,
         "mailbox": "/demo/mail/",
-        "doctors": [{"words": f"Se connecter en tant que Dr {d.family}", "href": "/login/doctor"} for d in active],
+        "doctors": [_link(f"Se connecter : Dr {d.family}", f"Sign in: Dr {d.family}", "/login/doctor") for d in active],
         "staff": [
-            {"words": f"{given} {family} ({email})", "href": "/login/staff"} for email, given, family in STAFF.values()
+            _link(f"{given} {family} ({email})", f"{role.capitalize()} ({email})", "/login/staff")
+            for role, (email, given, family) in STAFF.items()
         ],
         "verify": f"portal release verify {_near(s.folder)}/release --key {_near(s.folder)}/portal.pub",
     }
+
+
+def _link(french: str, english: str, href: str) -> dict[str, Any]:
+    return {"words": {"fr": french, "en": english}, "href": href}
 
 
 def _near(folder: Path) -> str:

@@ -107,6 +107,7 @@ def links(site: Site, page: Page) -> dict[str, str]:
     say_no_to_the_observatory(page, known["no_observatory"])
     page.goto(f"/o/{known['taken_back']}/withdraw")
     page.locator("button.answer").click()
+    page.wait_for_url("**/receipt*")
     return known
 
 
@@ -151,6 +152,7 @@ def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]
     enrol(pages["signed"])
     pages["paused"].goto("/doctor/leave")
     pages["paused"].locator('form[action^="/doctor/pause"] button').click()
+    pages["paused"].wait_for_url("**/doctor")
     known = {**links(site, new().new_page()), "sealed": site.story["release"]["id"]}
     known |= {state: prepare(pages["operator"]) for state in ("approved", "prepared")}
     approve(pages["dpo"], known["approved"])
