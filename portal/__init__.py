@@ -8,6 +8,7 @@ records | gate | outside → rules.
       rules/refusals.py         one kind of "no"
       rules/facts.py            the facts a decision reads, in three grains
       rules/clearance.py        every rule, in order, and `decide`
+      rules/reasons.py          what each reason means, in words, and its law
       rules/waiting.py          days in Paris, and waits
       rules/people.py           ages, addressees, and the traits by which persons are matched
       rules/codes.py            code systems and their short names

@@ -19,6 +19,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from portal.rules.reasons import sentence
 from portal.rules.words import Language
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -80,7 +81,7 @@ def environment(language: Language) -> Environment:
     env.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # i18n's
     env.filters.update({f.__name__: partial(f, language=language) for f in (day, moment, number, percent, few, about)})
     env.filters["paragraphs"] = paragraphs
-    env.globals.update(languages=Language, asset=asset)
+    env.globals.update(languages=Language, asset=asset, reason=partial(sentence, language=language))
     return env
 
 
