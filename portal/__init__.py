@@ -27,6 +27,7 @@ records | gate | outside → rules.
       flow/opt_out.py           a patient says no, or takes it back
       flow/behind_link.py       what a personal link shows
       flow/decide.py            the batch and every patient decided; one patient explained
+      flow/simulate.py          what would pass if something changed
       flow/look.py              has anybody in a list closed since its cut?
       flow/permit.py            the signed list of those who pass
       flow/receive.py           an extraction arrives and is decided again

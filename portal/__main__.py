@@ -18,8 +18,9 @@ from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
 from portal.flow import govern, notify, permit, receive, register, release, sign_in
-from portal.flow.decide import Asked, explain, verdicts
+from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
+from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
 from portal.gate.filtering import filter_extraction
 from portal.gate.permit import read_permit
 from portal.gate.verify import verify_release
@@ -31,8 +32,9 @@ from portal.records.database import opened
 from portal.records.governance import Study
 from portal.records.migrations import migrate
 from portal.rules.clearance import Withheld
+from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
-from portal.rules.words import Crossing, Role
+from portal.rules.words import Crossing, Language, Role
 from portal.service import serve_pages, work, worker_post
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter
@@ -262,33 +264,32 @@ def explain_(
         typer.echo(json.dumps({"passes": not withheld, "rules": [asdict(line) for line in lines]}))
         return
     for line in lines:
-        typer.echo(f"{'  ' if line.passes else '✗ '}{line.code}  {line.evidence}")
+        words = "" if line.passes else f"  ({sentence(line.code, Language.EN)})"
+        typer.echo(f"{'  ' if line.passes else '✗ '}{line.code}  {line.evidence}{words}")
     until = "" if withheld or verdict.holds_until is None else f" until {verdict.holds_until.isoformat()}"
     typer.echo(f"withheld: {', '.join(verdict.reasons)}" if withheld else f"passes{until}")
 
 
-@groups["gate"].command()
-def simulate(
+@groups["gate"].command(name="simulate")
+def simulate_(
     study: Annotated[str | None, typer.Option()] = None,
     observatory: Annotated[str | None, typer.Option()] = None,
+    change: Annotated[str | None, typer.Option("--if", help="; ".join(f"{k}={v}" for k, v in CHANGES.items()))] = None,
     as_json: Json = False,
 ) -> None:
-    """What would pass and why not, in patients, each under the first failing code; writes nothing."""
+    """What would pass and why not, in patients, each under the first failing code; keeps nothing."""
 
-    async def step(means: Means, _: Settings) -> Any:
-        return await verdicts(means, await _asked(study, observatory))
+    async def step(means: Means, _: Settings) -> Simulated:
+        return await simulate(means, await _asked(study, observatory), change)
 
-    batch, found = _run(step)
-    counts: dict[str, int] = {}
-    for one in found:
-        reasons = batch.reasons if isinstance(batch, Withheld) else one.reasons
-        code = reasons[0] if reasons else "passes"
-        counts[code] = counts.get(code, 0) + 1
+    found: Simulated = _run(step)
     if as_json:
-        typer.echo(json.dumps(counts, sort_keys=True))
+        typer.echo(json.dumps({**asdict(found), "difference": found.difference}, sort_keys=True))
         return
-    for code in sorted(counts):
-        typer.echo(f"{code:<7}{counts[code]:>8}")
+    for code in sorted(found.now.keys() | found.then.keys()):
+        before, after = found.now.get(code, 0), found.then.get(code, 0)
+        moved = f"  → {after} ({after - before:+})" if change else ""
+        typer.echo(f"{code:<7}{before:>8}{moved}  {sentence(code, Language.EN) if code != PASSES else ''}".rstrip())
 
 
 @groups["permit"].command(name="issue")

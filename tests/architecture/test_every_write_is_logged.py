@@ -8,6 +8,7 @@ FLOW = Path(__file__).parents[2] / "portal" / "flow"
 
 UNLOGGED = {
     "sign_in.sign_out": "ends the caller's own session; the end of a session opens nothing",
+    "simulate.simulate": "what it writes is always rolled back",
 }
 """Steps that write without an entry, each with its reason."""
 
