@@ -384,7 +384,7 @@ def retractions(study: StudyId, out: Annotated[Path | None, typer.Option()] = No
 
     async def step(means: Means, _: Settings) -> dict[str, int]:
         await _asked(study, None)
-        await retract.reconcile(means)
+        await retract.reconcile(means, only=study)
         if out is not None:
             write_retractions(out, await open_lines(study), as_of=await newest(study) or means.clock.now())
         return await counts(study, paris_day(means.clock.now()))

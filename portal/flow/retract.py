@@ -44,9 +44,11 @@ class _NothingToDo(Exception):
     """Another call did it meanwhile: the entry is given up."""
 
 
-async def reconcile(means: Means) -> int:
-    """Make every retraction that is missing, for all studies; returns how many. A second run makes none."""
-    return sum([await _make(means, await missing(means, study)) for study in await transact(delivered_studies)])
+async def reconcile(means: Means, *, only: str | None = None) -> int:
+    """Make every retraction that is missing, for all studies or `only` one; returns how many. A second run makes
+    none."""
+    studies = [s for s in await transact(delivered_studies) if only in (None, s)]
+    return sum([await _make(means, await missing(means, study)) for study in studies])
 
 
 async def missing(means: Means, study_id: str) -> list[Delivered]:

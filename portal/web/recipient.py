@@ -48,8 +48,9 @@ async def acknowledge(request: Request) -> Response:
 async def retraction_list(request: Request) -> Response:
     """`retractions.csv` of the account's study. The retractions that are missing are made first, so that an empty
     list means that there is nothing to delete."""
-    await retract.reconcile(portal_of(request).means)
-    lines = await retractions.open_lines(who(request).account.study_id or "")
+    study = who(request).account.study_id or ""
+    await retract.reconcile(portal_of(request).means, only=study)
+    lines = await retractions.open_lines(study)
     return Response(
         retractions_csv(lines),
         media_type="text/csv",

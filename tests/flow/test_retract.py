@@ -209,6 +209,22 @@ async def test_a_person_of_two_practices_is_taken_back_at_both(told: World) -> N
     assert len(await open_lines("diabetes")) == 1, "the recipient is told of a pseudonym once"
 
 
+async def test_each_release_that_has_left_is_taken_back_from_and_acknowledged_by_itself(
+    delivered: tuple[World, str],
+) -> None:
+    world, first = delivered
+    second = await approved(world)
+    await flow.seal(world.means, second, by=world.operator)
+    await flow.serve(world.means, second, by=world.recipient)
+    await objects(world)
+    assert await retract.reconcile(world.means, only="another") == 0
+    assert await retract.reconcile(world.means, only="diabetes") == 2
+    assert [line[0] for line in await open_lines("diabetes")] == sorted([first, second])
+    assert await retract.acknowledge(world.means, second, up_to=2**60, by=world.recipient) == 1
+    assert [line[0] for line in await open_lines("diabetes")] == [first]
+    assert await retract.reconcile(world.means) == 0
+
+
 async def test_what_a_crash_left_out_is_found_by_the_next_round(delivered: tuple[World, str]) -> None:
     """The process stops after the objection's commit, and again after half of the retractions."""
     world, _ = delivered
