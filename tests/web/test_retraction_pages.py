@@ -37,6 +37,9 @@ async def test_a_team_fetches_the_list_deletes_and_says_so_and_the_patient_reads
     assert (done.status_code, done.headers["location"]) == (303, "/recipient")
     assert "Rien à effacer" in (await team.get("/recipient")).text
     assert "Effacé le" in (await somebody.get(f"/o/{link}/receipt")).text
+    desk = await web.as_account(web.world.operator)
+    told = re.findall(r"<li>(Effacements \w+),", (await desk.get(f"/desk/releases/{release_id}")).text)
+    assert told == ["Effacements demandés", "Effacements confirmés"]
     empty = await team.post("/recipient/retractions/download")
     assert empty.text == "release_id,pseudonym,due_on\n"
 
