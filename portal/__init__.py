@@ -33,6 +33,7 @@ records | gate | outside → rules.
       flow/receive.py           an extraction arrives and is decided again
       flow/basis.py             what a release is made from, and what its approval binds
       flow/release.py           prepare, approve, seal, serve
+      flow/retract.py           who was delivered and would not be now: deleted by a day
       flow/assemble.py          the files of a release
 
     records/    WHAT IS KEPT: models by subject, named queries
@@ -49,6 +50,7 @@ records | gate | outside → rules.
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/objections.py     objections
       records/releases.py       permits, extractions, releases
+      records/retractions.py    what recipients must delete
       records/clearance.py      facts.sql and the verdict table
       records/behind_link.py    what stands behind a personal link
       records/overview.py       what the desk and the public see
@@ -77,6 +79,7 @@ records | gate | outside → rules.
       gate/manifest.py          the papers of a release
       gate/readme.py            the words of a release
       gate/verify.py            a release verified offline
+      gate/retraction.py        retractions as CSV and FHIR
       gate/signature.py         Ed25519 statements
       gate/folders.py           files and folders whole or not at all
 

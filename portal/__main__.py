@@ -17,12 +17,13 @@ from rich.console import Console
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
-from portal.flow import govern, notify, permit, receive, register, release, sign_in
+from portal.flow import govern, notify, permit, receive, register, release, retract, sign_in
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
 from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
 from portal.gate.filtering import filter_extraction
 from portal.gate.permit import read_permit
+from portal.gate.retraction import write_retractions
 from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing
@@ -31,9 +32,11 @@ from portal.records.clearance import renew_verdicts
 from portal.records.database import opened
 from portal.records.governance import Study
 from portal.records.migrations import migrate
+from portal.records.retractions import counts, newest, open_lines
 from portal.rules.clearance import Withheld
 from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
+from portal.rules.waiting import paris_day
 from portal.rules.words import Crossing, Language, Role
 from portal.service import serve_pages, work, worker_post
 from portal.settings import Settings, unsafe
@@ -374,6 +377,21 @@ def verify(
         f"{found.release_id} is genuine: {found.rows} records of {found.persons} persons in {found.files} files, "
         f"k at least {found.k_min}, {found.uniques} unique. Pseudonymised personal data."
     )
+
+
+@app.command()
+def retractions(study: StudyId, out: Annotated[Path | None, typer.Option()] = None, as_json: Json = False) -> None:
+    """What recipients must delete; --out writes the open ones as CSV and FHIR. Makes first what is missing."""
+
+    async def step(means: Means, _: Settings) -> dict[str, int]:
+        await _asked(study, None)
+        await retract.reconcile(means, only=study)
+        if out is not None:
+            write_retractions(out, await open_lines(study), as_of=await newest(study) or means.clock.now())
+        return await counts(study, paris_day(means.clock.now()))
+
+    done = _run(step)
+    typer.echo(json.dumps(done) if as_json else ", ".join(f"{n} {name}" for name, n in done.items()))
 
 
 if __name__ == "__main__":

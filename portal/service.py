@@ -12,9 +12,10 @@ from starlette.applications import Starlette
 from portal.app import build, make_means, make_providers
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
+from portal.flow.retract import reconcile, remind_due
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post, Server, SmtpPost
-from portal.outside.returns import MaildirReturns
+from portal.outside.returns import MaildirReturns, ReturnMailbox
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter
@@ -77,18 +78,26 @@ async def worker_post(settings: Settings) -> AsyncIterator[Post]:
         yield post
 
 
+async def one_round(means: Means, post: Post, returns: ReturnMailbox, *, reading: bool) -> None:
+    """What the worker does before it rests. Retractions come last, so that a bounce just read makes its own."""
+    while await send_due(means, post, render_letter):
+        pass
+    if reading:
+        await read_returns(means, returns)
+    await reconcile(means)
+    await remind_due(means)
+
+
 async def work(means: Means, settings: Settings, *, once: bool) -> None:
-    """Send what is due and read what came back, again and again; `once`: until nothing is due. Safe to run several."""
+    """Send what is due, read what came back, and make the retractions that are missing, again and again; `once`:
+    until nothing is due. Safe to run several."""
     refuse_unsafe(settings)
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
     async with worker_post(settings) as post:
         for number in itertools.count():
-            while await send_due(means, post, render_letter):
-                pass
-            if number % ROUNDS_A_READING == 0:
-                await read_returns(means, returns)
+            await one_round(means, post, returns, reading=number % ROUNDS_A_READING == 0)
             if once:
                 return
             await asyncio.sleep(BETWEEN_ROUNDS)

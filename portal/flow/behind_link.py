@@ -2,21 +2,19 @@
 
 import json
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from portal.flow.means import Means
 from portal.flow.opt_out import Link, look
 from portal.flow.register_rows import contact_binding
+from portal.flow.retract import ERASED_WITHIN
 from portal.outside.tokens import open_sealed
 from portal.records.behind_link import deliveries_of, doctors_of, newest_conditions, notice_with_its_text
 from portal.records.database import connection
 from portal.rules.conditions import AuthorisationConditions
 from portal.rules.waiting import paris_day, waits_until
 from portal.rules.words import Addressee, Language, Scope
-
-ERASED_WITHIN = timedelta(days=30)
-"""How long a recipient has to delete what should not have been delivered (DOMAIN §8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +73,21 @@ async def open_link(means: Means, token: str) -> Opened:
 
 
 async def deliveries(link: Link) -> list[Delivery]:
-    """What has left and is covered by the no in force: each recipient deletes it within thirty days of the no."""
+    """What has left and is covered by the no in force: by when each recipient deletes it, and the day it says
+    it has. The day is the retraction's; until that is made, thirty days from the no."""
     no = link.counts
     if no is None:
         return []
     return [
-        Delivery(study, recipient, paris_day(served), paris_day(no.received_at) + ERASED_WITHIN, None)
-        for observatory, study, recipient, served in await deliveries_of(connection(), link.person_id)
-        if no.scope is Scope.EVERYTHING or observatory == link.observatory_id
+        Delivery(
+            study=d["title"],
+            recipient=d["recipient"],
+            sent_on=paris_day(d["served_at"]),
+            delete_by=d["delete_by"] or paris_day(no.received_at) + ERASED_WITHIN,
+            deleted_on=paris_day(d["deleted_at"]) if d["deleted_at"] else None,
+        )
+        for d in await deliveries_of(connection(), link.person_id)
+        if no.scope is Scope.EVERYTHING or d["observatory_id"] == link.observatory_id
     ]
 
 

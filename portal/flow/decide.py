@@ -1,7 +1,7 @@
 """Decide a crossing: the batch first, then every patient in one pass; explain one patient with her evidence."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from portal.flow.means import Means
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, rows, transact
 from portal.records.governance import AgreementText, Authorisation, NoticeText, Observatory, Recipient, Study
+from portal.records.retractions import first_due
 from portal.rules import facts as f
 from portal.rules.clearance import Verdict, Withheld, decide, reasons_of, rules_of
 from portal.rules.conditions import (
@@ -50,6 +51,8 @@ class Ground:
     study: Study | None
     study_conditions: StudyConditions | None
     recipient: Recipient | None
+    must_delete_by: date | None
+    """The day of the recipient's oldest open retraction: once it is past, nothing more goes there."""
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -109,6 +112,7 @@ async def ground_of(means: Means, c: Connection, asked: Asked) -> Ground:
         study,
         StudyConditions.model_validate(study.conditions) if study else None,
         recipient,
+        await first_due(c, recipient.id) if recipient else None,
     )
 
 
@@ -161,13 +165,14 @@ def _authorisation(a: Authorisation | None, now: datetime) -> f.Authorisation:
 
 def _entitled(g: Ground, today: Any) -> bool:
     r, given = g.recipient, g.conditions
-    if r is None or given is None:
+    if r is None or given is None or (g.must_delete_by is not None and g.must_delete_by < today):
         return False
     return r.contract_until >= today and r.country in given.countries and r.category in given.recipient_categories
 
 
 def _closes_at(g: Ground) -> datetime | None:
-    """The first midnight at which the authorisation, its impact assessment or the contract is no longer good."""
+    """The first midnight at which the authorisation, its impact assessment or the contract is no longer good, or a
+    retraction is overdue."""
     ends = []
     if g.authorisation is not None:
         ends.append(midnight(g.authorisation.valid_until + timedelta(days=1)))
@@ -175,6 +180,8 @@ def _closes_at(g: Ground) -> datetime | None:
             ends.append(midnight(g.authorisation.dpia_review_on))
     if g.recipient is not None:
         ends.append(midnight(g.recipient.contract_until + timedelta(days=1)))
+    if g.must_delete_by is not None:
+        ends.append(midnight(g.must_delete_by + timedelta(days=1)))
     return min(ends, default=None)
 
 

@@ -75,12 +75,12 @@ async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: 
             values=values,
         )
     }
-    lifted = await _taken_back_since(c, cut)
+    lifted = await taken_back_since(c, cut)
     closed = {m for m in suspects if (str(m.person_id), m.practice_id) not in passing or str(m.person_id) in lifted}
     return Looked(frozenset(closed | by_time), seen)
 
 
-async def _taken_back_since(c: Connection, cut: int) -> set[str]:
+async def taken_back_since(c: Connection, cut: int) -> set[str]:
     """Who took an objection back since the cut: it counts for later records only, so what the list holds is closed."""
     found = await rows(
         c,

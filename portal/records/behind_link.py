@@ -1,10 +1,9 @@
 """What stands behind a personal link, read for the patient's page: one notice at a time, nothing written."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from portal.records.database import Connection, as_moment, from_json, rows
+from portal.records.database import Connection, as_day, as_moment, from_json, rows
 
 
 async def notice_with_its_text(c: Connection, notice_id: UUID) -> dict[str, Any]:
@@ -44,17 +43,29 @@ async def newest_conditions(c: Connection, observatory_id: str) -> Any:
     return from_json(found[0]["conditions"]) if found else None
 
 
-async def deliveries_of(c: Connection, person_id: UUID) -> list[tuple[str, str, str, datetime]]:
-    """(observatory, study, recipient, first served) of each release that was served and holds this person."""
+async def deliveries_of(c: Connection, person_id: UUID) -> list[dict[str, Any]]:
+    """Each release that was served and holds this person: observatory_id, title, recipient, served_at; with the
+    retraction's delete_by (None without one) and deleted_at, once the recipient has acknowledged all of it."""
     found = await rows(
         c,
-        "SELECT s.observatory_id, s.title, rc.name AS recipient, min(e.at) AS served_at FROM release r "
+        "SELECT s.observatory_id, s.title, rc.name AS recipient, min(e.at) AS served_at, "
+        "x.due_on, x.deleted_at FROM release r "
         "JOIN study s ON s.id = r.study_id JOIN recipient rc ON rc.id = s.recipient_id "
         "JOIN log_touch t ON t.kind = 'release' AND t.ref = r.id "
         "JOIN log_entry e ON e.id = t.entry_id AND e.kind = 'release_served' "
+        "LEFT JOIN (SELECT release_id, min(due_on) AS due_on, CASE WHEN count(*) = count(acknowledged_at) "
+        "THEN max(acknowledged_at) END AS deleted_at FROM retraction WHERE person_id = $1 GROUP BY release_id) x "
+        "ON x.release_id = r.id "
         "WHERE r.id IN (SELECT release_id FROM release_person WHERE person_id = $1) "
-        "GROUP BY r.id, s.observatory_id, s.title, rc.name ORDER BY min(e.at)",
+        "GROUP BY r.id, s.observatory_id, s.title, rc.name, x.due_on, x.deleted_at ORDER BY min(e.at)",
         person_id,
     )
-    served = [(row, as_moment(row["served_at"])) for row in found]
-    return [(row["observatory_id"], row["title"], row["recipient"], at) for row, at in served if at is not None]
+    return [
+        {
+            **row,
+            "served_at": as_moment(row["served_at"]),
+            "delete_by": as_day(row["due_on"]),
+            "deleted_at": as_moment(row["deleted_at"]),
+        }
+        for row in found
+    ]

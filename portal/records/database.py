@@ -33,6 +33,7 @@ MODEL_MODULES = (
     "portal.records.notices",
     "portal.records.objections",
     "portal.records.releases",
+    "portal.records.retractions",
 )
 
 _running: set[asyncio.Task[Any]] = set()

@@ -1,7 +1,7 @@
 """What the public and the desk look at: named read queries, each one or few statements over whole sets."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from portal.records.database import as_day, as_moment, connection, from_json, rows
@@ -91,7 +91,7 @@ async def silent_before(now: datetime) -> datetime:
     return silence_counts_before(now, as_moment(reading[0]["at"]))
 
 
-async def to_do() -> list[Row]:
+async def to_do(today: date) -> list[Row]:
     """What waits for somebody at the desk, the oldest first: kind, count, oldest."""
     found = await rows(
         connection(),
@@ -100,7 +100,10 @@ async def to_do() -> list[Row]:
         "UNION ALL SELECT 'texts', count(*), min(e.at) FROM notice_text t JOIN log_entry e ON e.id = t.entry_id "
         "WHERE t.state = 'draft' "
         "UNION ALL SELECT 'to_approve', count(*), min(prepared_at) FROM release WHERE state = 'prepared' "
-        "UNION ALL SELECT 'to_seal', count(*), min(approved_at) FROM release WHERE state = 'approved'",
+        "UNION ALL SELECT 'to_seal', count(*), min(approved_at) FROM release WHERE state = 'approved' "
+        "UNION ALL SELECT 'late_deletions', count(*), min(made_at) FROM retraction "
+        "WHERE acknowledged_at IS NULL AND due_on < $1",
+        today,
     )
     waiting = [{**row, "oldest": as_moment(row["oldest"])} for row in found if row["count"]]
     return sorted(waiting, key=lambda row: row["oldest"])

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from portal.flow import enrol, govern, notify
 from portal.records import overview
 from portal.rules.refusals import Refused
+from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState, Role, TextState
 from portal.web.frame import form, path_id, portal_of, see_other, show, who, words
 
@@ -16,6 +17,7 @@ WAYS = {
     "texts": "/desk/texts",
     "to_approve": "/desk/releases",
     "to_seal": "/desk/releases",
+    "late_deletions": "/desk/releases",
 }
 """Where each thing to do is done."""
 
@@ -24,7 +26,7 @@ LARGEST_ID = 2**63 - 1
 
 async def home(request: Request) -> Response:
     now = portal_of(request).means.clock.now()
-    todo = [{**row, "href": WAYS[row["kind"]]} for row in await overview.to_do()]
+    todo = [{**row, "href": WAYS[row["kind"]]} for row in await overview.to_do(paris_day(now))]
     return await show(request, "desk/home.html", todo=todo, checked_at=now, counts=await overview.figures(now))
 
 

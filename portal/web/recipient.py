@@ -1,4 +1,4 @@
-"""The study team's pages: its own releases, handed over by POST, since a download is a crossing."""
+"""The study team's pages: what it must delete, then its own releases, handed over by POST: a download is a crossing."""
 
 import asyncio
 import tarfile
@@ -9,18 +9,53 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from portal.flow import release as flow
-from portal.records import overview
-from portal.web.frame import path_id, portal_of, show, who
+from portal.flow import retract
+from portal.gate.retraction import retractions_csv
+from portal.records import overview, retractions
+from portal.rules.refusals import Refused
+from portal.rules.waiting import paris_day
+from portal.web.frame import form, path_id, portal_of, see_other, show, who
 
 CHUNK = 1024 * 1024
 
 
 async def home(request: Request) -> Response:
-    """The studies of this account with their sealed releases; whether one may go out is asked at each download."""
+    """What must be deleted first; then the studies of this account with their sealed releases. Whether one may go
+    out is asked at each download."""
     own = [s for s in await overview.studies() if s["id"] == who(request).account.study_id]
     for study in own:
         study["releases"] = [{**r, "servable": True} for r in study["releases"]]
-    return await show(request, "recipient/home.html", studies=own)
+    today = paris_day(portal_of(request).means.clock.now())
+    due = [
+        {**r, "overdue": r["due_on"] < today, "reminded": r["reminded_at"] is not None}
+        for s in own
+        for r in await retractions.open_by_release(s["id"])
+    ]
+    return await show(request, "recipient/home.html", studies=own, retractions=due)
+
+
+async def acknowledge(request: Request) -> Response:
+    """What the page showed of one release is deleted; what came since stays open."""
+    given = await form(request)
+    up_to = given.get("up_to", "")
+    if not up_to.isdecimal() or len(up_to) > 18:
+        raise Refused("bad_form", "the form does not say which retractions were read", status=400)
+    means, account = portal_of(request).means, who(request).account
+    await retract.acknowledge(means, given.get("release", ""), up_to=int(up_to), by=account)
+    return see_other(request, "/recipient")
+
+
+async def retraction_list(request: Request) -> Response:
+    """`retractions.csv` of the account's study. The retractions that are missing are made first, so that an empty
+    list means that there is nothing to delete."""
+    study = who(request).account.study_id or ""
+    await retract.reconcile(portal_of(request).means, only=study)
+    lines = await retractions.open_lines(study)
+    return Response(
+        retractions_csv(lines),
+        media_type="text/csv",
+        headers={"Content-Disposition": 'attachment; filename="retractions.csv"'},
+    )
 
 
 async def download(request: Request) -> Response:

@@ -86,6 +86,8 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/desk/releases/{id}/seal", desk_releases.seal, OPERATORS),
     Page("GET", "/recipient", recipient.home, RECIPIENTS),
     Page("POST", "/recipient/releases/{id}/download", recipient.download, RECIPIENTS),
+    Page("POST", "/recipient/retractions/acknowledge", recipient.acknowledge, RECIPIENTS),
+    Page("POST", "/recipient/retractions/download", recipient.retraction_list, RECIPIENTS),
 )
 
 

@@ -1,0 +1,28 @@
+"""Where most failures begin: a release of three patients that its recipient has downloaded."""
+
+from pathlib import Path
+
+import pytest
+from line import Line, approved, record
+from world import World, build, patient
+
+from portal.demo.clock import PlayedClock
+from portal.flow import release
+from portal.flow.means import Means
+
+
+@pytest.fixture
+async def delivered(database: str, means: Means, clock: PlayedClock, tmp_path: Path) -> tuple[World, str]:
+    world = await build(means, clock, tmp_path)
+    await world.enrol()
+    await world.register([patient("1"), patient("2"), patient("3")])
+    await world.tell()
+    world.wait(40)
+    await world.read_returns()
+    line = Line(world)
+    await line.open()
+    await line.receive(await line.extract(*(record(str(n)) for n in (1, 2, 3))))
+    release_id = await approved(world)
+    await release.seal(means, release_id, by=world.operator)
+    await release.serve(means, release_id, by=world.recipient)
+    return world, release_id
