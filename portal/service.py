@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from portal.app import build, make_means, make_providers
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
+from portal.flow.sequence import sequence
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post, Server, SmtpPost
 from portal.outside.returns import MaildirReturns
@@ -78,7 +79,10 @@ async def worker_post(settings: Settings) -> AsyncIterator[Post]:
 
 
 async def work(means: Means, settings: Settings, *, once: bool) -> None:
-    """Send what is due and read what came back, again and again; `once`: until nothing is due. Safe to run several."""
+    """Send what is due, give log entries their places and read what came back, again and again.
+
+    `once`: until nothing is due. Safe to run several.
+    """
     refuse_unsafe(settings)
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
@@ -87,6 +91,7 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
         for number in itertools.count():
             while await send_due(means, post, render_letter):
                 pass
+            await sequence(means)
             if number % ROUNDS_A_READING == 0:
                 await read_returns(means, returns)
             if once:
