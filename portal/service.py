@@ -15,7 +15,7 @@ from portal.flow.notify import read_returns, send_due
 from portal.flow.sequence import sequence
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post, Server, SmtpPost
-from portal.outside.returns import MaildirReturns
+from portal.outside.returns import MaildirReturns, ReturnMailbox
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter
@@ -79,7 +79,7 @@ async def worker_post(settings: Settings) -> AsyncIterator[Post]:
 
 
 async def work(means: Means, settings: Settings, *, once: bool) -> None:
-    """Send what is due, give log entries their places and read what came back, again and again.
+    """Send what is due, read what came back and give log entries their places, again and again.
 
     `once`: until nothing is due. Safe to run several.
     """
@@ -89,11 +89,16 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
     async with worker_post(settings) as post:
         for number in itertools.count():
-            while await send_due(means, post, render_letter):
-                pass
-            await sequence(means)
-            if number % ROUNDS_A_READING == 0:
-                await read_returns(means, returns)
+            await one_round(means, post, returns if number % ROUNDS_A_READING == 0 else None)
             if once:
                 return
             await asyncio.sleep(BETWEEN_ROUNDS)
+
+
+async def one_round(means: Means, post: Post, returns: ReturnMailbox | None) -> None:
+    """Everything due is sent, log entries get their places, and the returns are read if they are given."""
+    while await send_due(means, post, render_letter):
+        pass
+    if returns is not None:
+        await read_returns(means, returns)
+    await sequence(means)

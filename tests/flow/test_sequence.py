@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from world import World
 
 from portal.flow import sequence as flow
 from portal.flow.audit import verify_log
@@ -18,6 +19,7 @@ from portal.records.tree import LogCheckpoint, LogPlace, alone
 from portal.rules.log_leaf import commitment
 from portal.rules.merkle import is_consistent, is_included, leaf_hash
 from portal.rules.refusals import Refused
+from portal.service import one_round
 
 on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 
@@ -164,6 +166,13 @@ async def test_a_sequencer_that_dies_leaves_all_or_nothing(database: str, means:
     hidden.rename(key)
     assert await sequence(means) == 3
     await audited(means)
+
+
+async def test_every_round_of_the_worker_gives_places(told: World) -> None:
+    await one_round(told.means, told.post, None)
+    assert (await audited(told.means))[3] == 0
+    await one_round(told.means, told.post, told.returns)
+    assert (await audited(told.means))[1:] == (2, 0, 0), "the reading of the returns has its place as well"
 
 
 # --- checkpoints and proofs ------------------------------------------------------------------------------------------
