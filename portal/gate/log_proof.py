@@ -21,7 +21,6 @@ from portal.rules.refusals import Refused
 
 PROOF = "proof.json"
 LARGEST = 2**62
-DEEPEST = 63
 
 
 def verify_proof(
@@ -39,7 +38,7 @@ def verify_proof(
         if (signed.size, signed.root) != (proof["size"], bytes.fromhex(proof["root"])):
             raise _refused("proof_checkpoint", "The proof says another size or root than its checkpoint.")
         _check_entry(proof, leaf, release_id, manifest_sha256)
-        if not is_included(leaf, _count(proof["place"]), signed.size, path[: DEEPEST + 1], signed.root):
+        if not is_included(leaf, _count(proof["place"]), signed.size, path, signed.root):
             raise _refused("proof_inclusion", "The entry is not in the log that was signed.")
         entry = _count(proof["log_entry"])
     except BadSignature as error:
