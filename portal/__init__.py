@@ -15,6 +15,8 @@ records | gate | outside → rules.
       rules/precision.py        the columns, and how finely each may be released
       rules/conditions.py       what an authorisation gives and a study asks for
       rules/reviewed.py         the shape of reviewed files
+      rules/merkle.py           the tree: roots and proofs
+      rules/log_leaf.py         what a leaf of the log commits to
 
     flow/       WHAT HAPPENS: one step, one transaction, one log entry
       flow/means.py             what a step needs from outside
@@ -35,6 +37,8 @@ records | gate | outside → rules.
       flow/release.py           prepare, approve, seal, serve
       flow/retract.py           who was delivered and would not be now: deleted by a day
       flow/assemble.py          the files of a release
+      flow/sequence.py          log entries get their places, checkpoints are signed
+      flow/audit.py             the log held against its checkpoints
 
     records/    WHAT IS KEPT: models by subject, named queries
       records/database.py       the one way to a transaction; SQL for both engines
@@ -43,6 +47,7 @@ records | gate | outside → rules.
       records/schema.py         models → SQLAlchemy, for migrations
       records/migrations.py     to the newest schema
       records/ledger.py         the log
+      records/tree.py           its places and checkpoints
       records/accounts.py       accounts and sessions
       records/governance.py     observatories, authorisations, studies, texts
       records/people.py         practices, persons, patients, contacts
@@ -81,6 +86,8 @@ records | gate | outside → rules.
       gate/verify.py            a release verified offline
       gate/retraction.py        retractions as CSV and FHIR
       gate/signature.py         Ed25519 statements
+      gate/checkpoint.py        checkpoints of the log as signed notes
+      gate/log_proof.py         a release's proof that its seal stands in the log
       gate/folders.py           files and folders whole or not at all
 
     outside/    WHAT WE TALK TO
@@ -132,4 +139,5 @@ records | gate | outside → rules.
 
     __main__.py   the command line      app.py   puts the parts together
     service.py    pages and worker      settings.py   what the operator may set
+    log_commands.py   the log's commands
 """

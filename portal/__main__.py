@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from rich.console import Console
 
+from portal import log_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
@@ -26,7 +25,7 @@ from portal.gate.permit import read_permit
 from portal.gate.retraction import write_retractions
 from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
-from portal.outside.keys import KeyRing
+from portal.outside.keys import KeyRing, read_public_key
 from portal.records.accounts import Account
 from portal.records.clearance import renew_verdicts
 from portal.records.database import opened
@@ -56,7 +55,7 @@ groups = {
         "release": "Releases; approving needs a signed-in second person on the desk.",
     }.items()
 }
-for _name, _group in groups.items():
+for _name, _group in (groups | {"log": log_commands.group}).items():
     app.add_typer(_group, name=_name)
 
 Observatory = Annotated[str, typer.Option("--observatory")]
@@ -98,16 +97,6 @@ async def _operator(email: str) -> Account:
     if account is None:
         raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
     return account
-
-
-def _public(path: Path) -> Ed25519PublicKey:
-    try:
-        key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError):
-        raise Refused("public_key", "not a readable public key (PEM)", where=path.name) from None
-    if not isinstance(key, Ed25519PublicKey):
-        raise Refused("public_key", "not an Ed25519 public key", where=path.name)
-    return key
 
 
 # --- the service ---------------------------------------------------------------------------------------------------
@@ -316,7 +305,7 @@ def extract(
     sign_with: Annotated[Path, typer.Option(help="The practice's own keys folder.")] = Path("keys"),
 ) -> None:
     """The filter: needs no database and no network; runs at the doctor's computer."""
-    read = read_permit(permit_dir, _public(key), SystemClock().now(), crossing=Crossing.EXTRACTION)
+    read = read_permit(permit_dir, read_public_key(key), SystemClock().now(), crossing=Crossing.EXTRACTION)
     ring = KeyRing(sign_with)
     own = ring.signing_key(f"practice:{read.terms.practices[0]}")
     counts = filter_extraction(read, records, out, practice_key=own)
@@ -366,10 +355,14 @@ def withdraw(release_id: str, acting: As) -> None:
 def verify(
     directory: Path,
     key: Annotated[Path, typer.Option(help="The pinned public key of the portal.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(exists=True, help="A checkpoint of the log kept elsewhere.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Offline: manifest, signature, hashes, counts; exit status 1 and the reason if anything is off."""
-    found = verify_release(directory, _public(key))
+    """Offline: manifest, signature, hashes, counts, log proof; exit status 1 and the reason if anything is off."""
+    kept = checkpoint.read_text(encoding="utf-8", errors="replace") if checkpoint else None
+    found = verify_release(directory, read_public_key(key), checkpoint=kept)
     if as_json:
         typer.echo(json.dumps({k: v for k, v in asdict(found).items() if k != "manifest"}))
         return

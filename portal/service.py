@@ -13,6 +13,7 @@ from portal.app import build, make_means, make_providers
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
 from portal.flow.retract import reconcile, remind_due
+from portal.flow.sequence import sequence
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post, Server, SmtpPost
 from portal.outside.returns import MaildirReturns, ReturnMailbox
@@ -79,18 +80,21 @@ async def worker_post(settings: Settings) -> AsyncIterator[Post]:
 
 
 async def one_round(means: Means, post: Post, returns: ReturnMailbox, *, reading: bool) -> None:
-    """What the worker does before it rests. Retractions come last, so that a bounce just read makes its own."""
+    """What the worker does before it rests. A bounce just read makes its retractions; then entries get their places."""
     while await send_due(means, post, render_letter):
         pass
     if reading:
         await read_returns(means, returns)
     await reconcile(means)
     await remind_due(means)
+    await sequence(means)
 
 
 async def work(means: Means, settings: Settings, *, once: bool) -> None:
-    """Send what is due, read what came back, and make the retractions that are missing, again and again; `once`:
-    until nothing is due. Safe to run several."""
+    """Send what is due, read what came back, make missing retractions, give log entries their places; again and again.
+
+    `once`: until nothing is due. Safe to run several.
+    """
     refuse_unsafe(settings)
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")

@@ -21,11 +21,15 @@ from portal.demo.funnel import at_release, count
 from portal.demo.people import STAFF, demo_doctors
 from portal.demo.play import before_release, finish_release
 from portal.demo.stage import Stage, stage
+from portal.flow.sequence import sequence
 from portal.gate.folders import write_whole
 from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
 
 PORT = 8000
+
+BETWEEN_PLACES = 2.0
+"""Seconds between two rounds of the sequencer while the pages are served: no worker runs beside the demo."""
 
 
 async def demo(
@@ -56,7 +60,9 @@ async def demo(
         folder, clock=clock, doctors=demo_doctors(practices), port=port, database_url=database_url, guide=lambda: guide
     ) as served:
         console.print(f"\nThe pages are served at [bold]{served.base}[/bold] until Ctrl-C.")
-        await asyncio.Event().wait()
+        while True:
+            await sequence(served.means)
+            await asyncio.sleep(BETWEEN_PLACES)
 
 
 def _found(folder: Path) -> tuple[Path, bool]:

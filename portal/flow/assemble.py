@@ -1,7 +1,6 @@
 """The files of a release: written outside every lock, whole or not at all, and put in their place after the commit."""
 
 import asyncio
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from portal.gate.filtering import filter_release
 from portal.gate.folders import sha256_of, write_whole
 from portal.gate.manifest import head_of, write_release_files
 from portal.gate.permit import read_permit, write_permit
+from portal.gate.signature import canonical
 from portal.gate.terms import Terms
 from portal.outside.tokens import pseudonym
 from portal.rules.refusals import Refused
@@ -160,14 +160,14 @@ def _present(files: list[Path]) -> set[str]:
     return found
 
 
-def place(means: Means, release_id: str, manifest_sha256: str, entry: int) -> Path:
-    """Put a sealed release where it is served from, by one rename. Again after a crash: the same outcome."""
+def place(means: Means, release_id: str, manifest_sha256: str, proof: Mapping[str, Any]) -> Path:
+    """Put a sealed release where it is served from, with its proof, by one rename. Again after a crash: the same."""
     final = means.releases / release_id
     draft = means.data_dir / "work" / release_id / "release"
     if not final.exists():
         if not draft.is_dir() or sha256_of(draft / "manifest.json") != manifest_sha256:
             raise Refused("G71", "the files of this release are not those that were sealed", where=release_id)
-        write_whole(draft / "proof.json", json.dumps({"log_entry": entry}).encode())
+        write_whole(draft / "proof.json", canonical(proof))
         final.parent.mkdir(parents=True, exist_ok=True)
         draft.rename(final)
         shutil.rmtree(draft.parent, ignore_errors=True)

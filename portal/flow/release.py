@@ -9,11 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from portal.flow.assemble import Draft, assemble, place
+from portal.flow.assemble import Draft, assemble, place, placed
 from portal.flow.basis import basis_of, bound_conditions
 from portal.flow.decide import Asked, ground_of
 from portal.flow.look import Looked, Member, look
 from portal.flow.means import Means
+from portal.flow.sequence import proof_of
 from portal.flow.sign_in import same_human
 from portal.records.accounts import Account
 from portal.records.database import Connection, rows, transact, transact_alone, write_many
@@ -98,7 +99,7 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
         members = await _members(release_id)
         looked = await transact_alone(lambda c, r=release, m=members: _try_seal(means, c, r, m, by))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
         if not looked.closed:
-            place(means, release_id, release.manifest_sha256, looked.seen)
+            await _put_in_place(means, release_id, release.manifest_sha256, looked.seen)
             return int(release.summary["rows"])
         await _shrink(means, release, {m for m in members if m not in looked.closed}, by)
     raise Refused("busy", "people kept closing while the release was sealed: try again", status=503)
@@ -172,7 +173,14 @@ async def serve(means: Means, release_id: str, *, by: Account) -> Path:
 
     await transact_alone(step)
     release = await _in_state(release_id, State.SEALED)
-    return place(means, release_id, release.manifest_sha256, release.entry_id)
+    return await _put_in_place(means, release_id, release.manifest_sha256, release.entry_id)
+
+
+async def _put_in_place(means: Means, release_id: str, manifest_sha256: str, entry: int) -> Path:
+    """The folder gets its name once the seal has its place in the log's tree, and only once."""
+    if (means.releases / release_id).exists():
+        return placed(means, release_id, manifest_sha256)
+    return place(means, release_id, manifest_sha256, await proof_of(means, entry))
 
 
 async def withdraw(means: Means, release_id: str, *, by: Account) -> None:

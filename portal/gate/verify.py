@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from portal.gate.extraction import PSEUDONYM
 from portal.gate.folders import files_below, sha256_of
+from portal.gate.log_proof import verify_proof
 from portal.gate.manifest import FORMAT, KIND, NATURE, PAPERS, counts_csv, persons_in
 from portal.gate.signature import BadSignature, verified
 from portal.rules.refusals import Refused
@@ -33,13 +34,24 @@ class Verified:
     manifest: dict[str, Any]
 
 
-def verify_release(folder: Path, public_key: Ed25519PublicKey) -> Verified:
-    """Signature, then every file, row count, column and pseudonym; Refused (G71) with the first that is off."""
+def verify_release(folder: Path, public_key: Ed25519PublicKey, *, checkpoint: str | None = None) -> Verified:
+    """Signature, then every file, row count, column and pseudonym, then the proof that the seal stands in the log.
+
+    `checkpoint`: one kept elsewhere, of which the proof's log must be the beginning. Refused: the first that is off.
+    """
     manifest = _manifest(folder, public_key)
     try:
         _check_files(folder, manifest["files"])
         _check_records(folder, manifest)
         _check_sums(folder, manifest)
+        manifest_sha256 = sha256_of(folder / "manifest.json")
+        log_entry = verify_proof(
+            folder,
+            public_key,
+            release_id=manifest["release_id"],
+            manifest_sha256=manifest_sha256,
+            kept=checkpoint,
+        )
         return Verified(
             release_id=manifest["release_id"],
             study_id=manifest["study_id"],
@@ -48,8 +60,8 @@ def verify_release(folder: Path, public_key: Ed25519PublicKey) -> Verified:
             k_min=manifest["k_min"],
             uniques=manifest["uniques"],
             files=len(manifest["files"]),
-            manifest_sha256=sha256_of(folder / "manifest.json"),
-            log_entry=_log_entry(folder),
+            manifest_sha256=manifest_sha256,
+            log_entry=log_entry,
             manifest=manifest,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -125,13 +137,3 @@ def _check_sums(folder: Path, manifest: dict[str, Any]) -> None:
     measured = json.loads((folder / "disclosure.json").read_text())["measured"]
     if any(measured[name] != manifest[name] for name in ("k_min", "uniques", "persons")):
         raise _refused("counts_mismatch", "The measures are not those of the manifest.", "disclosure.json")
-
-
-def _log_entry(folder: Path) -> int | None:
-    proof = folder / "proof.json"
-    if not proof.exists():
-        return None
-    try:
-        return int(json.loads(proof.read_text())["log_entry"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise _refused("proof_malformed", "proof.json does not name a log entry.", "proof.json") from error

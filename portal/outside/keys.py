@@ -33,6 +33,17 @@ def public_pem(key: Ed25519PublicKey) -> bytes:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def read_public_key(path: Path) -> Ed25519PublicKey:
+    """The public key (PEM) that a verifier has pinned."""
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError):
+        raise Refused("public_key", "not a readable public key (PEM)", where=path.name) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise Refused("public_key", "not an Ed25519 public key", where=path.name)
+    return key
+
+
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600, replace: bool = True) -> None:
     """The file is there whole or not at all, also after a power cut.
 

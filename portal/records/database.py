@@ -26,6 +26,7 @@ Step = Callable[[Connection], Awaitable[T]]
 
 MODEL_MODULES = (
     "portal.records.ledger",
+    "portal.records.tree",
     "portal.records.accounts",
     "portal.records.governance",
     "portal.records.people",
@@ -123,13 +124,14 @@ async def transact_alone(step: Step[T]) -> T:
         try:
             return await transact(lambda c, wait_ms=wait_ms: locked(c, wait_ms))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
         except (asyncpg.LockNotAvailableError, OperationalError) as error:
-            if not _is_lock_timeout(error):
+            if not is_lock_timeout(error):
                 raise
             await asyncio.sleep(wait_ms / 1000)
     return await transact(lambda c: locked(c, LOCK_TRIES_MS[-1]))
 
 
-def _is_lock_timeout(error: BaseException) -> bool:
+def is_lock_timeout(error: BaseException) -> bool:
+    """The log stayed busy through every try of `transact_alone`."""
     return isinstance(error, asyncpg.LockNotAvailableError) or isinstance(
         error.__cause__, asyncpg.LockNotAvailableError
     )

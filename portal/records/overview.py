@@ -192,16 +192,23 @@ async def campaigns(now: datetime) -> list[Row]:
 
 
 async def log_page(before: int | None) -> tuple[list[Row], int]:
-    """The newest entries of the log (below `before`), and how many it holds."""
+    """The newest entries of the log (below `before`), each with its place (None: none yet), and how many it holds."""
     c = connection()
     found = await rows(
         c,
-        "SELECT id, at, kind, actor FROM log_entry WHERE id < $1 ORDER BY id DESC LIMIT $2",
+        "SELECT e.id, e.at, e.kind, e.actor, p.place FROM log_entry e LEFT JOIN log_place p ON p.entry_id = e.id "
+        "WHERE e.id < $1 ORDER BY e.id DESC LIMIT $2",
         2**62 if before is None else before,
         PAGE,
     )
     total = await rows(c, "SELECT count(*) AS n FROM log_entry")
     return [{**row, "at": as_moment(row["at"])} for row in found], int(total[0]["n"])
+
+
+async def leaf_of(entry: int) -> Row | None:
+    """An entry's place in the tree and the hash that stands there, in hex; None while it has none."""
+    found = await rows(connection(), "SELECT place, leaf_hash FROM log_place WHERE entry_id = $1", entry)
+    return {"place": int(found[0]["place"]), "hash": bytes(found[0]["leaf_hash"]).hex()} if found else None
 
 
 async def names_of(actors: Iterable[str | None]) -> dict[str, str]:

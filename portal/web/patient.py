@@ -6,6 +6,7 @@ from starlette.responses import Response
 from portal.flow import opt_out
 from portal.flow.behind_link import Opened, deliveries, open_link
 from portal.flow.opt_out import Said
+from portal.records.overview import leaf_of
 from portal.rules.words import Scope
 from portal.web.frame import form, portal_of, see_other, show
 
@@ -85,6 +86,7 @@ async def receipt(request: Request) -> Response:
             "taken_back_at": no.withdrawn_at,
             "mine": no.mine,
             "entry": no.entry_id,
+            "leaf": await leaf_of(no.entry_id),
         },
         deliveries=await deliveries(opened.link),
     )

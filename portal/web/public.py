@@ -1,10 +1,11 @@
-"""Pages for everybody: what this is, who uses the data, who publishes it; and two answers for machines."""
+"""Pages for everybody: what this is, who uses the data, who publishes it; and answers for machines."""
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from portal.flow.sequence import checkpoint
 from portal.records import overview
 from portal.rules.refusals import Refused
 from portal.web import render
@@ -39,6 +40,11 @@ async def ready(request: Request) -> Response:
     if not await overview.has_verdicts():
         raise Refused("no_verdicts", "the verdict table is empty: `portal migrate`", status=503)
     return PlainTextResponse("ready\n")
+
+
+async def log_checkpoint(request: Request) -> Response:
+    """The newest signed checkpoint of the log, for whoever wants to keep it elsewhere."""
+    return PlainTextResponse(await checkpoint(), headers={"Cache-Control": "no-cache"})
 
 
 class Static(StaticFiles):

@@ -47,6 +47,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/legal", public.legal, EVERYBODY),
     Page("GET", "/healthz", public.alive, EVERYBODY),
     Page("GET", "/readyz", public.ready, EVERYBODY),
+    Page("GET", "/log/checkpoint", public.log_checkpoint, EVERYBODY),
     Page("GET", "/o/{token}", patient.notice, EVERYBODY),
     Page("GET", "/o/{token}/part", patient.part, EVERYBODY),
     Page("GET", "/o/{token}/withdraw", patient.ask_to_withdraw, EVERYBODY),

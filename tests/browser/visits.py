@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 from served import NewContext, Site
 
 DEAD = "x" * 43
-MACHINES = frozenset({"/healthz", "/readyz"})
+MACHINES = frozenset({"/healthz", "/log/checkpoint", "/readyz"})
 """Answers for machines: no title, no heading."""
 
 
@@ -47,6 +47,7 @@ PUBLIC = (
     *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),
     Visit("/login/callback", status=400),
     Visit("/healthz"),
+    Visit("/log/checkpoint"),
     Visit("/readyz"),
     Visit("/nowhere", status=404),
     Visit("/logout", status=405),

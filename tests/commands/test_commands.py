@@ -1,11 +1,19 @@
 """The command line as a stranger uses it: its own process, exit status, one line on standard error."""
 
+import asyncio
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from portal.app import make_means
+from portal.flow.sequence import sequence
+from portal.outside.clock import SystemClock
+from portal.records.database import opened
+from portal.settings import Settings
 
 PORTAL = [sys.executable, "-m", "portal"]
 
@@ -69,3 +77,32 @@ def test_a_small_observatory_is_set_up_by_commands_alone(tmp_path: Path) -> None
     )  # fmt: skip
     assert permit.returncode == 1
     assert "G23" in permit.stderr
+
+
+def test_the_log_is_verified_by_a_command_and_against_a_checkpoint_kept_elsewhere(tmp_path: Path) -> None:
+    run("keys", "create", "signing", cwd=tmp_path)
+    run("keys", "export-public", "portal.pub", cwd=tmp_path)
+    run("migrate", cwd=tmp_path)
+    run("staff", "add", "op@example.org", "--role", "operator", cwd=tmp_path)
+    early = run("log", "checkpoint", cwd=tmp_path)
+    assert (early.returncode, early.stdout) == (1, "")
+    assert "no_checkpoint" in early.stderr
+    assert "0 entries" in run("log", "verify", cwd=tmp_path).stdout
+    asyncio.run(placed(tmp_path))
+    checkpoint = run("log", "checkpoint", cwd=tmp_path).stdout
+    (tmp_path / "kept").write_text(checkpoint, encoding="utf-8")
+    held = run("log", "verify", "kept", "--key", "portal.pub", cwd=tmp_path)
+    assert (held.returncode, "it contains the checkpoint" in held.stdout) == (0, True)
+    assert run("log", "checkpoint", "--since", "1", cwd=tmp_path).stdout == "old 1\n\n" + checkpoint
+    with sqlite3.connect(tmp_path / "var" / "portal.sqlite3") as c:
+        c.execute("UPDATE log_entry SET actor = 'operator:9'")
+    changed = run("log", "verify", cwd=tmp_path)
+    assert (changed.returncode, changed.stderr.count("\n")) == (1, 1)
+    assert "log_entry" in changed.stderr
+
+
+async def placed(folder: Path) -> None:
+    """One round of the sequencer, as the worker runs it."""
+    settings = Settings(data_dir=folder / "var", keys_dir=folder / "var" / "keys")
+    async with opened(f"sqlite://{folder}/var/portal.sqlite3"):
+        assert await sequence(make_means(settings, SystemClock())) == 1

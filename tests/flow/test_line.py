@@ -1,6 +1,7 @@
 """Permit, extraction, store, release: the whole line on a few records, and everything that stops it."""
 
 import asyncio
+import json
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,7 +17,9 @@ from world import World, build, child, patient, reviewed
 from portal.demo.clock import PlayedClock
 from portal.flow import enrol, govern, opt_out, receive
 from portal.flow import release as flow
+from portal.flow.audit import verify_log
 from portal.flow.means import Means
+from portal.flow.sequence import checkpoint, sequence
 from portal.flow.sign_in import add_staff
 from portal.gate.verify import verify_release
 from portal.outside.tokens import pseudonym
@@ -442,6 +445,37 @@ async def test_a_release_that_was_sealed_but_not_put_in_its_place_is_put_there_w
     folder = await flow.serve(world.means, release_id, by=world.recipient)
     verified = verify_release(folder, world.means.ring.public_key())
     assert verified.log_entry == (await Release.get(id=release_id)).entry_id
+
+
+async def test_a_release_carries_the_proof_that_its_seal_stands_in_the_log(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    await flow.seal(world.means, release_id, by=world.operator)
+    folder, key = world.means.releases / release_id, world.means.ring.public_key()
+    at_the_seal = await checkpoint()
+    proof = json.loads((folder / "proof.json").read_text())
+    assert proof["checkpoint"] == at_the_seal
+    assert verify_release(folder, key, checkpoint=at_the_seal).log_entry == proof["log_entry"]
+    await world.register([patient("9")])
+    assert await sequence(world.means) > 0
+    with pytest.raises(Refused, match="checkpoint_way"):
+        verify_release(folder, key, checkpoint=await checkpoint())
+    assert verify_release(folder, key, checkpoint=await checkpoint(since=proof["size"])).log_entry
+    assert (await verify_log(key, kept=at_the_seal)).waiting == 0
+
+
+async def test_a_seal_that_cannot_be_placed_yet_has_no_folder_and_gets_it_when_asked_for(stored: Line) -> None:
+    """The signing key was away for a moment after the commit: the folder has no name without its proof."""
+    world = stored.world
+    release_id = await approved(world)
+    key = world.means.ring.folder / "signing.key"
+    away = key.rename(key.with_suffix(".away"))
+    with pytest.raises(Refused, match="key_missing"):
+        await flow.seal(world.means, release_id, by=world.operator)
+    assert not (world.means.releases / release_id).exists()
+    away.rename(key)
+    folder = await flow.serve(world.means, release_id, by=world.recipient)
+    assert verify_release(folder, world.means.ring.public_key()).log_entry is not None
 
 
 async def test_a_release_is_sealed_once_however_many_try(stored: Line) -> None:

@@ -1,0 +1,97 @@
+"""`proof.json` checked offline: this release's seal stands in the log that the portal has signed.
+
+What is proved: the entry says "sealed" of this very manifest; its leaf is in the tree of the
+proof's own checkpoint, which the pinned key has signed. With a checkpoint kept elsewhere: that the two are one log.
+Equal sizes need nothing more; a larger one needs its way (`portal log checkpoint --since SIZE`); a smaller one is
+older than the seal and says nothing of it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from portal.gate.checkpoint import Checkpoint, read_checkpoint, read_way
+from portal.gate.signature import BadSignature
+from portal.rules.log_leaf import commitment
+from portal.rules.merkle import is_consistent, is_included, leaf_hash
+from portal.rules.refusals import Refused
+
+PROOF = "proof.json"
+LARGEST = 2**62
+
+
+def verify_proof(
+    folder: Path, key: Ed25519PublicKey, *, release_id: str, manifest_sha256: str, kept: str | None = None
+) -> int | None:
+    """The log entry of the seal; None without a proof.json. Refused with the first thing that is off."""
+    if not (folder / PROOF).exists():
+        if kept is not None:
+            raise _refused("proof_missing", "There is no proof to hold against a checkpoint.")
+        return None
+    proof = _read(folder / PROOF)
+    try:
+        signed = read_checkpoint(proof["checkpoint"], key)
+        leaf, path = bytes.fromhex(proof["leaf_hash"]), [bytes.fromhex(step) for step in proof["path"]]
+        if (signed.size, signed.root) != (proof["size"], bytes.fromhex(proof["root"])):
+            raise _refused("proof_checkpoint", "The proof says another size or root than its checkpoint.")
+        _check_entry(proof, leaf, release_id, manifest_sha256)
+        if not is_included(leaf, _count(proof["place"]), signed.size, path, signed.root):
+            raise _refused("proof_inclusion", "The entry is not in the log that was signed.")
+        entry = _count(proof["log_entry"])
+    except BadSignature as error:
+        raise _refused("proof_signature", "The checkpoint is not signed by this key.") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _refused("proof_malformed", "proof.json is not a proof of inclusion.") from error
+    if kept is not None:
+        _check_kept(signed, kept, key)
+    return entry
+
+
+def _refused(code: str, what: str, where: str = PROOF) -> Refused:
+    return Refused(code, what, where=where, status=422)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        proof = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise _refused("proof_malformed", "proof.json is not JSON.") from error
+    if not isinstance(proof, dict):
+        raise _refused("proof_malformed", "proof.json is not a proof of inclusion.")
+    return proof
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= LARGEST:
+        raise TypeError
+    return value
+
+
+def _check_entry(proof: Mapping[str, Any], leaf: bytes, release_id: str, manifest_sha256: str) -> None:
+    """The leaf commits to the seal of this manifest: another entry's proof would not do."""
+    entry = proof["entry"]
+    if leaf_hash(commitment(bytes.fromhex(proof["salt"]), entry)) != leaf:
+        raise _refused("proof_entry", "The entry is not the one in the log.")
+    named = (entry["id"], entry["kind"], entry["summary"], entry["touches"])
+    summary = f"{release_id}, manifest {manifest_sha256}"
+    if named != (proof["log_entry"], "release_sealed", summary, [["release", release_id]]):
+        raise _refused("proof_entry", "The entry is not the seal of this release.")
+
+
+def _check_kept(signed: Checkpoint, kept: str, key: Ed25519PublicKey) -> None:
+    where = "the checkpoint kept elsewhere"
+    try:
+        way = read_way(kept, key)
+    except BadSignature as error:
+        raise _refused("checkpoint_signature", "Not a checkpoint signed by this key.", where) from error
+    later = way.checkpoint
+    if later.size < signed.size:
+        raise _refused("checkpoint_older", "Older than the proof: keep a newer one.", where)
+    if later.size > signed.size and way.old != signed.size:
+        raise _refused("checkpoint_way", f"Larger: ask for its way since {signed.size}.", where)
+    path = way.path if way.old == signed.size else ()
+    if not is_consistent(signed.size, later.size, signed.root, later.root, path):
+        raise _refused("checkpoint_other", "Another log than the proof's.", where)

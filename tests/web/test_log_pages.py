@@ -1,0 +1,49 @@
+"""What the pages show of the log's tree: the checkpoint for everybody, her leaf for a patient, places for the desk."""
+
+import pytest
+from whole_site import Web
+
+from portal.flow.audit import verify_log
+from portal.flow.sequence import sequence
+from portal.gate.checkpoint import read_checkpoint
+from portal.records.tree import LogPlace
+
+ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
+@ON_BOTH
+async def test_everybody_can_fetch_the_newest_checkpoint(web: Web) -> None:
+    browser, means = web.browser(), web.world.means
+    assert (await browser.get("/log/checkpoint")).status_code == 404, "nothing has its place yet"
+    given = await sequence(means)
+    answer = await browser.get("/log/checkpoint")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert read_checkpoint(answer.text, means.ring.public_key()).size == given
+    assert (await verify_log(means.ring.public_key(), kept=answer.text)).size == given
+
+
+@ON_BOTH
+async def test_a_receipt_shows_its_fingerprint_once_it_has_its_place(web: Web) -> None:
+    browser = web.browser()
+    link = f"/o/{web.world.links['patient1@example.org']}"
+    await browser.post(f"{link}/object", data={"scope": "everything"})
+    assert "rechargez cette page" in (await browser.get(f"{link}/receipt")).text
+    await sequence(web.world.means)
+    last = await LogPlace.all().order_by("-place").first()
+    assert last is not None
+    receipt = (await browser.get(f"{link}/receipt")).text
+    assert "rechargez cette page" not in receipt
+    assert bytes(last.leaf_hash).hex() in receipt
+    assert f"journal est la {last.place}." in receipt
+    assert f"tree is {last.place}." in (await browser.get(f"{link}/receipt?lang=en")).text
+
+
+async def test_the_desk_sees_which_entries_have_their_place(web: Web) -> None:
+    desk = await web.as_account(web.world.dpo)
+    assert '<td class="n">–</td>' in (await desk.get("/desk/log")).text
+    await sequence(web.world.means)
+    last = await LogPlace.all().order_by("-place").first()
+    assert last is not None
+    page = (await desk.get("/desk/log")).text
+    assert f'<td class="n">{last.place}</td>' in page
+    assert '<td class="n">–</td>' not in page
