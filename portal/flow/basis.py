@@ -6,14 +6,17 @@ from typing import Any
 
 from portal.flow.decide import Asked, Decision, Ground, refuse_withheld_batch, snapshot, stand
 from portal.flow.means import Means
-from portal.flow.permit import Passing, doctor_spans, every_doctor_active, passing
+from portal.flow.permit import Passing, doctor_spans, every_doctor_active, first_day, passing
 from portal.gate.terms import DoctorSpan
+from portal.outside.tokens import pseudonym
 from portal.records.clearance import decided
 from portal.records.database import Connection, rows, transact
+from portal.records.enrolments import Enrolment
 from portal.records.governance import Study
 from portal.records.ledger import take_cut
 from portal.rules.conditions import fingerprint
 from portal.rules.refusals import Refused
+from portal.rules.words import EnrolmentState
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,27 @@ class Basis:
         spans = [s for s in self.spans if [s.practice_id, s.pseudonym, _iso(s.recorded_from)] in approved["spans"]]
         unnamed = [practice for practice in self.unnamed if practice in approved["unnamed"]]
         return replace(self, files=files, spans=spans, unnamed=unnamed)
+
+
+async def has_narrowed(means: Means, c: Connection, observatory_id: str, approved: dict[str, Any]) -> bool:
+    """True when a doctor whose records a release holds is not active any more, or when records that name nobody no
+    longer pass at one of its practices. Whose each record is stands in no list of persons, so it is asked apart."""
+    family = f"observatory:{observatory_id}"
+    there = [
+        [e.practice_id, pseudonym(means.ring, family, f"doctor:{e.account_id}".encode()).hex(), _iso(first_day(e))]
+        for e in await Enrolment.filter(observatory_id=observatory_id, state=EnrolmentState.ACTIVE)
+    ]
+    if any(span not in there for span in approved["spans"]):
+        return True
+    partly = await rows(
+        c,
+        "SELECT practice_id FROM enrolment WHERE observatory_id = $1 AND state <> 'active' "
+        "UNION SELECT p.practice_id FROM patient p WHERE p.doctor_number <> '' AND NOT EXISTS "
+        "(SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = $1 "
+        "AND e.state = 'active' AND e.doctor_number = p.doctor_number)",
+        observatory_id,
+    )
+    return not {row["practice_id"] for row in partly}.isdisjoint(approved["unnamed"])
 
 
 def _iso(day: date | None) -> str | None:

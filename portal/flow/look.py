@@ -38,6 +38,13 @@ class Looked:
 
     closed: frozenset[Member]
     seen: int
+    narrowed: bool = False
+    """True when fewer doctors' records may pass than the list was made for (flow/basis.py)."""
+
+    @property
+    def stands(self) -> bool:
+        """Nobody and nothing has closed: the list may cross as it is."""
+        return not self.closed and not self.narrowed
 
 
 async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: Iterable[Member]) -> Looked:

@@ -199,11 +199,16 @@ async def doctor_spans(means: Means, observatory_id: str, practice_id: str) -> t
             practice_id,
             e.doctor_number or "",
             pseudonym(means.ring, f"observatory:{observatory_id}", f"doctor:{e.account_id}".encode()).hex(),
-            None if e.includes_history else paris_day(e.active_from or e.identified_at),
+            first_day(e),
         )
         for e in found
     ]
     return spans, [e.account_id for e in found]
+
+
+def first_day(enrolment: Enrolment) -> date | None:
+    """From which day a doctor's records may pass; None when history is signed for."""
+    return None if enrolment.includes_history else paris_day(enrolment.active_from or enrolment.identified_at)
 
 
 async def every_doctor_active(c: Connection, observatory_id: str, practice_id: str) -> bool:

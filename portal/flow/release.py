@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from portal.flow.assemble import Draft, assemble, place, placed
-from portal.flow.basis import basis_of, bound_conditions
+from portal.flow.basis import basis_of, bound_conditions, has_narrowed
 from portal.flow.decide import Asked, ground_of
 from portal.flow.look import Looked, Member, look
 from portal.flow.means import Means
@@ -98,7 +98,7 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
         release = await _in_state(release_id, State.APPROVED)
         members = await _members(release_id)
         looked = await transact_alone(lambda c, r=release, m=members: _try_seal(means, c, r, m, by))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
-        if not looked.closed:
+        if looked.stands:
             await _put_in_place(means, release_id, release.manifest_sha256, looked.seen)
             return int(release.summary["rows"])
         await _shrink(means, release, {m for m in members if m not in looked.closed}, by)
@@ -107,10 +107,8 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
 
 async def _try_seal(means: Means, c: Connection, release: Release, members: dict[Member, str], by: Account) -> Looked:
     """The second look and, if nobody has closed, the entry: one statement after the other under the log's lock."""
-    looked = await look(
-        means, c, Asked(await _observatory(release), release.study_id), cut=release.cut, members=members
-    )
-    if looked.closed:
+    looked = await _look(means, c, release, members)
+    if not looked.stands:
         return looked
     await _refuse_changed_conditions(means, c, release)
     now = await means.now(c)
@@ -122,6 +120,12 @@ async def _try_seal(means: Means, c: Connection, release: Release, members: dict
     if not changed:
         raise Refused("G71", "the release changed while it was sealed: look at it again")
     return Looked(frozenset(), entry)
+
+
+async def _look(means: Means, c: Connection, release: Release, members: dict[Member, str]) -> Looked:
+    observatory_id = await _observatory(release)
+    looked = await look(means, c, Asked(observatory_id, release.study_id), cut=release.cut, members=members)
+    return replace(looked, narrowed=await has_narrowed(means, c, observatory_id, release.summary["basis"]))
 
 
 async def _shrink(means: Means, release: Release, staying: set[Member], by: Account) -> None:
@@ -143,7 +147,7 @@ async def _shrink(means: Means, release: Release, staying: set[Member], by: Acco
             cut=basis.decision.cut,
             list_sha256=list_sha256(draft),
             manifest_sha256=draft.manifest_sha256,
-            summary=draft.summary | {"basis": release.summary["basis"]},
+            summary=draft.summary | {"basis": basis.as_json()},
         )
         if not changed:
             raise Refused("G71", "the release changed while it was written again: look at it again")
@@ -164,9 +168,7 @@ async def serve(means: Means, release_id: str, *, by: Account) -> Path:
         if by.role != Role.RECIPIENT or by.study_id != release.study_id:
             raise Refused("G09", "a release is handed to the recipient of its study", status=403)
         members = await _members(release_id)
-        asked = Asked(await _observatory(release), release.study_id)
-        looked = await look(means, c, asked, cut=release.cut, members=members)
-        if looked.closed:
+        if not (await _look(means, c, release, members)).stands:
             raise Refused("G70", "the release is being made again with fewer rows: it is not served meanwhile")
         now = await means.now(c)
         await enter(c, "release_served", actor=by.actor, at=now, touches=[("release", release_id)], summary=release_id)

@@ -378,6 +378,34 @@ async def test_a_doctor_who_leaves_before_the_seal_closes_all_of_it(stored: Line
         await flow.seal(world.means, release_id, by=world.operator)
 
 
+@pytest.fixture
+async def shared(line: Line) -> tuple[Line, Account]:
+    """Two doctors of one practice, both active, and a store with records of both; the second doctor is handed back."""
+    colleague = await line.world.enrol(number="doctor-2", rpps="10000000002")
+    await line.receive(await line.extract(*RECORDS, record("2", recorded_on="2025-09-01", doctor_id="doctor-2")))
+    return line, colleague
+
+
+async def test_a_doctor_who_leaves_before_the_seal_takes_her_records_out_though_a_colleague_stays(
+    shared: tuple[Line, Account],
+) -> None:
+    line, colleague = shared
+    release_id = await approved(line.world)
+    assert (await Release.get(id=release_id)).summary["rows"] == 5
+    await enrol.leave(line.world.means, colleague, (await Enrolment.get(account_id=colleague.id)).id)
+    await flow.seal(line.world.means, release_id, by=line.world.operator)
+    assert (await Release.get(id=release_id)).summary["rows"] == 4
+
+
+async def test_a_sealed_release_is_not_served_once_one_of_two_doctors_has_left(shared: tuple[Line, Account]) -> None:
+    line, colleague = shared
+    release_id = await approved(line.world)
+    await flow.seal(line.world.means, release_id, by=line.world.operator)
+    await enrol.leave(line.world.means, colleague, (await Enrolment.get(account_id=colleague.id)).id)
+    async with refused("G70"):
+        await flow.serve(line.world.means, release_id, by=line.world.recipient)
+
+
 async def test_an_authorisation_that_ends_between_prepare_and_seal_seals_nothing(
     database: str, means: Means, clock: PlayedClock, tmp_path: Path
 ) -> None:

@@ -139,7 +139,8 @@ async def _put_approved(world: World, release_id: str, cut: int, listed: set[Mem
             id=release_id, study_id=study.id, state=ReleaseState.APPROVED, cut=cut, list_sha256="0" * 64,
             conditions_hash=bound_conditions(await ground_of(world.means, c, ASKED)),
             manifest_sha256=hashlib.sha256(release_id.encode()).hexdigest(),
-            summary={}, prepared_at=now, prepared_by="operator:1", approved_at=now, approved_by="dpo:2", entry_id=entry,
+            summary={"basis": {"files": [], "spans": [], "unnamed": []}},
+            prepared_at=now, prepared_by="operator:1", approved_at=now, approved_by="dpo:2", entry_id=entry,
         )  # fmt: skip
         await _write(c, release_id, listed)
 
