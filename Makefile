@@ -1,10 +1,10 @@
-# The commands of docs/contract: setup, demo, test, check, test-long, bench. Everything happens in .venv.
+# The commands of docs/contract: setup, demo, test, check, test-long (benchmarks: docs/plan.md). Everything happens in .venv.
 PYTHON ?= python3
 PY := .venv/bin/python
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt
 
-.PHONY: setup demo test check test-long bench lock format clean
+.PHONY: setup demo test check test-long format clean
 .DELETE_ON_ERROR:
 
 .venv/.run: $(RUN_LOCK) pyproject.toml

@@ -36,8 +36,10 @@ TRIES = 50
 """How often, a tenth of a second apart, a proof asks for a place that another sequencer is giving."""
 
 
-async def sequence(means: Means) -> int:
+async def sequence(means: Means, *, at_once: int = AT_ONCE) -> int:
     """Give places to the entries that have none, in order of id. Returns how many; 0 when another is at it.
+
+    `at_once`: entries a transaction takes.
 
     The cut is taken first: beneath it no entry is under way, so none can appear behind the last place later.
     Refused("log_broken") when the log does not go on from its last checkpoint: nothing is signed over that.
@@ -51,17 +53,17 @@ async def sequence(means: Means) -> int:
             raise
         return 0
     given = 0
-    while step := await transact(lambda c: _give_places(means, c, cut)):
+    while step := await transact(lambda c: _give_places(means, c, cut, at_once)):
         given += step
     return given
 
 
-async def _give_places(means: Means, c: Connection, cut: int) -> int:
+async def _give_places(means: Means, c: Connection, cut: int, at_once: int) -> int:
     if not await alone(c):
         return 0
     size, last = await last_place(c)
     edge = await _edge(means, c, size)
-    entries = await entries_after(c, last, up_to=cut, most=AT_ONCE)
+    entries = await entries_after(c, last, up_to=cut, most=at_once)
     if not entries:
         return 0
     leaves = [(entry.id, _leaf(entry, salt)) for entry, salt in entries]

@@ -8,7 +8,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from world import World
 
-from portal.flow import sequence as flow
 from portal.flow.audit import verify_log
 from portal.flow.means import Means
 from portal.flow.sequence import checkpoint, proof_of, sequence
@@ -91,12 +90,9 @@ async def test_a_rolled_back_entry_leaves_no_gap(database: str, means: Means) ->
     await audited(means)
 
 
-async def test_more_than_one_transaction_takes_are_placed(
-    database: str, means: Means, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flow, "AT_ONCE", 2)
+async def test_more_than_one_transaction_takes_are_placed(database: str, means: Means) -> None:
     written = await write(means, 5)
-    assert await sequence(means) == 5
+    assert await sequence(means, at_once=2) == 5
     assert await places() == list(enumerate(written))
     assert [c.size for c in await LogCheckpoint.all().order_by("size")] == [2, 4, 5]
     await audited(means)
