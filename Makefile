@@ -26,11 +26,11 @@ demo: .venv/.run
 
 test: .venv/.dev
 	@tests/needs.sh
-	$(PY) -m pytest -m "not long"
+	$(PY) -m pytest
 
 test-long: .venv/.dev
 	@tests/needs.sh
-	$(PY) -m pytest -m "long or not long"
+	$(PY) -m pytest --long
 
 check: .venv/.dev
 	.venv/bin/ruff check .
