@@ -99,9 +99,9 @@ def test_a_work_folder_is_closed_to_others_and_gone_at_the_end(tmp_path: Path) -
 
 
 def test_a_lock_is_had_by_one(tmp_path: Path) -> None:
-    with if_alone_with(tmp_path / "locks" / "one") as first:
-        with if_alone_with(tmp_path / "locks" / "one") as second, if_alone_with(tmp_path / "locks" / "two") as other:
-            assert (first, second, other) == (True, False, True)
+    one, two = tmp_path / "locks" / "one", tmp_path / "locks" / "two"
+    with if_alone_with(one) as first, if_alone_with(one) as second, if_alone_with(two) as other:
+        assert (first, second, other) == (True, False, True)
     with if_alone_with(tmp_path / "locks" / "one") as again:
         assert again
 
