@@ -8,6 +8,7 @@ records | gate | outside → rules.
       rules/refusals.py         one kind of "no"
       rules/facts.py            the facts a decision reads, in three grains
       rules/clearance.py        every rule, in order, and `decide`
+      rules/verdicts.py         every combination decided beforehand
       rules/reasons.py          what each reason means, in words, and its law
       rules/waiting.py          days in Paris, and waits
       rules/people.py           ages, addressees, and the traits by which persons are matched
@@ -27,6 +28,9 @@ records | gate | outside → rules.
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
       flow/notify.py            patients are told
       flow/opt_out.py           a patient says no, or takes it back
+      flow/provisional.py       a no said without a link, on paper or by telephone
+      flow/who_is_who.py        doubts settled: one person, two, or a mistake
+      flow/rights.py            restriction, erasure, rectification
       flow/behind_link.py       what a personal link shows
       flow/decide.py            the batch and every patient decided; one patient explained
       flow/simulate.py          what would pass if something changed
@@ -54,11 +58,13 @@ records | gate | outside → rules.
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/objections.py     objections
+      records/rights_requests.py  restriction, erasure, rectification
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
       records/clearance.py      facts.sql and the verdict table
       records/behind_link.py    what stands behind a personal link
       records/overview.py       what the desk and the public see
+      records/identity_overview.py  who is who, as the desk sees it
       records/practice_overview.py  what a doctor sees
       records/release_overview.py   what is seen of releases
 
