@@ -155,8 +155,7 @@ async def _patients(c: Connection, practice_id: str, today: Any) -> list[dict[st
     for row in await rows(
         c,
         "SELECT n.patient_id, n.text_id, n.addressee, n.address_index FROM notice n "
-        "JOIN patient p ON p.id = n.patient_id WHERE p.practice_id = $1 "
-        "AND (p.stands_since IS NULL OR n.sent_at IS NULL OR n.sent_at >= p.stands_since)",
+        "JOIN patient p ON p.id = n.patient_id WHERE p.practice_id = $1",
         practice_id,
     ):
         had.setdefault(row["patient_id"], set()).add((row["text_id"], row["addressee"], row["address_index"]))

@@ -48,6 +48,7 @@ async def same_person(means: Means, doubt_id: int, other: UUID, *, by: Account) 
             "WHERE person_id = $2 ON CONFLICT (person_id, kind, token) DO NOTHING",
             other, doubt["person_id"],
         )  # fmt: skip
+        await _forget_unless_stood_for(c, doubt["person_id"])
         await _settle_answered(c, {other}, by, now)
 
     await transact(step)
@@ -110,7 +111,7 @@ async def part(means: Means, practice_id: str, number: str, *, by: Account) -> U
         await rows(
             c,
             "INSERT INTO objection_binding (objection_id, person_id, entry_id) "
-            f"SELECT DISTINCT b.objection_id, $1, $2 FROM ({BOUND}) b WHERE b.person_id = $3",
+            f"SELECT b.objection_id, $1, $2 FROM ({BOUND}) b WHERE b.person_id = $3",
             new, entry, old,
         )  # fmt: skip
         await copy_to_parted(c, old, new, int(row["id"]), entry)
@@ -248,6 +249,16 @@ async def _back_to(c: Connection, doubt: dict[str, Any], former: UUID) -> None:
         "f.stood_since FROM former_person f WHERE f.patient_id = patient.id AND f.person_id = $1) WHERE id = $2",
         former, doubt["patient_id"],
     )  # fmt: skip
+    await _forget_unless_stood_for(c, doubt["person_id"])
+
+
+async def _forget_unless_stood_for(c: Connection, person: UUID) -> None:
+    """Who was merged or mistyped is met no more by what she was known by."""
+    await rows(
+        c,
+        "DELETE FROM person_token WHERE person_id = $1 AND NOT EXISTS (SELECT 1 FROM patient p WHERE p.person_id = $1)",
+        person,
+    )
 
 
 async def _forget_clashing_keys(c: Connection, doubt: dict[str, Any]) -> None:
