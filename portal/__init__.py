@@ -30,6 +30,7 @@ records | gate | outside → rules.
       flow/opt_out.py           a patient says no, or takes it back
       flow/provisional.py       a no said without a link, on paper or by telephone
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
+      flow/read_contacts.py     contacts opened for the DPO, and that entered
       flow/rights.py            restriction, erasure, rectification
       flow/behind_link.py       what a personal link shows
       flow/decide.py            the batch and every patient decided; one patient explained
@@ -118,6 +119,8 @@ records | gate | outside → rules.
       web/patient.py            the personal link
       web/doctor.py             doctors' pages
       web/desk.py               the desk
+      web/desk_objections.py    a no without a link at the desk
+      web/desk_identity.py      doubts and requests at the desk
       web/desk_releases.py      releases at the desk
       web/recipient.py          a study team's releases
       web/letters.py            notices as mail
@@ -145,5 +148,5 @@ records | gate | outside → rules.
 
     __main__.py   the command line      app.py   puts the parts together
     service.py    pages and worker      settings.py   what the operator may set
-    log_commands.py   the log's commands
+    log_commands.py   the log's commands      objection_commands.py   objections on paper and by telephone
 """

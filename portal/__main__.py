@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import log_commands
+from portal import log_commands, objection_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
@@ -55,7 +55,7 @@ groups = {
         "release": "Releases; approving needs a signed-in second person on the desk.",
     }.items()
 }
-for _name, _group in (groups | {"log": log_commands.group}).items():
+for _name, _group in (groups | {"log": log_commands.group, "objections": objection_commands.group}).items():
     app.add_typer(_group, name=_name)
 
 Observatory = Annotated[str, typer.Option("--observatory")]

@@ -144,7 +144,7 @@ async def in_question(c: Connection, doubt: dict[str, Any]) -> set[UUID]:
 
 # --- steps of the steps ----------------------------------------------------------------------------------------------
 
-_MAY_BE = {
+MAY_BE: dict[str, frozenset[DoubtOutcome]] = {
     DoubtReason.IDENTITY_CHANGED: frozenset(DoubtOutcome),
     DoubtReason.KEY_CLASH: frozenset(DoubtOutcome),
     DoubtReason.BACK_TO_LIFE: frozenset({DoubtOutcome.WRONG_ENTRY}),
@@ -167,7 +167,7 @@ async def _doubt_of(doubt_id: int, by: Account, outcome: DoubtOutcome) -> dict[s
         return {**found[0], "person_id": UUID(str(found[0]["person_id"]))}
 
     doubt = await transact(read)
-    if outcome not in _MAY_BE[DoubtReason(doubt["reason"])]:
+    if outcome not in MAY_BE[DoubtReason(doubt["reason"])]:
         raise Refused("not_asked", "a doubt of this reason cannot be settled so", status=422)
     return doubt
 

@@ -135,3 +135,25 @@ async def incidents() -> list[Row]:
         }
         for row in found
     ]
+
+
+async def to_do(today: date) -> list[Row]:
+    """What waits for the DPO, the oldest first: kind, count, oldest."""
+    said = [row for row in await provisional(today) if row["waits"]]
+    asked = [row for row in await requests(today) if row["state"] == "open"]
+    released = [row for row in await incidents() if not row["deleted"]]
+    waiting = {
+        "objections_late": [row["received_at"] for row in said if row["late"]],
+        "objections": [row["received_at"] for row in said if not row["late"]],
+        "doubts": [row["since"] for row in await doubts()],
+        "requests_late": [row["received_at"] for row in asked if row["late"]],
+        "requests": [row["received_at"] for row in asked if not row["late"]],
+        "incidents": [row["served_at"] for row in released],
+    }
+    found = [{"kind": kind, "count": len(days), "oldest": min(days)} for kind, days in waiting.items() if days]
+    return sorted(found, key=lambda row: row["oldest"])
+
+
+async def practices() -> list[Row]:
+    """Every practice, by name."""
+    return await rows(connection(), "SELECT id, name FROM practice ORDER BY name, id")
