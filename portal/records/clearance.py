@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.records.database import Connection, rows, transact, write_many
-from portal.records.objections import BOUND, MEANT
+from portal.records.objections import BOUND, CONTESTED, MEANT
 from portal.rules.facts import PersonFacts, Text
 from portal.rules.verdicts import verdict_table
 
@@ -82,6 +82,7 @@ async def decided(
         agreements=", ".join(map(str, t.agreements)) or "NULL",
         among=among,
         bound=BOUND,
+        contested=CONTESTED,
         meant=MEANT,
     )
     return await rows(c, statement + tail, *parameters)

@@ -48,6 +48,7 @@ maybe_said AS (
       AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
       AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
 ),
+contested AS ({contested}),
 doubted AS (
     SELECT person_id FROM maybe_said
     UNION SELECT mine.person_id
@@ -58,7 +59,9 @@ doubted AS (
     WHERE NOT (mine.kind NOT LIKE 'key:%'
                AND EXISTS (SELECT 1 FROM person_token k JOIN person_token l ON l.kind = k.kind
                            WHERE k.person_id = mine.person_id AND l.person_id = theirs.person_id
-                             AND k.kind LIKE 'key:%'))
+                             AND k.kind LIKE 'key:%')
+               AND mine.person_id NOT IN (SELECT person_id FROM contested)
+               AND theirs.person_id NOT IN (SELECT person_id FROM contested))
       AND NOT (mine.kind = 'name_year'
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = theirs.person_id AND d.kind = 'name_date'))

@@ -21,7 +21,15 @@ BOUND = """
 """An objection binds every person that its patient row has ever stood for, and who was parted from one of them since
 (objection_id, person_id)."""
 
-MEANT = """
+CONTESTED = """
+    SELECT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.reason = 'key_clash'
+    UNION SELECT f.person_id FROM identity_doubt d JOIN former_person f ON f.patient_id = d.patient_id
+    WHERE d.reason = 'key_clash'
+"""
+"""Persons whose national key was ever found with somebody else: however that was settled, another key does not tell
+them apart from anybody."""
+
+MEANT = f"""
     SELECT theirs.provisional_id, mine.person_id
     FROM provisional_token theirs
     JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token
@@ -30,7 +38,8 @@ MEANT = """
       AND NOT (mine.kind NOT LIKE 'key:%'
                AND EXISTS (SELECT 1 FROM person_token k JOIN provisional_token l ON l.kind = k.kind
                            WHERE k.person_id = mine.person_id AND l.provisional_id = theirs.provisional_id
-                             AND k.kind LIKE 'key:%'))
+                             AND k.kind LIKE 'key:%')
+               AND mine.person_id NOT IN ({CONTESTED}))
       AND NOT (mine.kind = 'name_year'
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
                AND EXISTS (SELECT 1 FROM provisional_token d
