@@ -8,6 +8,7 @@ records | gate | outside → rules.
       rules/refusals.py         one kind of "no"
       rules/facts.py            the facts a decision reads, in three grains
       rules/clearance.py        every rule, in order, and `decide`
+      rules/verdicts.py         every combination decided beforehand
       rules/reasons.py          what each reason means, in words, and its law
       rules/waiting.py          days in Paris, and waits
       rules/people.py           ages, addressees, and the traits by which persons are matched
@@ -28,6 +29,10 @@ records | gate | outside → rules.
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
       flow/notify.py            patients are told
       flow/opt_out.py           a patient says no, or takes it back
+      flow/provisional.py       a no said without a link, on paper or by telephone
+      flow/who_is_who.py        doubts settled: one person, two, or a mistake
+      flow/read_contacts.py     contacts opened for the DPO, and that entered
+      flow/rights.py            restriction, erasure, rectification
       flow/behind_link.py       what a personal link shows
       flow/decide.py            the batch and every patient decided; one patient explained
       flow/simulate.py          what would pass if something changed
@@ -57,11 +62,13 @@ records | gate | outside → rules.
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/objections.py     objections
+      records/rights_requests.py  restriction, erasure, rectification
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
       records/clearance.py      facts.sql and the verdict table
       records/behind_link.py    what stands behind a personal link
       records/overview.py       what the desk and the public see
+      records/identity_overview.py  who is who, as the desk sees it
       records/practice_overview.py  what a doctor sees
       records/release_overview.py   what is seen of releases
 
@@ -119,6 +126,8 @@ records | gate | outside → rules.
       web/patient.py            the personal link
       web/doctor.py             doctors' pages
       web/desk.py               the desk
+      web/desk_objections.py    a no without a link at the desk
+      web/desk_identity.py      doubts and requests at the desk
       web/desk_releases.py      releases at the desk
       web/recipient.py          a study team's releases
       web/letters.py            notices as mail
@@ -147,4 +156,5 @@ records | gate | outside → rules.
     __main__.py   the command line      app.py   puts the parts together
     service.py    pages and worker      settings.py   what the operator may set
     log_commands.py   the log's commands      release_commands.py   a release verified and opened
+    objection_commands.py   objections on paper and by telephone
 """

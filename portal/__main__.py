@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import log_commands, release_commands
+from portal import log_commands, objection_commands, release_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
@@ -52,8 +52,8 @@ groups = {
         "gate": "What would pass, and why not.",
         "permit": "Extraction permits.",
     }.items()
-} | {"release": release_commands.group}
-for _name, _group in (groups | {"log": log_commands.group}).items():
+} | {"log": log_commands.group, "objections": objection_commands.group, "release": release_commands.group}
+for _name, _group in groups.items():
     app.add_typer(_group, name=_name)
 
 Observatory = Annotated[str, typer.Option("--observatory")]

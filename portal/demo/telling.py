@@ -18,7 +18,7 @@ from portal.flow import govern, notify
 from portal.flow.register import import_register
 from portal.gate.register_row import RegisterRow
 from portal.rules.waiting import paris_day
-from portal.rules.words import Addressee
+from portal.rules.words import Addressee, RightsKind
 from portal.web.letters import render_letter
 
 
@@ -160,6 +160,28 @@ async def object_act(p: Play, real_now: datetime) -> None:
         async with Browser(p.stage.base) as patient:
             await patient.send(f"/o/{token}/withdraw", f"/o/{token}/withdraw")
         back["withdrawn_at"] = p.now
+    await _without_a_link(p, {(o["practice_id"], o["patient_id"]) for o in told})
+
+
+async def _without_a_link(p: Play, objected: set[tuple[str, str]]) -> None:
+    """Somebody says no on the telephone, with her name and year of birth; others ask for their rights at the desk."""
+    full = [r.practice.id for r in p.role_of(Part.FULL)]
+    quiet = [key for key in sorted(p.letters) if key[0] in full and key not in objected]
+    async with Browser(p.stage.base) as operator:
+        await operator.sign_in("staff", "demo-operator")
+        for practice, number in quiet[11:12]:
+            row = p.registers[practice].row(number)
+            said = {
+                "family_name": row.family_name.upper(), "birth_name": "", "given_names": row.given_names,
+                "birth": row.birth_date[:4],
+            }  # fmt: skip
+            await operator.send("/desk/objections", "/desk/objections", **said, channel="phone", scope="everything")
+            p.story.add("objections_without_link", **said, scope="everything", at=p.now)
+    async with Browser(p.stage.base) as dpo:
+        await dpo.sign_in("staff", "demo-dpo")
+        for (practice, number), kind in zip(quiet[8::14], RightsKind, strict=False):
+            await dpo.send("/desk/requests", "/desk/requests", practice=practice, number=number, kind=str(kind))
+            p.story.add("requests", practice_id=practice, patient_id=number, kind=str(kind), at=p.now)
 
 
 def choose_objectors(p: Play) -> list[tuple[tuple[str, str], str]]:

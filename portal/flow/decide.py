@@ -11,7 +11,7 @@ from portal.records.database import Connection, as_day, as_moment, is_postgres, 
 from portal.records.governance import AgreementText, Authorisation, NoticeText, Observatory, Recipient, Study
 from portal.records.retractions import first_due
 from portal.rules import facts as f
-from portal.rules.clearance import Verdict, Withheld, decide, reasons_of, rules_of
+from portal.rules.clearance import Verdict, Withheld, decide, rules_of
 from portal.rules.conditions import (
     AuthorisationConditions,
     NoticeCoverage,
@@ -22,6 +22,7 @@ from portal.rules.conditions import (
 )
 from portal.rules.facts import BatchFacts, PersonFacts, Text, facts_of
 from portal.rules.refusals import Refused
+from portal.rules.verdicts import reasons_of
 from portal.rules.waiting import began_before, midnight, paris_day, silence_counts_before
 from portal.rules.words import BANNED_PURPOSES, Crossing, TextState
 

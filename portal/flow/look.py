@@ -15,11 +15,12 @@ from portal.flow.means import Means
 from portal.records.clearance import decided
 from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
+from portal.records.objections import MEANT
 
-_NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account"})
+_NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact"})
 """Touches that can close nobody: answers noted, mail handed over, permits, releases and sign-ins themselves."""
 
-_NARROW = _NOTHING | {"person", "patient", "doctor", "practice"}
+_NARROW = _NOTHING | {"person", "patient", "provisional", "doctor", "practice"}
 """Touches that concern the named persons or practices only. Every other kind is looked at in full."""
 
 
@@ -94,6 +95,8 @@ async def taken_back_since(c: Connection, cut: int) -> set[str]:
         "SELECT o.person_id FROM objection o WHERE o.withdrawal_id > $1 "
         "UNION SELECT p.person_id FROM objection o JOIN patient p ON p.id = o.patient_id WHERE o.withdrawal_id > $1 "
         "UNION SELECT f.person_id FROM objection o JOIN former_person f ON f.patient_id = o.patient_id "
+        "WHERE o.withdrawal_id > $1 "
+        "UNION SELECT b.person_id FROM objection o JOIN objection_binding b ON b.objection_id = o.id "
         "WHERE o.withdrawal_id > $1",
         cut,
     )
@@ -122,6 +125,13 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
             f"SELECT person_id FROM patient WHERE CAST(id AS text) IN ({json_texts(c, 1)}) "
             f"UNION SELECT person_id FROM former_person WHERE CAST(patient_id AS text) IN ({json_texts(c, 1)})",
             json.dumps(refs["patient"]),
+        )
+        persons |= {str(row["person_id"]) for row in found}
+    if refs.get("provisional"):
+        found = await rows(
+            c,
+            f"SELECT m.person_id FROM ({MEANT}) m WHERE CAST(m.provisional_id AS text) IN ({json_texts(c, 1)})",
+            json.dumps(refs["provisional"]),
         )
         persons |= {str(row["person_id"]) for row in found}
     return persons | await _possible_matches(c, persons), practices

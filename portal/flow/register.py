@@ -11,12 +11,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
-from portal.flow.register_rows import Prepared, is_key, make_ready
+from portal.flow.register_rows import Prepared, given_by, is_key, make_ready, traits_of
 from portal.gate.register import read_register
 from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
 from portal.records.ledger import enter
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
+from portal.rules.words import DoubtReason
 
 ADULT_AGE = 18
 
@@ -53,7 +54,8 @@ async def import_register(
     """Take in one register file, whole or not at all (RefusedFile names every bad place).
 
     A file older than the last one is refused; the same file again only renews its freshness. Patients missing
-    from a newer full file are marked as left. Contacts and tokens are made before the transaction begins.
+    from a newer full file are marked as left. Refused("changed_meanwhile") when a doubt about one of these patients
+    was settled while the file came in. Contacts and tokens are made before the transaction begins.
     """
     today = paris_day(means.clock.now())
     prepared = [
@@ -116,7 +118,8 @@ async def _batch(
 async def _known_patients(c: Connection, practice_id: str) -> dict[str, dict[str, Any]]:
     found = await rows(
         c,
-        "SELECT number, person_id, row_digest, birth_date, sex, left_at FROM patient WHERE practice_id = $1",
+        "SELECT number, person_id, row_digest, traits, birth_date, sex, deceased_on, left_at FROM patient "
+        "WHERE practice_id = $1",
         practice_id,
     )
     tokens: dict[str, set[tuple[str, str]]] = defaultdict(set)
@@ -161,7 +164,7 @@ async def _plan(
             person = _match(plan, practice_id, ready, bearers)
             _add(plan, practice_id, ready, person, batch)
         elif bytes(before["row_digest"]) != ready.digest or before["left_at"] is not None:
-            _renew(plan, practice_id, ready, before, bearers, batch)
+            _renew(plan, practice_id, ready, before, bearers, batch, now)
     return plan
 
 
@@ -180,8 +183,8 @@ def _match(plan: Plan, practice_id: str, ready: Prepared, bearers: dict[str, lis
         if not clash and not twice:
             return UUID(str(same.pop()))
         for other in others:
-            plan.doubts.add((other["practice_id"], other["number"], "key_clash"))
-        plan.doubts.add((practice_id, ready.row.patient_id, "key_clash"))
+            plan.doubts.add((other["practice_id"], other["number"], DoubtReason.KEY_CLASH))
+        plan.doubts.add((practice_id, ready.row.patient_id, DoubtReason.KEY_CLASH))
     if token:
         mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
         bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
@@ -203,32 +206,37 @@ def _renew(
     before: dict[str, Any],
     bearers: dict[str, list[dict[str, Any]]],
     batch: int,
+    now: datetime,
 ) -> None:
     """A row that changed. What was empty and becomes known enriches; what changes who it is makes a new person.
 
-    A key that is new to this row's person and that others bear is a doubt about all of them.
+    So does another sex, for somebody of two practices. A key that is new to this row's person and that others bear
+    is a doubt about all of them. Who was dead and is not any more is doubted, not revived.
     """
     plan.changed += 1
-    person = UUID(str(before["person_id"]))
+    was = person = UUID(str(before["person_id"]))
     here = (practice_id, ready.row.patient_id)
     keys = {token for kind, token in ready.tokens if is_key(kind)}
     others = [o for token in keys for o in bearers.get(token, []) if (o["practice_id"], o["number"]) != here]
-    shared = any(UUID(str(o["person_id"])) == person for o in others)
-    gained, lost = ready.tokens - before["tokens"], before["tokens"] - ready.tokens
-    if shared and not gained:
-        lost = frozenset()  # a shared person also has the names under which her other practices know her
-    if lost or before["birth_date"] not in ("", ready.row.birth_date):
+    gained = ready.tokens - before["tokens"]
+    lost = given_by(before["traits"], before["tokens"]) - ready.tokens
+    other_sex = before["sex"] != str(ready.row.sex) and any(UUID(str(o["person_id"])) == person for o in others)
+    if lost or other_sex or before["birth_date"] not in ("", ready.row.birth_date):
         plan.former.append((person, batch, *here))
         person, gained = uuid4(), ready.tokens
         plan.persons.append(person)
-        plan.doubts.add((*here, "identity_changed"))
-    if any(is_key(kind) for kind, _ in gained) and others:
-        plan.doubts |= {(*here, "key_clash"), *((o["practice_id"], o["number"], "key_clash") for o in others)}
+        plan.doubts.add((*here, DoubtReason.IDENTITY_CHANGED))
+    elif before["deceased_on"] is not None and ready.row.deceased_on is None:
+        plan.doubts.add((*here, DoubtReason.BACK_TO_LIFE))
+    if others and any(is_key(kind) for kind, _ in gained):
+        clash = DoubtReason.KEY_CLASH
+        plan.doubts |= {(*here, clash), *((o["practice_id"], o["number"], clash) for o in others)}
     for token in keys:
         mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
         bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
     plan.tokens += [(person, kind, token) for kind, token in sorted(gained)]
-    plan.updates.append((person, *_columns(ready), batch, *here))
+    since = now if person != was else None
+    plan.updates.append((person, *_columns(ready), batch, since, *here, was))
     plan.contacts_of.append(ready)
 
 
@@ -237,6 +245,7 @@ def _columns(ready: Prepared) -> tuple[Any, ...]:
     return (
         row.doctor_id, row.birth_date, str(row.sex), ready.adult_on, str(row.language),
         str(row.representative_kind) if row.representative_kind else None, row.deceased_on, ready.digest,
+        traits_of(ready.tokens),
     )  # fmt: skip
 
 
@@ -250,24 +259,29 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
     await write_many(
         c,
         "INSERT INTO patient (practice_id, number, person_id, doctor_number, birth_date, sex, adult_on, language, "
-        "representative_kind, deceased_on, row_digest, import_batch_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "representative_kind, deceased_on, row_digest, traits, import_batch_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         plan.patients,
     )
     await write_many(
         c,
-        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, adult_on = $5, "
-        "language = $6, representative_kind = $7, deceased_on = $8, row_digest = $9, import_batch_id = $10, "
-        "left_at = NULL WHERE practice_id = $11 AND number = $12",
-        plan.updates,
+        "INSERT INTO former_person (patient_id, person_id, import_batch_id, stood_since, deceased_on) "
+        "SELECT id, $1, $2, stands_since, deceased_on FROM patient WHERE practice_id = $3 AND number = $4 "
+        "ON CONFLICT (patient_id, person_id) DO UPDATE SET stood_since = excluded.stood_since, "
+        "deceased_on = coalesce(excluded.deceased_on, former_person.deceased_on)",
+        plan.former,
     )
     await write_many(
         c,
-        "INSERT INTO former_person (patient_id, person_id, import_batch_id) "
-        "SELECT id, $1, $2 FROM patient WHERE practice_id = $3 AND number = $4 "
-        "ON CONFLICT (patient_id, person_id) DO NOTHING",
-        plan.former,
+        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, adult_on = $5, "
+        "language = $6, representative_kind = $7, deceased_on = $8, row_digest = $9, traits = $10, "
+        "import_batch_id = $11, stands_since = coalesce($12, stands_since), left_at = NULL "
+        "WHERE practice_id = $13 AND number = $14 AND person_id = $15",
+        plan.updates,
     )
+    written = await rows(c, "SELECT count(*) AS n FROM patient WHERE import_batch_id = $1", batch)
+    if int(written[0]["n"]) != plan.new + plan.changed:
+        raise Refused("changed_meanwhile", "somebody settled who a patient is while the file came in: send it again")
     await _write_contacts(c, plan.contacts_of, practice_id, batch)
     await write_many(
         c,

@@ -1,6 +1,8 @@
 """The rows of a register made ready outside the transaction: tokens keyed, contacts sealed, nothing in clear."""
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 
@@ -13,13 +15,17 @@ from portal.rules.words import Addressee
 ADULT_AGE = 18
 
 
+Tokens = frozenset[tuple[str, str]]
+"""(kind, keyed token in hex)"""
+
+
 @dataclass(slots=True)
 class Prepared:
     """A row made ready outside the transaction: tokens keyed, contacts sealed, nothing in clear."""
 
     row: RegisterRow
     digest: bytes
-    tokens: frozenset[tuple[str, str]]
+    tokens: Tokens
     adult_on: date | None
     contacts: list[tuple[str, bytes, str | None]]
 
@@ -53,16 +59,38 @@ def make_ready(ring: KeyRing, practice_id: str, row: RegisterRow) -> Prepared:
     return Prepared(
         row=row,
         digest=blind_index(ring, "register_row", plain),
-        tokens=frozenset(_token(ring, kind, value) for kind, value in traits),
+        tokens=keyed(ring, traits),
         adult_on=birthday(row.birth_date, ADULT_AGE) if is_birth(row.birth_date) else None,
         contacts=contacts,
     )
+
+
+def keyed(ring: KeyRing, traits: Iterable[tuple[str, str]]) -> Tokens:
+    """Traits of rules/people.py as they are kept: never in clear."""
+    return frozenset(_token(ring, kind, value) for kind, value in traits)
 
 
 def _token(ring: KeyRing, kind: str, value: str) -> tuple[str, str]:
     """A trait as it is kept: its kind, with the type of a national key (`key:ins`), and the keyed token."""
     named = f"key:{value.partition(':')[0]}" if kind == "key" else kind
     return named, match_token(ring, kind, value).hex()
+
+
+def _mark(kind: str, token: str) -> bytes:
+    return hashlib.sha256(f"{kind}:{token}".encode()).digest()[:8]
+
+
+def traits_of(tokens: Iterable[tuple[str, str]]) -> bytes:
+    """Which tokens these are, in eight bytes each: what a row gave to its person, who may be known by more."""
+    return b"".join(sorted(_mark(kind, token) for kind, token in tokens))
+
+
+def given_by(traits: bytes | None, tokens: Iterable[tuple[str, str]]) -> Tokens:
+    """Those of a person's tokens that the row with these traits gave; all of them when that was not kept."""
+    if traits is None:
+        return frozenset(tokens)
+    marks = {bytes(traits[place : place + 8]) for place in range(0, len(traits), 8)}
+    return frozenset(t for t in tokens if _mark(*t) in marks)
 
 
 def is_key(kind: str) -> bool:

@@ -33,6 +33,7 @@ MODEL_MODULES = (
     "portal.records.enrolments",
     "portal.records.notices",
     "portal.records.objections",
+    "portal.records.rights_requests",
     "portal.records.releases",
     "portal.records.retractions",
 )

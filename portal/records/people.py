@@ -61,7 +61,11 @@ class Person(Model):
 
 
 class Patient(Model):
-    """A person at one practice. `adult_on` is the first day on which she certainly is 18; null: birth unknown."""
+    """A person at one practice. `adult_on` is the first day on which she certainly is 18; null: birth unknown.
+
+    `traits`: eight bytes of each token that this very row gave its person (flow/register_rows.py). `stands_since`:
+    when the row came to stand for somebody else than before; what was told earlier was told to another.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     practice_id: str
@@ -78,6 +82,8 @@ class Patient(Model):
     deceased_on = fields.DateField(null=True)
     left_at = fields.DatetimeField(null=True)
     row_digest = fields.BinaryField()
+    traits = fields.BinaryField(null=True)
+    stands_since = fields.DatetimeField(null=True)
     import_batch_id: int
     import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
         "portal.RegisterImport", on_delete=fields.RESTRICT
@@ -113,13 +119,18 @@ class PersonToken(Model):
 
 
 class FormerPerson(Model):
-    """A person that a patient row once stood for: what was said through the row still binds her."""
+    """A person that a patient row once stood for: what was said through the row still binds her.
+
+    `stood_since`: the row's `stands_since` of that time. `deceased_on`: her death, as this row knew it.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     patient_id: int
     patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.CASCADE)
     person_id: UUID
     person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.RESTRICT)
+    stood_since = fields.DatetimeField(null=True)
+    deceased_on = fields.DateField(null=True)
     import_batch_id: int
     import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
         "portal.RegisterImport", on_delete=fields.RESTRICT

@@ -7,7 +7,6 @@ a known word is withheld by G00, so no new or missing value can pass in silence.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from portal.rules import facts as f
@@ -170,6 +169,10 @@ def g45_possible_match(p: PersonFacts) -> bool:
     return p.doubt is not f.Doubt.NONE
 
 
+def g46_right_pending(p: PersonFacts) -> bool:
+    return p.pending is not f.Pending.NONE
+
+
 def g47_capacity_unknown(p: PersonFacts) -> bool:
     return p.capacity is not f.Capacity.KNOWN
 
@@ -249,6 +252,7 @@ RULES: tuple[Rule, ...] = (
     Rule("G43", PersonFacts, ("objection",), g43_objects_to_study),
     Rule("G44", PersonFacts, ("objection",), g44_objects_to_source),
     Rule("G45", PersonFacts, ("doubt",), g45_possible_match),
+    Rule("G46", PersonFacts, ("pending",), g46_right_pending),
     Rule("G47", PersonFacts, ("capacity",), g47_capacity_unknown),
     Rule("G48", PersonFacts, ("presence",), g48_deceased),
     Rule("G49", PersonFacts, ("presence",), g49_left_practice),
@@ -275,7 +279,6 @@ LATER_CODES = {
 
 NOT_YET_REACHABLE = {
     "G11": "direct identifiers in output values: columns are coded or numeric, so none can stand in one yet",
-    "G46": "restriction, erasure and rectification requests are not recorded yet",
     "G58": "no history of notices for one observatory is kept in the store yet",
     "G60": "duplicates are not looked for yet",
     "G62": "one release a study, no aggregates: differencing is not computed yet",
@@ -303,22 +306,3 @@ def first_reason(*verdicts: Verdict) -> str | None:
     """The reason that counts when several grains decided about one record; None when all cleared."""
     reasons = [reason for v in verdicts if isinstance(v, Withheld) for reason in v.reasons]
     return min(reasons, key=ORDER.__getitem__, default=None)
-
-
-@cache
-def verdict_table(grain: type[Any]) -> tuple[tuple[int, int, str | None], ...]:
-    """Every combination decided beforehand: (key, bits of the failing rules by place in ORDER, first reason).
-
-    Bulk decisions join their facts to this table; the proof walks the same rows.
-    """
-    rows = []
-    for facts in f.every_combination(grain):
-        verdict = decide(facts)
-        reasons = verdict.reasons if isinstance(verdict, Withheld) else ()
-        rows.append((f.key_of(facts), sum(1 << ORDER[r] for r in reasons), reasons[0] if reasons else None))
-    return tuple(rows)
-
-
-def reasons_of(bits: int) -> tuple[str, ...]:
-    """The codes of a bit mask made by `verdict_table`, in order."""
-    return tuple(rule.code for place, rule in enumerate(RULES) if bits >> place & 1)

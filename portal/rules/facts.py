@@ -85,6 +85,13 @@ class Objection(IntEnum):
     SOURCE = 4
 
 
+class Pending(IntEnum):
+    """A restriction, an erasure or a rectification is asked for, or the person was erased."""
+
+    NONE = 0
+    PENDING = 1
+
+
 class Capacity(IntEnum):
     KNOWN = 0
     UNKNOWN = 1
@@ -128,6 +135,7 @@ class PersonFacts:
     identity: Identity
     doubt: Doubt
     objection: Objection
+    pending: Pending
     capacity: Capacity
     presence: Presence
     text: Text
@@ -192,7 +200,7 @@ _WORDS: dict[type[Any], dict[str, type[Enum]]] = {
 
 
 def every_combination(grain: Callable[..., F]) -> list[F]:
-    """The whole finite space of one grain (person: 43,200; record: 120)."""
+    """The whole finite space of one grain (person: 86,400; record: 120)."""
     enumerations: list[list[Enum]] = [list(words) for words in _WORDS[cast("type[Any]", grain)].values()]
     return [grain(*values) for values in product(*enumerations)]
 

@@ -36,3 +36,10 @@ def silence_counts_before(now: datetime, last_complete_reading: datetime | None)
     if last_complete_reading is None:
         return datetime.min.replace(tzinfo=UTC)
     return min(now, last_complete_reading) - timedelta(days=EMAIL_SILENCE_DAYS)
+
+
+def month_after(day: date) -> date:
+    """The same day of the next month, or that month's last day: how long an answer may take (GDPR art. 12(3))."""
+    first = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return min(first + timedelta(days=day.day - 1), last)

@@ -95,6 +95,48 @@ class ObjectionChannel(StrEnum):
     DOCTOR = "doctor"
 
 
+class ProvisionalOutcome(StrEnum):
+    """How an objection without a token was settled. NOT_HERE: none of those looked at; later arrivals are doubted."""
+
+    BOUND = "bound"
+    NOT_HERE = "not_here"
+    NO_AUTHORITY = "no_authority"
+
+
+class DoubtReason(StrEnum):
+    """Why it is not certain who a patient is."""
+
+    IDENTITY_CHANGED = "identity_changed"
+    KEY_CLASH = "key_clash"
+    BACK_TO_LIFE = "back_to_life"
+
+
+class DoubtOutcome(StrEnum):
+    """How a doubt was settled: one person, two persons, or a mistake in what came in."""
+
+    SAME = "same"
+    APART = "apart"
+    WRONG_ENTRY = "wrong_entry"
+
+
+class RightsKind(StrEnum):
+    """The rights that withhold a person while they are asked for (G46)."""
+
+    RESTRICTION = "restriction"
+    ERASURE = "erasure"
+    RECTIFICATION = "rectification"
+
+
+class RightsState(StrEnum):
+    """OPEN withholds; so do a GRANTED erasure, for good, and a GRANTED restriction, until it is ENDED."""
+
+    OPEN = "open"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    TAKEN_BACK = "taken_back"
+    ENDED = "ended"
+
+
 class TextState(StrEnum):
     """A notice or agreement text: a draft is loaded, another person approves it, then it never changes."""
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import enrol, govern, notify
-from portal.records import overview
+from portal.records import identity_overview, overview
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState, Role, TextState
@@ -18,6 +18,12 @@ WAYS = {
     "to_approve": "/desk/releases",
     "to_seal": "/desk/releases",
     "late_deletions": "/desk/releases",
+    "incidents": "/desk/objections",
+    "objections": "/desk/objections",
+    "objections_late": "/desk/objections",
+    "doubts": "/desk/doubts",
+    "requests": "/desk/requests",
+    "requests_late": "/desk/requests",
 }
 """Where each thing to do is done."""
 
@@ -26,7 +32,8 @@ LARGEST_ID = 2**63 - 1
 
 async def home(request: Request) -> Response:
     now = portal_of(request).means.clock.now()
-    todo = [{**row, "href": WAYS[row["kind"]]} for row in await overview.to_do(paris_day(now))]
+    waiting = await overview.to_do(paris_day(now)) + await identity_overview.to_do(paris_day(now))
+    todo = [{**row, "href": WAYS[row["kind"]]} for row in sorted(waiting, key=lambda row: row["oldest"])]
     return await show(request, "desk/home.html", todo=todo, checked_at=now, counts=await overview.figures(now))
 
 

@@ -19,11 +19,10 @@ from portal.rules.clearance import (
     Withheld,
     decide,
     first_reason,
-    reasons_of,
     rules_of,
-    verdict_table,
 )
 from portal.rules.facts import BatchFacts, PersonFacts, RecordFacts, every_combination, facts_of, key_of, words_of
+from portal.rules.verdicts import reasons_of, verdict_table
 from portal.rules.words import Crossing
 
 PERSONS = list(every_combination(PersonFacts))
@@ -51,6 +50,7 @@ MEANINGS: dict[str, tuple[type[Any], str, Any]] = {
     "G43": (PersonFacts, "objection", f.Objection.STUDY),
     "G44": (PersonFacts, "objection", f.Objection.SOURCE),
     "G45": (PersonFacts, "doubt", f.Doubt.POSSIBLE_MATCH),
+    "G46": (PersonFacts, "pending", f.Pending.PENDING),
     "G47": (PersonFacts, "capacity", f.Capacity.UNKNOWN),
     "G48": (PersonFacts, "presence", f.Presence.DECEASED),
     "G49": (PersonFacts, "presence", f.Presence.LEFT),
@@ -106,7 +106,7 @@ def passes(facts: Any) -> bool:
 
 @pytest.mark.shows("R4")
 def test_there_are_as_many_persons_as_words_multiply_to() -> None:
-    assert len(PERSONS) == len(set(PERSONS)) == 43_200
+    assert len(PERSONS) == len(set(PERSONS)) == 86_400
     assert len(RECORDS) == len(set(RECORDS)) == 120
 
 
@@ -118,6 +118,7 @@ def test_a_person_passes_only_when_told_not_objecting_enrolled_and_known() -> No
             and p.identity is f.Identity.RESOLVED
             and p.doubt is f.Doubt.NONE
             and p.objection is f.Objection.NONE
+            and p.pending is f.Pending.NONE
             and p.capacity is f.Capacity.KNOWN
             and p.presence is f.Presence.PRESENT
             and p.text is f.Text.VALID
@@ -185,7 +186,8 @@ def test_one_fact_alone_withholds_under_its_own_code_and_no_other(code: str) -> 
 @pytest.mark.shows("R4")
 def test_without_a_notice_only_that_is_said() -> None:
     nothing = PersonFacts(
-        f.Practice.ACTIVE, f.Identity.RESOLVED, f.Doubt.NONE, f.Objection.NONE, f.Capacity.KNOWN, f.Presence.PRESENT,
+        f.Practice.ACTIVE, f.Identity.RESOLVED, f.Doubt.NONE, f.Objection.NONE, f.Pending.NONE, f.Capacity.KNOWN,
+        f.Presence.PRESENT,
         f.Text.NO_NOTICE, f.Addressed.WRONG, f.Delivery.NOT_DELIVERED, f.Reflection.RUNNING,
     )  # fmt: skip
     assert decide(nothing) == Withheld(("G50",))
@@ -205,7 +207,7 @@ def test_who_said_no_is_shown_her_no_before_any_missing_notice() -> None:
 @pytest.mark.shows("R4")
 def test_every_failing_reason_is_kept() -> None:
     closed = decide(PersonFacts(*(list(words)[-1] for words in words_of(PersonFacts).values())))
-    assert closed == Withheld(("G26", "G40", "G44", "G45", "G47", "G49", "G53", "G54", "G56", "G57"))
+    assert closed == Withheld(("G26", "G40", "G44", "G45", "G46", "G47", "G49", "G53", "G54", "G56", "G57"))
 
 
 class Traced:

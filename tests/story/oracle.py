@@ -28,7 +28,7 @@ from story.oracle_reading import (
 )  # fmt: skip
 
 _CODES = (
-    "G03 G04 G08 G20 G21 G22 G23 G26 G25 G30 G31 G32 G33 G34 G40 G41 G42 G45 G47 G48 G49 "
+    "G03 G04 G08 G20 G21 G22 G23 G26 G25 G30 G31 G32 G33 G34 G40 G41 G42 G45 G46 G47 G48 G49 "
     "G50 G51 G53 G54 G55 G56 G61 G70"
 )
 ORDER = {code: place for place, code in enumerate(_CODES.split())}

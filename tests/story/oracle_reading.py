@@ -222,6 +222,10 @@ class People:
                 if states and not _became_another(states[-1], row):
                     states.pop()
                 states.append(row)
+        self.said = [said for said in story.get("objections_without_link", []) if said["at"] <= at]
+        self.asked: set[PersonKey] = set()
+        for request in (one for one in story.get("requests", []) if one["at"] <= at):
+            self.asked |= self.identities((request["practice_id"], request["patient_id"]))
         objections = [o for o in story["objections"] if o["at"] <= at]
         self.bound: dict[str, set[PersonKey]] = {"everything": set(), "observatory": set()}
         self.taken_back: dict[PersonKey, date] = {}
@@ -283,12 +287,21 @@ class People:
                 not identities & others and _same_birth(row.birth, other.birth) and _undecided(row.key, other.key)
                 for names in _names(row)
                 for other, others in self._objectors.get(names, [])
-            ),
+            )
+            or any(_may_be(row, said) for said in self.said),
+            "G46": identities & self.asked,
             "G47": right_addressee(row, today) is None,
             "G48": self.person(who) in self._dead,
             "G49": who[1] not in self.newest[who[0]].rows,
         }
         return {code for code, fails in failing.items() if fails}
+
+
+def _may_be(row: Row, said: dict[str, Any]) -> bool:
+    """Whether somebody of whom this was said on the telephone may be this patient; no key was told."""
+    families = {"".join(_words(said[name])) for name in ("family_name", "birth_name")} - {""}
+    met = {(family, first) for family in families for first in _words(said["given_names"])[:1]}
+    return bool(met & set(_names(row))) and _same_birth(row.birth, said["birth"])
 
 
 def right_addressee(row: Row, today: date) -> str | None:
