@@ -169,7 +169,7 @@ def add(email: str, role: Annotated[Role, typer.Option()], study: Annotated[str 
 
 @groups["keys"].command()
 def create(family: str) -> None:
-    """Make a key: contacts, blind, links, matching, signing, observatory:ID or study:ID."""
+    """Make a key: contacts, blind, links, matching, signing, releases, observatory:ID or study:ID."""
     KeyRing(Settings().keys_dir).create(family)
 
 

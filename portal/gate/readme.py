@@ -17,7 +17,8 @@ not anonymous, and everything the GDPR asks for applies to them.
 - Do not pass them on. Publish aggregates only, with no cell below {least} persons.
 - When a retraction reaches you, delete the rows of the pseudonyms it names, in every copy, by the day it gives, and
   acknowledge it. No reason is given, and none may be looked for.
-- Before each use, check the release: `portal release verify DIR --key FILE`.
+- Before each use, check the release: `portal release verify DIR --key FILE`. Records that came encrypted (`.age`) are
+  opened with your own age identity: `portal release open DIR --key FILE --identity FILE --out DIR`.
 
 ## What was measured
 
@@ -48,7 +49,9 @@ RGPD. Elles ne sont pas anonymes, et le RGPD s'y applique entièrement.
 - Ne les transmettez pas. Ne publiez que des agrégats, sans aucun effectif inférieur à {least} personnes.
 - Quand une demande de retrait vous parvient, effacez, dans toutes vos copies et avant la date indiquée, les lignes des
   pseudonymes qu'elle nomme, puis accusez-en réception. Aucun motif n'est donné, et aucun ne doit être recherché.
-- Avant chaque utilisation, vérifiez la livraison : `portal release verify DOSSIER --key FICHIER`.
+- Avant chaque utilisation, vérifiez la livraison : `portal release verify DOSSIER --key FICHIER`. Des enregistrements
+  reçus chiffrés (`.age`) s’ouvrent avec votre identité age : `portal release open DOSSIER --key FICHIER --identity
+  FICHIER --out DOSSIER`.
 
 ## Ce qui a été mesuré
 

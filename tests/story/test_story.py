@@ -27,6 +27,7 @@ from portal.demo.people import demo_doctors
 from portal.demo.run import play_all
 from portal.demo.stage import Stage, stage
 from portal.flow import govern
+from portal.gate.age import read_identity
 from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing
@@ -117,6 +118,15 @@ def test_the_release_verifies_offline_and_no_name_is_in_it(folder: Path) -> None
         assert not [v for v in values if v.encode() in content]
 
 
+def test_what_was_handed_over_is_encrypted_for_the_study_team_and_is_the_same_release(folder: Path) -> None:
+    key, identity = KeyRing(folder / "keys").public_key(), read_identity(folder / "recipient.identity")
+    plain = verify_release(folder / "release", key)
+    (handed,) = (folder / "releases").iterdir()
+    assert {file.suffix for file in (handed / "records").iterdir()} == {".age"}
+    opened = verify_release(handed, key, identity=identity)
+    assert (opened.opened, opened.manifest_sha256) == (True, plain.manifest_sha256)
+
+
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
@@ -147,7 +157,7 @@ async def test_an_authorisation_that_ends_between_preparing_and_sealing_stops_th
         await operator.sign_in("staff", "demo-operator")
         await dpo.sign_in("staff", "demo-dpo")
         page = await operator.send("/desk/releases", "/desk/releases", study=STUDY)
-        release = next(p for p in sorted((folder / "work").iterdir()) if p.name in page).name
+        release = [p.name for p in sorted((folder / "drafts").iterdir()) if p.name in page][-1]
         await dpo.send(f"/desk/releases/{release}", f"/desk/releases/{release}/approve")
         await end_authorisation(s)
         with pytest.raises(Refused, match="409"):
