@@ -88,7 +88,7 @@ def test_a_small_observatory_is_set_up_by_commands_alone(tmp_path: Path) -> None
         "op@example.org", cwd=tmp_path,
     )  # fmt: skip
     assert permit.returncode == 1
-    assert "G23" in permit.stderr
+    assert "G20" in permit.stderr
 
 
 def test_the_log_is_verified_by_a_command_and_against_a_checkpoint_kept_elsewhere(tmp_path: Path) -> None:
