@@ -1,6 +1,6 @@
 """Who is who: objections without a token, requests that withhold, doubts settled
 
-Revision: 0006, after 0003
+Revision: 0006, after 0004
 """
 
 import sqlalchemy as sa

@@ -92,7 +92,7 @@ REASONS: dict[str, Reason] = {
     "G44": Reason("A dit non pour ce cabinet", "Objects for this practice", Seen.OUT, f"{_GDPR} 21; LIL art. 74"),
     "G45": Reason("Peut-être une personne qui a dit non", "Possibly somebody who objects", Seen.OUT,
                   f"{_GDPR} 5(1)(d), 21"),
-    "G46": Reason("Limitation, effacement ou correction en cours", "Restriction, erasure or rectification pending",
+    "G46": Reason("Limitation, effacement ou correction demandés", "Restriction, erasure or rectification asked for",
                   Seen.OUT, f"{_GDPR} 16, 17, 18"),
     "G47": Reason("Âge ou représentant inconnu", "Age or representative unknown", Seen.OUT, f"{_GDPR} 8, 12"),
     "G48": Reason("Personne décédée, non couverte", "Deceased, and not covered", Seen.GONE, "LIL art. 84 to 86"),

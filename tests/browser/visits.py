@@ -68,10 +68,24 @@ DOCTOR = (
 DESK = (
     *(
         Visit(f"/desk{page}", who=who)
-        for page in ("", "/log", "/enrolments", "/texts", "/campaigns", "/studies", "/releases")
+        for page in (
+            "",
+            "/log",
+            "/enrolments",
+            "/texts",
+            "/campaigns",
+            "/studies",
+            "/releases",
+            "/objections",
+            "/doubts",
+            "/requests",
+        )
         for who in ("operator", "dpo")
     ),
     Visit("/desk/enrolments", who="operator", status=422, press='main form[action*="/verify"] button'),
+    Visit("/desk/objections", who="operator", status=422, press='main form[action*="/objections"] button'),
+    Visit("/desk/objections", who="dpo", press='main form[action*="/open"] button'),
+    Visit("/desk/doubts", who="dpo", press='main form[action*="/open"] button'),
     *(Visit("/desk/releases/{id}", state, who="operator") for state in ("prepared", "approved", "sealed")),
     *(Visit("/desk/releases/{id}", state, who="dpo") for state in ("prepared", "sealed")),
     Visit("/desk/releases/{id}", "unknown", who="dpo", status=404),

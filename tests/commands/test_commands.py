@@ -1,6 +1,7 @@
 """The command line as a stranger uses it: its own process, exit status, one line on standard error."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import subprocess
@@ -18,9 +19,11 @@ from portal.settings import Settings
 PORTAL = [sys.executable, "-m", "portal"]
 
 
-def run(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PORTAL_")} | settings
-    return subprocess.run([*PORTAL, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [*PORTAL, *arguments], cwd=cwd, env=environment, input=given, capture_output=True, text=True, timeout=120
+    )
 
 
 @pytest.mark.parametrize("command", [("serve",), ("worker", "--once")])
@@ -68,15 +71,24 @@ def test_a_small_observatory_is_set_up_by_commands_alone(tmp_path: Path) -> None
     assert "1960" not in refused.stderr
     register.write_text(header + "1,1960-02-03,female,Martin,Camille,c@example.org\n", encoding="utf-8")
     assert "1 new" in run(*import_, cwd=tmp_path).stdout
+    said = "Martin\n\nCamille\n1960\n\n12 rue des Lilas\n"
+    record = ("objections", "record", "--as", "op@example.org")
+    recorded = run(*record, "--received", "2026-01-31", cwd=tmp_path, given=said)
+    assert (recorded.returncode, "to be settled by 2026-02-28" in recorded.stdout) == (0, True)
+    unmatched = run(*record, cwd=tmp_path, given="Martin\n\n\n\n\n\n")
+    assert (unmatched.returncode, "nothing_to_match" in unmatched.stderr) == (1, True)
+    listed = run("objections", "list", "--json", cwd=tmp_path).stdout
+    assert [(o["channel"], o["late"]) for o in json.loads(listed)] == [("paper", True)]
+    assert "Martin" not in listed
     explained = run("gate", "explain", "--observatory", "demo", "--practice", "cabinet", "--patient", "1", cwd=tmp_path)
     assert explained.returncode == 0
-    assert "withheld: G20, G50" in explained.stdout
+    assert "withheld: G20, G45, G50" in explained.stdout
     permit = run(
         "permit", "issue", "--observatory", "demo", "--practice", "cabinet", "--out", "permit", "--as",
         "op@example.org", cwd=tmp_path,
     )  # fmt: skip
     assert permit.returncode == 1
-    assert "G23" in permit.stderr
+    assert "G20" in permit.stderr
 
 
 def test_the_log_is_verified_by_a_command_and_against_a_checkpoint_kept_elsewhere(tmp_path: Path) -> None:
