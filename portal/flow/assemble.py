@@ -6,24 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow.parquet as pq
 
 from portal.flow.basis import Basis
 from portal.flow.decide import Decision
+from portal.flow.differ import beside, tables
 from portal.flow.look import Member
 from portal.flow.means import Means
 from portal.flow.permit import Passing, allowed_table, make_terms
-from portal.gate.disclosure import measure, small_cells
+from portal.gate.aggregates import Question
 from portal.gate.filtering import filter_release
 from portal.gate.folders import sha256_of, write_whole
+from portal.gate.identifiers import refuse_identifiers
 from portal.gate.manifest import head_of, write_release_files
 from portal.gate.permit import read_permit, write_permit
+from portal.gate.protect import Differing, protect, table_of, wanted_of
 from portal.gate.signature import canonical
 from portal.gate.terms import Terms
 from portal.outside.tokens import pseudonym
+from portal.rules.differing import to_withhold
 from portal.rules.refusals import Refused
-from portal.rules.words import Crossing
+from portal.rules.words import Crossing, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,18 @@ async def assemble(
     basis: Basis,
     *,
     reference_year: int,
-    frozen: Mapping[str, int] | None = None,
+    approved: Mapping[str, Any] | None = None,
 ) -> Draft:
-    """Filter, suppress small cells, measure, write and sign, in a thread. `frozen`: refusals counted at approval.
+    """Filter, look for identifiers, generalise, suppress, measure, write and sign, in a thread. `approved`: the summary
+    that was approved; its steps and its counts stay, and nothing but persons can still go.
 
-    Refused G61 when nothing is left or k cannot be reached.
+    Refused G11 when a value could name somebody, G61 or G62 when nothing is left or k cannot be reached.
     """
-    return await asyncio.to_thread(_assemble, means, release_id, basis, reference_year, frozen)
+    study = basis.decision.ground.study
+    if study is None:
+        raise Refused("G05", "there is no such study", status=404)
+    others, earlier = await beside(means, study), await tables(study)
+    return await asyncio.to_thread(_assemble, means, release_id, basis, reference_year, approved, others, earlier)
 
 
 def _assemble(
@@ -55,7 +65,9 @@ def _assemble(
     release_id: str,
     basis: Basis,
     reference_year: int,
-    frozen: Mapping[str, int] | None,
+    approved: Mapping[str, Any] | None,
+    others: list[frozenset[UUID]],
+    earlier: list[dict[Question, int]],
 ) -> Draft:
     decision = basis.decision
     study, conditions = decision.ground.study, decision.ground.study_conditions
@@ -72,40 +84,58 @@ def _assemble(
     counts, files, permit_sha256 = _filtered(means, work / "all", terms, names, stored, reference_year)
     if not files:
         raise Refused("G61", "no record of anybody who passes is in the store: there is nothing to release")
-    small = small_cells(files, conditions.quasi_identifiers, least=study.k)
-    part = work / "all"
-    if small:
-        names = {member: value for member, value in names.items() if value[2] not in small}
-        counts, files, permit_sha256 = _filtered(means, work / "safe", terms, names, stored, reference_year)
-        part = work / "safe"
-    if not files:
-        raise Refused("G61", f"the study's k of {study.k} leaves nobody", where=release_id)
-    measured = measure(files, conditions.quasi_identifiers, least=study.k)
-    if not measured.persons or measured.k_min < study.k:
-        raise Refused("G61", f"the study's k of {study.k} cannot be reached with those who pass", where=release_id)
-    refused = dict(frozen) if frozen is not None else {**basis.refused, "G61": len(small)}
-    head = head_of(terms, release_id=release_id, permit_sha256=permit_sha256, more={"k": study.k})
-    manifest_sha256 = write_release_files(
-        part / "release",
-        head=head,
-        terms=terms,
-        refused=refused,
-        disclosure=measured,
-        key=means.ring.signing_key(),
+    refuse_identifiers(files, terms.columns)
+    safe = protect(
+        files, work / "safe", terms, wanted_of(terms, conditions, study.k),
+        differing=_differing(means, study.id, others, study.k),
+        frozen=None if approved is None else {c: Precision(step) for c, step in approved.get("precision", {}).items()},
+    )  # fmt: skip
+    part = work / "release"
+    _take(safe.files, part / "records")
+    table = table_of(safe, conditions, earlier)
+    refused = {**basis.refused, "G61": len(safe.small), "G62": len(safe.close)}
+    frozen = (
+        {"refused": refused, "cost": safe.cost}
+        if approved is None
+        else {k: approved.get(k, {}) for k in ("refused", "cost")}
     )
-    present = _present(files)
-    (part / "release").rename(work / "release")
-    (part / "permit").rename(work / "permit")
-    summary = {
-        "rows": counts.passed,
-        "persons": measured.persons,
-        "k_min": measured.k_min,
-        "uniques": measured.uniques,
-        "suppressed": len(small),
-        "refused": refused,
+    head = head_of(safe.terms, release_id=release_id, permit_sha256=permit_sha256, more={"k": study.k})
+    manifest_sha256 = write_release_files(
+        part,
+        head=head,
+        terms=safe.terms,
+        refused=frozen["refused"],
+        disclosure=safe.disclosure,
+        key=means.ring.signing_key(),
+        cost=frozen["cost"],
+        aggregates=table.as_csv() if table else None,
+    )
+    (work / "all" / "permit").rename(work / "permit")
+    summary = frozen | {
+        "rows": sum(pq.read_metadata(file).num_rows for file in (part / "records").glob("*.parquet")),
+        "persons": safe.disclosure.persons,
+        "k_min": safe.disclosure.k_min,
+        "uniques": safe.disclosure.uniques,
+        "suppressed": len(safe.small | safe.close),
+        "copies": counts.by_reason.get("G60", 0),
+        "precision": {column: step.value for column, step in safe.precision.items()},
+        "aggregates": table.as_json() if table else [],
     }
-    members = {member: value[2] for member, value in names.items() if value[2] in present}
+    gone = safe.small | safe.close
+    members = {member: value[2] for member, value in names.items() if value[2] in safe.present and value[2] not in gone}
     return Draft(manifest_sha256, members, summary)
+
+
+def _differing(means: Means, study_id: str, others: list[frozenset[UUID]], least: int) -> Differing:
+    """Other releases' persons by the pseudonyms that they have, or would have, in this study."""
+    named = [{pseudonym(means.ring, f"study:{study_id}", one.bytes).hex() for one in persons} for persons in others]
+    return lambda present: to_withhold(present, named, least=least)
+
+
+def _take(files: list[Path], folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for file in files:
+        file.rename(folder / file.name)
 
 
 def _stored(means: Means, basis: Basis) -> list[Path]:
@@ -146,18 +176,11 @@ def _filtered(
     table = allowed_table(
         (p.member.practice_id, key, name, p) for p, key, name in names.values() if p.member.practice_id in permitted
     )
-    (work / "release").mkdir(parents=True)
+    work.mkdir(parents=True)
     sha256 = write_permit(work / "permit", terms, table, means.ring.signing_key())
     permit = read_permit(work / "permit", means.ring.public_key(), terms.not_before, crossing=Crossing.RELEASE)
-    counts = filter_release(permit, stored, work / "release" / "records", reference_year=reference_year)
-    return counts, sorted((work / "release" / "records").glob("*.parquet")), sha256
-
-
-def _present(files: list[Path]) -> set[str]:
-    found: set[str] = set()
-    for file in files:
-        found |= set(pq.read_table(file, columns=["pseudonym"])["pseudonym"].unique().to_pylist())
-    return found
+    counts = filter_release(permit, stored, work / "records", reference_year=reference_year)
+    return counts, sorted((work / "records").glob("*.parquet")), sha256
 
 
 def place(means: Means, release_id: str, manifest_sha256: str, proof: Mapping[str, Any]) -> Path:

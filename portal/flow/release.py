@@ -12,6 +12,7 @@ from uuid import UUID
 from portal.flow.assemble import Draft, assemble, place, placed
 from portal.flow.basis import basis_of, bound_conditions, has_narrowed
 from portal.flow.decide import Asked, ground_of
+from portal.flow.differ import sealed_since
 from portal.flow.look import Looked, Member, look
 from portal.flow.means import Means
 from portal.flow.sequence import proof_of
@@ -108,6 +109,8 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
 async def _try_seal(means: Means, c: Connection, release: Release, members: dict[Member, str], by: Account) -> Looked:
     """The second look and, if nobody has closed, the entry: one statement after the other under the log's lock."""
     looked = await _look(means, c, release, members)
+    if looked.stands and await sealed_since(c, release_id=release.id, cut=release.cut):
+        looked = replace(looked, narrowed=True)
     if not looked.stands:
         return looked
     await _refuse_changed_conditions(means, c, release)
@@ -134,8 +137,7 @@ async def _shrink(means: Means, release: Release, staying: set[Member], by: Acco
     keep = {(m.person_id, m.practice_id) for m in staying}
     basis = replace(basis, listed=[p for p in basis.listed if (p.member.person_id, p.member.practice_id) in keep])
     year = paris_day(release.prepared_at).year
-    frozen = dict(release.summary["refused"])
-    draft = await assemble(means, release.id, basis, reference_year=year, frozen=frozen)
+    draft = await assemble(means, release.id, basis, reference_year=year, approved=release.summary)
 
     async def record(c: Connection) -> None:
         now = await means.now(c)
