@@ -85,7 +85,7 @@ records | gate | outside → rules.
       gate/engine.py            DuckDB, closed in
       gate/extraction.py        what a practice sends, verified
       gate/store.py             the observatory's store
-      gate/identifiers.py       no value that leaves names somebody
+      gate/naming.py            no value that leaves names somebody
       gate/combinations.py      who shares which values
       gate/disclosure.py        k, uniques, small cells
       gate/generalise.py        coarser, until few are left alone

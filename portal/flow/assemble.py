@@ -19,8 +19,8 @@ from portal.flow.permit import Passing, allowed_table, make_terms
 from portal.gate.aggregates import Question
 from portal.gate.filtering import filter_release
 from portal.gate.folders import sha256_of, write_whole
-from portal.gate.identifiers import refuse_identifiers
 from portal.gate.manifest import head_of, write_release_files
+from portal.gate.naming import refuse_identifiers
 from portal.gate.permit import read_permit, write_permit
 from portal.gate.protect import Differing, protect, table_of, wanted_of
 from portal.gate.signature import canonical

@@ -12,7 +12,7 @@ from portal.flow.look import Member, look
 from portal.flow.means import Means
 from portal.flow.permit import Passing, doctor_spans, passing
 from portal.gate.extraction import read_extraction
-from portal.gate.identifiers import refuse_identifiers
+from portal.gate.naming import refuse_identifiers
 from portal.gate.store import StoredFile, accept, persons, prune
 from portal.gate.terms import ColumnTerm
 from portal.outside.keys import public_pem

@@ -266,7 +266,7 @@ RULES: tuple[Rule, ...] = (
 ORDER: dict[str, int] = {rule.code: place for place, rule in enumerate(RULES)}
 
 LATER_CODES = {
-    "G11": "a direct identifier in a value that is about to leave: nothing crosses (gate/identifiers.py)",
+    "G11": "a direct identifier in a value that is about to leave: nothing crosses (gate/naming.py)",
     "G60": "duplicate: the same row of one person on the same day, a second time (gate/buckets.py)",
     "G61": "small cell: persons whose combination of quasi-identifiers is rarer than k (gate/protect.py)",
     "G62": "makes a table, or a release of another study, differ from an earlier one by a few persons (flow/differ.py)",

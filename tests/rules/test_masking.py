@@ -77,11 +77,11 @@ def test_what_a_reader_can_work_out_is_computed_exactly(cells: dict[Any, int], d
 
 
 def test_a_table_of_nine_cells_is_attacked_too() -> None:
-    """One small number: three others hide it, and each may be any of the values up to the limit and more."""
+    """One small number: three others hide it."""
     table = with_sums({(row, column): 5 for row in "abc" for column in "xyz"} | {("b", "y"): 1})
     hidden = masked(table, least=LEAST)
     assert len(hidden) == 4
-    assert {len(values) for values in possible(table, hidden).values()} == {7}
+    assert all(len(values) >= LEAST for values in possible(table, hidden).values())
 
 
 def test_a_small_number_alone_in_its_row_and_column_takes_three_others_along() -> None:

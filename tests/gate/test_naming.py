@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from portal.gate.identifiers import refuse_identifiers
+from portal.gate.naming import refuse_identifiers
 from portal.gate.permit import ColumnTerm
 from portal.rules.codes import UNITS
 from portal.rules.identifiers import is_identifier, names_somebody
