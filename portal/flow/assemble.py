@@ -90,9 +90,9 @@ def _assemble(
         differing=_differing(means, study.id, others, study.k),
         frozen=None if approved is None else {c: Precision(step) for c, step in approved.get("precision", {}).items()},
     )  # fmt: skip
+    table = table_of(safe, conditions, earlier)
     part = work / "release"
     _take(safe.files, part / "records")
-    table = table_of(safe, conditions, earlier)
     refused = {**basis.refused, "G61": len(safe.small), "G62": len(safe.close)}
     frozen = (
         {"refused": refused, "cost": safe.cost}

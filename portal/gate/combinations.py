@@ -67,16 +67,36 @@ def _gathered(column: str) -> str:
 
 def combine(con: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[str]) -> None:
     """Makes the table `combination` (v0, v1 …, n): how many persons share each combination."""
-    kinds = "".join(f"v{n} VARCHAR, " for n in range(len(columns)))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE part ({kinds}n BIGINT)")
     values = "".join(f"{v}, " for v in names(columns))
-    for some in groups(con, files):
-        persons(con, some, columns)
+    some = list(groups(con, files))
+    if all(_one_row_each(con, group) for group in some):
+        _count(con, "combination", files, columns)
+        return
+    kinds = "".join(f"{v} VARCHAR, " for v in names(columns))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE part ({kinds}n BIGINT)")
+    for group in some:
+        persons(con, group, columns)
         con.execute(f"INSERT INTO part {select(f'{values}count(*)', 'person', 'GROUP BY ALL')}")
     con.execute(
         "CREATE OR REPLACE TEMP TABLE combination AS "
         + select(f"{values}CAST(sum(n) AS BIGINT) AS n", "part", "GROUP BY ALL HAVING sum(n) > 0")
     )
+    con.execute("DROP TABLE part")
+
+
+def _one_row_each(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> bool:
+    """True when each pseudonym is greater than the one before it: rows are persons, and nothing has to be gathered."""
+    if len(files) != 1:
+        return False
+    rises = select("coalesce(pseudonym > lag(pseudonym) OVER (), true) AS rises", read(files))
+    found = con.execute(select("count(*)", f"({rises})", "WHERE NOT rises")).fetchone()
+    return found == (0,)
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path], columns: Sequence[str]) -> None:
+    counted = select(", ".join([*map(name, columns), "count(*) AS n"]), read(files), "GROUP BY ALL HAVING count(*) > 0")
+    texts = "".join(f"nullif(CAST({name(column)} AS VARCHAR), '') AS v{n}, " for n, column in enumerate(columns))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {select(f'{texts}n', f'({counted})')}")
 
 
 def names(columns: Sequence[str]) -> list[str]:
