@@ -4,6 +4,7 @@ docs/decisions/0012-differencing.md says what is compared with what. Reads only.
 """
 
 from collections import defaultdict
+from dataclasses import dataclass
 from uuid import UUID
 
 from portal.flow.means import Means
@@ -13,7 +14,20 @@ from portal.records.database import Connection, from_json, rows, transact
 from portal.records.governance import Study
 
 
-async def beside(means: Means, study: Study) -> list[frozenset[UUID]]:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """persons: of each other release that the recipient has or may have. tables: every public one."""
+
+    persons: list[frozenset[UUID]]
+    tables: list[dict[Question, int]]
+
+
+async def beside(means: Means, study: Study) -> Beside:
+    """What a release of this study can be laid beside now."""
+    return Beside(await _persons(means, study), await _tables(study))
+
+
+async def _persons(means: Means, study: Study) -> list[frozenset[UUID]]:
     """The persons of each sealed release of the recipient's other studies, without those who are taken back: whom a
     retraction names is known to the recipient as gone, for no reason."""
 
@@ -22,9 +36,10 @@ async def beside(means: Means, study: Study) -> list[frozenset[UUID]]:
             c,
             "SELECT r.study_id, m.release_id, m.person_id, m.practice_id FROM release_person m "
             "JOIN release r ON r.id = m.release_id JOIN study s ON s.id = r.study_id "
-            "WHERE r.state = 'sealed' AND s.recipient_id = $1 AND s.id <> $2 AND NOT EXISTS (SELECT 1 "
-            "FROM retraction x WHERE x.release_id = m.release_id AND x.person_id = m.person_id "
-            "AND x.practice_id = m.practice_id)",
+            "WHERE r.state = 'sealed' AND s.recipient_id = $1 AND s.id <> $2 AND (m.left_version IS NULL OR EXISTS "
+            "(SELECT 1 FROM delivery d WHERE d.release_id = m.release_id AND d.version < m.left_version)) "
+            "AND NOT EXISTS (SELECT 1 FROM retraction x WHERE x.release_id = m.release_id "
+            "AND x.person_id = m.person_id AND x.practice_id = m.practice_id)",
             study.recipient_id,
             study.id,
         )
@@ -43,7 +58,7 @@ async def beside(means: Means, study: Study) -> list[frozenset[UUID]]:
     return [frozenset(lists[release_id]) for release_id in sorted(lists)]
 
 
-async def tables(study: Study) -> list[dict[Question, int]]:
+async def _tables(study: Study) -> list[dict[Question, int]]:
     """Every table of the observatory that is public: of all its studies, this one's earlier ones too."""
 
     async def read(c: Connection) -> list[dict[Question, int]]:

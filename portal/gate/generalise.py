@@ -6,7 +6,7 @@ fewest persons; then the one that leaves the first quasi-identifiers finest. The
 """
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, product
@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from portal.gate.buckets import write_file
 from portal.gate.combinations import Coarser, coarsened, combine, read
-from portal.gate.disclosure import small_cells
 from portal.gate.engine import NO_LIMITS, engine, name, select
 from portal.rules.ladder import Value, coarser, loss, steps
 from portal.rules.precision import COLUMNS, Kind, released_name
@@ -133,23 +132,3 @@ def _load_map(con: duckdb.DuckDBPyConnection, files: Sequence[Path], there: str,
 def _kind(column: str, step: Precision) -> pa.DataType:
     whole = COLUMNS[column].kind in {Kind.YEAR, Kind.NUMBER} or (column, step) == ("recorded_on", Precision.YEAR)
     return pa.int32() if whole else pa.string()
-
-
-def without(files: Sequence[Path], out: Path, pseudonyms: Collection[str]) -> list[Path]:
-    """The same files without the rows of these persons; a file that holds none of theirs is linked, not written."""
-    out.mkdir(parents=True)
-    with engine(NO_LIMITS) as con:
-        con.register("gone", pa.table({"pseudonym": pa.array(sorted(pseudonyms), pa.string())}))
-        for file in files:
-            found = con.execute(select("count(*)", read([file]), "SEMI JOIN gone USING (pseudonym)")).fetchone()
-            if found and found[0]:
-                write_file(con, select("r.*", f"{read([file])} r ANTI JOIN gone USING (pseudonym)"), out / file.name)
-            else:
-                (out / file.name).hardlink_to(file)
-    return sorted(out.glob("*.parquet"))
-
-
-def suppressed(files: Sequence[Path], precision: Mapping[str, Precision], *, least: int) -> set[str]:
-    """The pseudonyms that no generalisation keeps: those still in combinations of fewer than `least` persons."""
-    there = [released_name(c, step) for c, step in precision.items() if step is not Precision.ABSENT]
-    return small_cells(files, there, least=least)

@@ -26,9 +26,11 @@ FORMAT = "observatory-portal release 1"
 NATURE = "pseudonymised personal data"
 MASK_BELOW = 11
 
-PAPERS = ("manifest.json", "manifest.jws", "counts.csv", "disclosure.json", "README.md", "aggregates.csv", "proof.json")
-"""The files of a release that are no records. The first two and the last are not listed in the manifest; a release has
-`aggregates.csv` only when its study declares a table."""
+LISTED = ("counts.csv", "disclosure.json", "README.md", "aggregates.csv")
+"""The papers that the manifest lists; `aggregates.csv` only where the study declares a table."""
+
+PAPERS = ("manifest.json", "manifest.jws", *LISTED, "proof.json", "cipher.jws")
+"""The files of a release that are no records."""
 
 CLASSES = {
     "practice": ("G20", "G21", "G22", "G23", "G26"),
@@ -42,9 +44,13 @@ CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the portal says of a release; `approval` and others come from the flow, in plain JSON values."""
+    """What the portal says of a release; `approval` and others come from the flow, in plain JSON values.
+
+    version: 1 for the first that is sealed, one more each time it is sealed again with fewer rows.
+    """
 
     release_id: str
+    version: int
     study_id: str
     observatory_id: str
     permit_sha256: str
@@ -55,10 +61,12 @@ class Head:
     more: Mapping[str, Any]
 
 
-def head_of(terms: Terms, *, release_id: str, permit_sha256: str, more: Mapping[str, Any] | None = None) -> Head:
+def head_of(
+    terms: Terms, *, release_id: str, permit_sha256: str, version: int = 1, more: Mapping[str, Any] | None = None
+) -> Head:
     """The head of a release that was filtered under these terms."""
     return Head(
-        release_id, terms.study_id or "", terms.observatory_id, permit_sha256, terms.cut, terms.rule_version,
+        release_id, version, terms.study_id or "", terms.observatory_id, permit_sha256, terms.cut, terms.rule_version,
         terms.period_from, terms.period_until, more or {},
     )  # fmt: skip
 
@@ -100,7 +108,7 @@ def write_release_files(
     write_whole(part / "README.md", readme(head.release_id, head.study_id, disclosure, columns).encode())
     if aggregates is not None:
         write_whole(part / "aggregates.csv", aggregates)
-    papers = [paper for paper in PAPERS[2:-1] if (part / paper).is_file()]
+    papers = [paper for paper in LISTED if (part / paper).is_file()]
     records = _records(part)
     more = dict(head.more)
     plain = {name: getattr(head, name) for name in Head.__slots__ if name != "more"}

@@ -1,5 +1,6 @@
 """From filtered rows to rows that may leave: generalised, small cells and small differences out, measured again."""
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from portal.gate.aggregates import Aggregates, Question, aggregate
-from portal.gate.disclosure import Disclosure, measure
-from portal.gate.generalise import Wanted, choose, generalise, suppressed, without
+from portal.gate.disclosure import Disclosure, measure, small_cells
+from portal.gate.generalise import Wanted, choose, generalise
 from portal.gate.manifest import MASK_BELOW, mask
+from portal.gate.shrinking import take_out
 from portal.gate.terms import Terms
 from portal.rules.conditions import StudyConditions
 from portal.rules.ladder import loss
@@ -24,47 +26,54 @@ Differing = Callable[[set[str]], set[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Protected:
-    """files and terms: the rows as they leave and the columns they have. present: the
-    pseudonyms before anybody was suppressed; small: those out by G61; close: by G62.
+class Suppressed:
+    """terms: the columns as they leave. staying: the pseudonyms that are left; small: those out by G61; close: by G62.
 
     cost: what it took, for disclosure.json. Small numbers in it are masked.
     """
 
-    files: list[Path]
     terms: Terms
     disclosure: Disclosure
-    precision: dict[str, Precision]
-    present: set[str]
+    staying: set[str]
     small: set[str]
     close: set[str]
     cost: dict[str, Any]
 
 
-def protect(
-    files: Sequence[Path],
-    work: Path,
-    terms: Terms,
-    wanted: Wanted,
-    *,
-    differing: Differing,
-    frozen: Mapping[str, Precision] | None = None,
-) -> Protected:
-    """Writes below `work`. frozen: the steps that were approved; then nothing is generalised further, only suppressed.
+def coarsen(records: Path, wanted: Wanted, *, frozen: Mapping[str, Precision] | None = None) -> dict[str, Precision]:
+    """Generalises the files of this folder; returns the step of each quasi-identifier. frozen: the steps that were
+    approved. Refused G61 when nothing is there, or the study's k cannot be reached within what it allows."""
+    files = sorted(records.glob("*.parquet"))
+    if not rows_in(files):
+        raise Refused("G61", "no record of anybody who passes is in the store: there is nothing to release")
+    precision = choose(files, wanted).precision if frozen is None else {**wanted.asked, **frozen}
+    if changed := _changed(precision, wanted):
+        generalise(files, records.with_name("coarser"), wanted.asked, changed)
+        shutil.rmtree(records)
+        records.with_name("coarser").rename(records)
+    return precision
 
-    Refused G61 when the study's k cannot be reached within what it allows, or nobody is left; G62 when nobody is left
-    who differs from no other release by a few.
-    """
-    chosen = choose(files, wanted) if frozen is None else None
-    precision = chosen.precision if chosen else {**wanted.asked, **(frozen or {})}
-    changed = {column: step for column, step in precision.items() if step is not wanted.asked[column]}
-    made = generalise(files, work / "coarser", wanted.asked, changed) if changed else list(files)
-    present = _pseudonyms(made)
-    small, close = _unsafe(made, work, precision, wanted.least, present, differing)
-    kept = without(made, work / "safe", small | close) if small | close else made
-    left = _terms(terms, changed)
+
+def suppress(
+    records: Path, terms: Terms, wanted: Wanted, precision: Mapping[str, Precision], *, differing: Differing
+) -> Suppressed:
+    """Takes out of the files of this folder, whole, whoever is in too small a cell or makes a small difference, until
+    neither is true of anybody who stays; and measures the rest. Refused G61 or G62 when nobody is left."""
+    files, before = sorted(records.glob("*.parquet")), rows_in(sorted(records.glob("*.parquet")))
     there = [released_name(c, step) for c, step in precision.items() if step is not Precision.ABSENT]
-    measured = measure(kept, there, least=wanted.least, sensitive=_sensitive(left, wanted))
+    staying, small, close = _pseudonyms(files), set[str](), set[str]()
+    while True:
+        if more := small_cells(files, there, least=wanted.least):
+            small |= more
+        elif more := differing(staying):
+            close |= more
+        else:
+            break
+        staying -= more
+        take_out(records, more)
+    changed = _changed(precision, wanted)
+    left = _terms(terms, changed)
+    measured = measure(files, there, least=wanted.least, sensitive=_sensitive(left, wanted))
     if not measured.persons or measured.k_min < wanted.least:
         code = "G62" if close and not small else "G61"
         raise Refused(code, f"a k of {wanted.least} cannot be reached with those who pass")
@@ -72,9 +81,9 @@ def protect(
         "generalised": {c: [wanted.asked[c].value, step.value] for c, step in changed.items()},
         "information_loss": round(loss(precision, wanted.asked), 4),
         "suppressed_persons": mask(len(small | close)),
-        "suppressed_rows": mask(_rows(made) - _rows(kept)),
+        "suppressed_rows": mask(before - rows_in(files)),
     }
-    return Protected(kept, left, measured, precision, present, small, close, cost)
+    return Suppressed(left, measured, staying, small, close, cost)
 
 
 def wanted_of(terms: Terms, conditions: StudyConditions, least: int) -> Wanted:
@@ -88,32 +97,16 @@ def wanted_of(terms: Terms, conditions: StudyConditions, least: int) -> Wanted:
 
 
 def table_of(
-    safe: Protected, conditions: StudyConditions, earlier: Sequence[Mapping[Question, int]]
+    records: Path, terms: Terms, conditions: StudyConditions, earlier: Sequence[Mapping[Question, int]]
 ) -> Aggregates | None:
     """The table that the study declares, by those of its columns that are still there; None without any."""
-    asked = {name: safe.terms.precision_of(name) for name in conditions.aggregates}
+    asked = {name: terms.precision_of(name) for name in conditions.aggregates}
     there = {name: step for name, step in asked.items() if step is not None}
-    return aggregate(safe.files, there, least=MASK_BELOW, earlier=earlier) if there else None
+    return aggregate(sorted(records.glob("*.parquet")), there, least=MASK_BELOW, earlier=earlier) if there else None
 
 
-def _unsafe(
-    files: Sequence[Path],
-    work: Path,
-    precision: Mapping[str, Precision],
-    least: int,
-    present: set[str],
-    differing: Differing,
-) -> tuple[set[str], set[str]]:
-    """Who is in too small a cell, and who makes a small difference, until neither is true of those who stay."""
-    small, close, staying, turn = set[str](), set[str](), list(files), 0
-    while True:
-        small |= suppressed(staying, precision, least=least)
-        more = differing(present - small - close)
-        if not more:
-            return small, close
-        close |= more
-        turn += 1
-        staying = without(files, work / f"turn-{turn}", small | close)
+def _changed(precision: Mapping[str, Precision], wanted: Wanted) -> dict[str, Precision]:
+    return {column: step for column, step in precision.items() if step is not wanted.asked[column]}
 
 
 def _pseudonyms(files: Sequence[Path]) -> set[str]:
@@ -123,7 +116,7 @@ def _pseudonyms(files: Sequence[Path]) -> set[str]:
     return found
 
 
-def _rows(files: Sequence[Path]) -> int:
+def rows_in(files: Sequence[Path]) -> int:
     return sum(pq.read_metadata(file).num_rows for file in files)
 
 

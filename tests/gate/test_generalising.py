@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portal.gate.disclosure import measure, small_cells
-from portal.gate.generalise import Wanted, choose, generalise, without
-from portal.gate.protect import protect
+from portal.gate.generalise import Wanted, choose, generalise
+from portal.gate.protect import Suppressed, coarsen, suppress
+from portal.gate.terms import Terms
 from portal.rules import ladder
 from portal.rules.precision import COLUMNS, PERIODS
 from portal.rules.refusals import Refused
@@ -125,7 +126,15 @@ def best(rows: Rows, coarsest: dict[str, str], least: int, at_most: float) -> tu
     return min(found, default=None)
 
 
+def protected(folder: Path, rows: Rows, wanted: Wanted, frozen: dict[str, P] | None = None) -> Suppressed:
+    """Both steps over rows as they were filtered; what stays is in the folder."""
+    write(folder, rows)
+    precision = coarsen(folder, wanted, frozen=frozen)
+    return suppress(folder, TERMS, wanted, precision, differing=lambda present: set())
+
+
 ASKED = {"recorded_on": P.WEEK, "year_of_birth": P.YEAR, "sex": P.FULL, "weight_kg": P.FIVE, "diagnosis": P.FULL}
+TERMS: Terms = made.release_terms(columns=tuple(made.ColumnTerm(c, step) for c, step in ASKED.items()))
 quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -200,43 +209,46 @@ def test_no_other_choice_loses_less_or_suppresses_fewer(
 @quick
 @given(rows=ROWS, least=st.integers(2, 5))
 def test_what_is_protected_reaches_k_and_loses_whole_persons_only(turn: Any, rows: Rows, least: int) -> None:
-    folder = turn()
-    files = write(folder / "given", rows)
-    terms = made.release_terms(columns=tuple(made.ColumnTerm(c, step) for c, step in ASKED.items()))
-    wanted = Wanted(least, ASKED, {"year_of_birth": P.DECADE, "diagnosis": P.ABSENT, "recorded_on": P.YEAR})
-    if best(rows, {"year_of_birth": "decade", "diagnosis": "absent", "recorded_on": "year"}, least, 1.0) is None:
+    folder, coarsest = turn(), {"year_of_birth": P.DECADE, "diagnosis": P.ABSENT, "recorded_on": P.YEAR}
+    wanted = Wanted(least, ASKED, coarsest)
+    if best(rows, {c: step.value for c, step in coarsest.items()}, least, 1.0) is None:
         with pytest.raises(Refused, match="G61"):
-            protect(files, folder, terms, wanted, differing=lambda present: set())
+            protected(folder, rows, wanted)
         return
-    safe = protect(files, folder, terms, wanted, differing=lambda present: set())
+    safe = protected(folder, rows, wanted)
     assert safe.disclosure.k_min >= least
-    there = made.rows_of(safe.files[0].parent)
-    left = {row[0] for row in there}
-    assert left | safe.small == {row[0] for row in rows}
-    assert not left & safe.small
-    assert len(there) == sum(row[0] in left for row in rows)
+    there = made.rows_of(folder)
+    assert {row[0] for row in there} == safe.staying
+    assert safe.staying | safe.small == {row[0] for row in rows}
+    assert not safe.staying & safe.small
+    assert len(there) == sum(row[0] in safe.staying for row in rows)
 
 
 def test_once_approved_nothing_is_generalised_further(tmp_path: Path) -> None:
-    """Six alike and two who stand apart: at approval only years were made decades."""
+    """Six alike and two who stand apart: at approval only the years were made coarser."""
     rows = [(made.pseudonym(f"s{n}"), "2025-W05", 1951 + n % 2, "male", 70, None) for n in range(6)]
     rows += [(made.pseudonym(f"t{n}"), "2025-W05", 1951, "female", 70, None) for n in range(2)]
-    terms = made.release_terms(columns=tuple(made.ColumnTerm(c, step) for c, step in ASKED.items()))
     wanted = Wanted(4, ASKED, {"year_of_birth": P.DECADE, "sex": P.ABSENT}, at_most=0.3)
-    first = protect(write(tmp_path / "a", rows), tmp_path / "1", terms, wanted, differing=lambda present: set())
-    assert first.precision == ASKED | {"year_of_birth": P.FIVE}
+    write(tmp_path / "a", rows)
+    approved = coarsen(tmp_path / "a", wanted)
+    assert approved == ASKED | {"year_of_birth": P.FIVE}
+    first = suppress(tmp_path / "a", TERMS, wanted, approved, differing=lambda present: set())
     assert first.cost["generalised"] == {"year_of_birth": ["year", "five"]}
     assert (first.cost["suppressed_persons"], first.cost["suppressed_rows"]) == ("<11", "<11")
-    fewer = protect(
-        write(tmp_path / "b", rows[:5]), tmp_path / "2", terms, wanted,
-        differing=lambda present: set(), frozen=first.precision,
-    )  # fmt: skip
-    assert (fewer.precision, fewer.disclosure.k_min) == (first.precision, 5)
+    fewer = protected(tmp_path / "b", rows[:5], wanted, approved)
+    assert fewer.disclosure.k_min == 5
     with pytest.raises(Refused, match="G61"):
-        protect(
-            write(tmp_path / "c", [*rows[:3], *rows[6:]]), tmp_path / "3", terms, wanted,
-            differing=lambda present: set(), frozen=first.precision,
-        )  # fmt: skip
+        protected(tmp_path / "c", [*rows[:3], *rows[6:]], wanted, approved)
+
+
+def test_whoever_makes_a_small_difference_goes_and_small_cells_are_looked_for_again(tmp_path: Path) -> None:
+    rows = [(made.pseudonym(f"s{n}"), "2025-W05", 1950 + 10 * (n // 4), "male", 70, None) for n in range(12)]
+    one = rows[0][0]
+    write(tmp_path / "records", rows)
+    wanted = Wanted(4, ASKED)
+    safe = suppress(tmp_path / "records", TERMS, wanted, ASKED, differing=lambda present: present & {one})
+    assert (safe.close, safe.small) == ({one}, {row[0] for row in rows[1:4]})
+    assert safe.staying == {row[0] for row in rows[4:]}
 
 
 def test_a_persons_files_may_lie_anywhere(tmp_path: Path) -> None:
@@ -247,15 +259,6 @@ def test_a_persons_files_may_lie_anywhere(tmp_path: Path) -> None:
         pq.write_table(table, tmp_path / f"{name}.parquet")
     found = measure(sorted(tmp_path.iterdir()), ["year_of_birth"], least=2)
     assert (found.persons, found.uniques) == (9, 3)
-
-
-def test_who_is_taken_out_leaves_the_other_files_as_they_are(tmp_path: Path) -> None:
-    rows = [(made.pseudonym(f"s{n}"), "2025-W05", 1950, "male", None, None) for n in range(30)]
-    files = write(tmp_path / "all", rows)
-    gone = {rows[3][0]}
-    kept = without(files, tmp_path / "kept", gone)
-    assert {row[0] for row in made.rows_of(tmp_path / "kept")} == {row[0] for row in rows} - gone
-    assert sum(a.read_bytes() != b.read_bytes() for a, b in zip(files, kept, strict=True)) == 1
 
 
 @pytest.mark.parametrize("column", COLUMNS)
