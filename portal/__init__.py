@@ -14,6 +14,10 @@ records | gate | outside → rules.
       rules/people.py           ages, addressees, and the traits by which persons are matched
       rules/codes.py            code systems and their short names
       rules/precision.py        the columns, and how finely each may be released
+      rules/ladder.py           the steps by which it may become coarser
+      rules/masking.py          which cells of a table are masked
+      rules/differing.py        lists of persons that differ by a few
+      rules/identifiers.py      does a value name somebody?
       rules/conditions.py       what an authorisation gives and a study asks for
       rules/reviewed.py         the shape of reviewed files
       rules/merkle.py           the tree: roots and proofs
@@ -44,6 +48,7 @@ records | gate | outside → rules.
       flow/sealing.py           the second look, and the same release with fewer rows
       flow/clear_away.py        what killed work left behind
       flow/retract.py           who was delivered and would not be now: deleted by a day
+      flow/differ.py            what a release can be laid beside
       flow/assemble.py          the files of a release
       flow/sequence.py          log entries get their places, checkpoints are signed
       flow/audit.py             the log held against its checkpoints
@@ -90,7 +95,12 @@ records | gate | outside → rules.
       gate/engine.py            DuckDB, closed in
       gate/extraction.py        what a practice sends, verified
       gate/store.py             the observatory's store
+      gate/naming.py            no value that leaves names somebody
+      gate/combinations.py      who shares which values
       gate/disclosure.py        k, uniques, small cells
+      gate/generalise.py        coarser, until few are left alone
+      gate/protect.py           rows made safe, or refused
+      gate/aggregates.py        a table of persons, small cells masked
       gate/manifest.py          the papers of a release
       gate/shrinking.py         somebody taken out of released files
       gate/drafts.py            what the portal keeps of a release, encrypted

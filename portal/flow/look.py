@@ -41,11 +41,13 @@ class Looked:
     seen: int
     narrowed: bool = False
     """True when fewer doctors' records may pass than the list was made for (flow/basis.py)."""
+    joined: bool = False
+    """True when a release was sealed meanwhile beside which this one has to be looked at again (flow/differ.py)."""
 
     @property
     def stands(self) -> bool:
         """Nobody and nothing has closed: the list may cross as it is."""
-        return not self.closed and not self.narrowed
+        return not (self.closed or self.narrowed or self.joined)
 
 
 async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: Iterable[Member]) -> Looked:

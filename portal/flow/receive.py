@@ -12,7 +12,9 @@ from portal.flow.look import Member, look
 from portal.flow.means import Means
 from portal.flow.permit import Passing, doctor_spans, passing
 from portal.gate.extraction import read_extraction
+from portal.gate.naming import refuse_identifiers
 from portal.gate.store import StoredFile, accept, persons, prune
+from portal.gate.terms import ColumnTerm
 from portal.outside.keys import public_pem
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
@@ -80,6 +82,8 @@ async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[s
     asked = Asked(permit.observatory_id)
     cut = await take_cut()
     decision, listed = await transact(lambda c: _decide_again(means, c, permit, asked, cut))
+    columns = [ColumnTerm(name, grant.precision, grant.codes) for name, grant in decision.ground.columns.items()]
+    refuse_identifiers(sorted((folder / "records").glob("*.parquet")), columns)
     family = f"observatory:{permit.observatory_id}"
     names = {pseudonym(means.ring, family, p.member.person_id.bytes).hex(): p.member for p in listed}
     drop = there - names.keys()

@@ -27,9 +27,9 @@ quasi-identifiers {quasi}:
 
 | criterion | in this release |
 |---|---|
-| Singling out | Possible. Smallest group of persons with the same values: {k_min}; persons alone in their group: {uniques}. Dates and care themselves can single somebody out. |
+| Singling out | Possible. Smallest group of persons with the same values: {k_min}; persons alone in their group: {uniques}. By any four of these values: {k_four}. Dates and care themselves can single somebody out. |
 | Linkability | The rows of one person carry one pseudonym, so they can be linked with each other. The pseudonym is this study's own: it cannot be linked with another study's. |
-| Inference | Possible: a group whose members share a value gives it away. Not measured here. |
+| Inference | Possible: a group whose members all share a value gives it away. Of {cells} groups, those that do: {shared}. |
 
 ## Columns
 
@@ -60,9 +60,9 @@ quasi-identifiants {quasi} :
 
 | critère | dans cette livraison |
 |---|---|
-| Individualisation | Possible. Plus petit groupe de personnes aux mêmes valeurs : {k_min} ; personnes seules dans leur groupe : {uniques}. Les dates et les soins peuvent à eux seuls individualiser quelqu'un. |
+| Individualisation | Possible. Plus petit groupe de personnes aux mêmes valeurs : {k_min} ; personnes seules dans leur groupe : {uniques}. Selon quatre de ces valeurs : {k_four}. Les dates et les soins peuvent à eux seuls individualiser quelqu'un. |
 | Corrélation | Les lignes d'une même personne portent un même pseudonyme et peuvent être rapprochées. Ce pseudonyme est propre à l'étude : il ne peut pas être rapproché de celui d'une autre étude. |
-| Inférence | Possible : un groupe dont tous les membres partagent une valeur la révèle. Non mesurée ici. |
+| Inférence | Possible : un groupe dont tous les membres partagent une valeur la révèle. Sur {cells} groupes, ceux qui le font : {shared}. |
 """  # noqa: E501 - a row of a table is one line
 
 
@@ -76,5 +76,8 @@ def readme(release_id: str, study_id: str, disclosure: Disclosure, columns: Mapp
         quasi=", ".join(f"`{name}`" for name in disclosure.quasi_identifiers) or "–",
         k_min=disclosure.k_min,
         uniques=disclosure.uniques,
+        k_four=min((one.k_min for one in disclosure.subsets), default=disclosure.k_min),
+        cells=disclosure.cells,
+        shared=", ".join(f"`{one.column}` {one.cells}" for one in disclosure.shared) or "–",
         columns="\n".join(f"- `{name}`: {precision}" for name, precision in columns.items()),
     )

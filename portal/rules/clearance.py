@@ -270,7 +270,10 @@ RULES: tuple[Rule, ...] = (
 ORDER: dict[str, int] = {rule.code: place for place, rule in enumerate(RULES)}
 
 LATER_CODES = {
-    "G61": "small cell: persons whose combination of quasi-identifiers is rarer than k (gate/disclosure.py)",
+    "G11": "a direct identifier in a value that is about to leave: nothing crosses (gate/naming.py)",
+    "G60": "duplicate: the same row of one person on the same day, a second time (gate/buckets.py)",
+    "G61": "small cell: persons whose combination of quasi-identifiers is rarer than k (gate/protect.py)",
+    "G62": "makes a table, or a release of another study, differ from an earlier one by a few persons (flow/differ.py)",
     "G70": "closed since the decision: taken out by the second look (flow/release.py)",
     "G71": "manifest, count or signature mismatch (gate/verify.py)",
     "G72": "the approval is for other conditions (flow/release.py)",
@@ -278,10 +281,7 @@ LATER_CODES = {
 """Reasons that are found on output files or under the lock, not by `decide`."""
 
 NOT_YET_REACHABLE = {
-    "G11": "direct identifiers in output values: columns are coded or numeric, so none can stand in one yet",
     "G58": "no history of notices for one observatory is kept in the store yet",
-    "G60": "duplicates are not looked for yet",
-    "G62": "one release a study, no aggregates: differencing is not computed yet",
 }
 """Codes of the domain that the data of this version cannot express, in one place, with the reason."""
 

@@ -7,10 +7,11 @@ missing or misspelt is refused and never guessed.
 import hashlib
 import json
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from portal.rules.ladder import steps
 from portal.rules.precision import permits
 from portal.rules.words import Precision, Purpose
 
@@ -43,8 +44,27 @@ class AuthorisationConditions(_Frozen):
 
 
 class StudyConditions(_Frozen):
+    """generalise: how coarse each quasi-identifier may become to reach k (none named: persons are suppressed only).
+
+    suppressed_at_most: the share of persons that may be left out for it; beyond, the release is refused (G61).
+    aggregates: the one or two columns of the table of persons that is released besides, small cells masked.
+    """
+
     columns: dict[str, ColumnGrant]
     quasi_identifiers: tuple[str, ...]
+    generalise: dict[str, Precision] = {}
+    suppressed_at_most: float = Field(default=0.5, ge=0, le=1)
+    aggregates: tuple[str, ...] = Field(default=(), max_length=2)
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if not set(self.generalise) <= set(self.quasi_identifiers) & set(self.columns):
+            raise ValueError("only quasi-identifiers that are columns of the study are generalised")
+        if not set(self.aggregates) <= set(self.columns) or len(set(self.aggregates)) != len(self.aggregates):
+            raise ValueError("a table counts by columns of the study, each once")
+        for name, coarsest in self.generalise.items():
+            steps(name, self.columns[name].precision, coarsest)
+        return self
 
 
 class NoticeCoverage(_Frozen):

@@ -113,7 +113,7 @@ REASONS: dict[str, Reason] = {
                   f"{_GDPR} 5(2)"),
     "G58": Reason("Notice donnée après l’extraction", "The notice was given after the row was extracted",
                   Seen.NOT_TOLD, f"{_GDPR} 14(3)"),
-    "G60": Reason("Doublon", "Duplicate", Seen.GROUP, f"{_GDPR} 5(1)(d)"),
+    "G60": Reason("Doublon", "Duplicate", Seen.RECORD, f"{_GDPR} 5(1)(d)"),
     "G61": Reason("Groupe trop petit", "Small cell: k below the limit", Seen.GROUP, "WP29 opinion 05/2014"),
     "G62": Reason("Résultats qui diffèrent de quelques personnes", "Results that differ by a few persons",
                   Seen.GROUP, "WP29 opinion 05/2014"),

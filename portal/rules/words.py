@@ -160,17 +160,23 @@ class Sex(StrEnum):
 
 
 class Precision(StrEnum):
-    """How finely a column may be released; FULL is the value as it stands (coarsened to its default)."""
+    """How finely a column may be released; FULL is the value as it stands (coarsened to its default).
+
+    ABSENT: the column is left out. No study asks for it; it is the last step of a generalisation.
+    """
 
     FULL = "full"
     YEAR = "year"
     DECADE = "decade"
     WEEK = "week"
     MONTH = "month"
+    QUARTER = "quarter"
     CATEGORY = "category"
     CHAPTER = "chapter"
     FIVE = "five"
+    FIFTEEN = "fifteen"
     UNIT = "unit"
+    ABSENT = "absent"
 
 
 class Purpose(StrEnum):

@@ -29,7 +29,7 @@ from story.oracle_reading import (
 
 _CODES = (
     "G03 G04 G08 G20 G21 G22 G23 G26 G25 G30 G31 G32 G33 G34 G40 G41 G42 G45 G46 G47 G48 G49 "
-    "G50 G51 G53 G54 G55 G56 G61 G70"
+    "G50 G51 G53 G54 G55 G56 G60 G61 G70"
 )
 ORDER = {code: place for place, code in enumerate(_CODES.split())}
 ASKED = ("recorded_on", "year_of_birth", "sex", "height_cm", "weight_kg", "diagnosis", "prescription",
@@ -122,8 +122,10 @@ def work_out(folder: Path, *, without: str | None = None) -> Expected:
         leaving = {_id(record) for record in leave(passing)}
         expected.fates |= dict.fromkeys(leaving, code)
         passing = [record for record in passing if _id(record) not in leaving]
+    expected.fates |= dict.fromkeys((_id(record) for record in world.copies(passing)), "G60")
     for record in passing:
-        expected.rows[world.person(record)][world.released(record)] += 1
+        if expected.fates[_id(record)] == PASSED:
+            expected.rows[world.person(record)][world.released(record)] += 1
     return expected
 
 
@@ -143,6 +145,8 @@ class World:
         self.extraction = Crossing(authorised["columns"], frozenset(authorised["purposes"]), is_release=False)
         if not asked["columns"].keys() <= set(ASKED):
             raise ValueError("the study asks for a column that the oracle does not know")
+        if asked.get("generalise"):
+            raise ValueError("the oracle suppresses persons; what a study may be generalised to it does not know")
         self.release = Crossing(asked["columns"], frozenset({story["study"]["purpose"]}), is_release=True)
         self.period = date.fromisoformat(authorised["period_from"]), date.fromisoformat(authorised["period_until"])
         self.texts = {text["id"]: text for text in story["texts"]}
@@ -316,6 +320,16 @@ class World:
             cells[tuple(row[place] for place in places)].add(self.person(record))
         rare = {one for people in cells.values() if len(people) < self.story["study"]["k"] for one in people}
         return [record for record in records if self.person(record) in rare]
+
+    def copies(self, records: list[Record]) -> list[Record]:
+        """What is said of one person on one day in the same words once more."""
+        said: set[tuple[PersonKey, date | None, ReleasedRow]] = set()
+        again = []
+        for record in records:
+            key = (self.person(record), record.day, self.released(record))
+            again += [record] if key in said else []
+            said.add(key)
+        return again
 
     def closed_at_seal(self, records: list[Record]) -> list[Record]:
         """The second look."""
