@@ -16,10 +16,10 @@ from portal.records.clearance import decided
 from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
 
-_NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account"})
-"""Touches that can close nobody: answers noted, mail handed over, permits, releases and sign-ins themselves."""
+CLOSES_NOBODY = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account", "key"})
+"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins and keys themselves."""
 
-_NARROW = _NOTHING | {"person", "patient", "doctor", "practice"}
+_NARROW = CLOSES_NOBODY | {"person", "patient", "doctor", "practice"}
 """Touches that concern the named persons or practices only. Every other kind is looked at in full."""
 
 
@@ -104,7 +104,7 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
     """The persons (with all their possible matches) and the practices that the touches name."""
     refs: dict[str, list[str]] = {}
     for kind, ref in touches:
-        if kind not in _NOTHING:
+        if kind not in CLOSES_NOBODY:
             refs.setdefault(kind, []).append(ref)
     practices = set(refs.get("practice", []))
     if refs.get("doctor"):

@@ -12,6 +12,7 @@ from uuid import UUID
 from portal.flow.assemble import Draft, assemble, place, placed
 from portal.flow.basis import basis_of, bound_conditions, has_narrowed
 from portal.flow.decide import Asked, ground_of
+from portal.flow.key_custody import bind_key
 from portal.flow.look import Looked, Member, look
 from portal.flow.means import Means
 from portal.flow.sequence import proof_of
@@ -45,6 +46,7 @@ async def prepare(means: Means, study_id: str, *, by: Account) -> str:
         entry = await enter(
             c, "release_prepared", actor=by.actor, at=now, touches=[("release", release_id)], summary=summary
         )
+        await bind_key(means, c, f"study:{study_id}", at=now, entry=entry)
         await Release.create(
             id=release_id,
             study_id=study_id,

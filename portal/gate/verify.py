@@ -8,19 +8,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from portal.gate.extraction import PSEUDONYM
 from portal.gate.folders import files_below, sha256_of
 from portal.gate.log_proof import verify_proof
 from portal.gate.manifest import FORMAT, KIND, NATURE, PAPERS, counts_csv, persons_in
-from portal.gate.signature import BadSignature, verified
+from portal.gate.signature import BadSignature, Keys, verified_by
 from portal.rules.refusals import Refused
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A genuine release, as its manifest says it. log_entry: from proof.json, None when that is not there yet."""
+    """A genuine release, as its manifest says it. log_entry: from proof.json, None when that is not there yet.
+    signed_by: the place of the key among those that were given; 0 is the first."""
 
     release_id: str
     study_id: str
@@ -32,14 +32,16 @@ class Verified:
     manifest_sha256: str
     log_entry: int | None
     manifest: dict[str, Any]
+    signed_by: int = 0
 
 
-def verify_release(folder: Path, public_key: Ed25519PublicKey, *, checkpoint: str | None = None) -> Verified:
+def verify_release(folder: Path, public_key: Keys, *, checkpoint: str | None = None) -> Verified:
     """Signature, then every file, row count, column and pseudonym, then the proof that the seal stands in the log.
 
+    `public_key`: the pinned one, or several, newest first: before a rotation it was a former key that signed.
     `checkpoint`: one kept elsewhere, of which the proof's log must be the beginning. Refused: the first that is off.
     """
-    manifest = _manifest(folder, public_key)
+    manifest, signed_by = _manifest(folder, public_key)
     try:
         _check_files(folder, manifest["files"])
         _check_records(folder, manifest)
@@ -63,6 +65,7 @@ def verify_release(folder: Path, public_key: Ed25519PublicKey, *, checkpoint: st
             manifest_sha256=manifest_sha256,
             log_entry=log_entry,
             manifest=manifest,
+            signed_by=signed_by,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise _refused("manifest_malformed", "The manifest lacks what a release must say.") from error
@@ -72,13 +75,13 @@ def _refused(code: str, what: str, where: str = "manifest.json") -> Refused:
     return Refused(code, what, where=where, status=422)
 
 
-def _manifest(folder: Path, public_key: Ed25519PublicKey) -> dict[str, Any]:
+def _manifest(folder: Path, public_key: Keys) -> tuple[dict[str, Any], int]:
     content, statement = folder / "manifest.json", folder / "manifest.jws"
     for paper in (content, statement):
         if not paper.is_file():
             raise _refused("manifest_missing", "The release is not whole: ask for it again.", paper.name)
     try:
-        signed = verified(KIND, statement.read_bytes(), public_key)
+        signed, signed_by = verified_by(KIND, statement.read_bytes(), public_key)
     except BadSignature as error:
         raise _refused("manifest_signature", "Not signed by this key.", statement.name) from error
     if signed != content.read_bytes():
@@ -89,7 +92,7 @@ def _manifest(folder: Path, public_key: Ed25519PublicKey) -> dict[str, Any]:
         raise _refused("manifest_malformed", "The manifest is not JSON.") from error
     if not isinstance(manifest, dict) or (manifest.get("format"), manifest.get("nature")) != (FORMAT, NATURE):
         raise _refused("manifest_malformed", "Another format than this program knows.")
-    return manifest
+    return manifest, signed_by
 
 
 def _check_files(folder: Path, listed: dict[str, dict[str, Any]]) -> None:

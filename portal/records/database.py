@@ -35,6 +35,8 @@ MODEL_MODULES = (
     "portal.records.objections",
     "portal.records.releases",
     "portal.records.retractions",
+    "portal.records.stored",
+    "portal.records.key_bindings",
 )
 
 _running: set[asyncio.Task[Any]] = set()

@@ -72,12 +72,13 @@ async def delivered_studies(c: Connection) -> list[str]:
 
 
 async def not_retracted(c: Connection, study_id: str) -> list[Delivered]:
-    """Everybody in the study's delivered releases for whom there is no retraction."""
+    """Everybody in the study's delivered releases for whom there is no retraction. Nobody once its key is deleted:
+    what a recipient has can then be linked with nobody."""
     found = await rows(
         c,
         "SELECT m.release_id, m.person_id, m.practice_id, m.pseudonym, r.cut FROM release_person m "
         f"JOIN release r ON r.id = m.release_id WHERE r.study_id = $1 AND r.id IN ({SERVED}) "
-        "AND NOT EXISTS (SELECT 1 FROM retraction x WHERE x.release_id = m.release_id "
+        "AND m.pseudonym <> '' AND NOT EXISTS (SELECT 1 FROM retraction x WHERE x.release_id = m.release_id "
         "AND x.person_id = m.person_id AND x.practice_id = m.practice_id) ORDER BY m.release_id, m.pseudonym",
         study_id,
     )
