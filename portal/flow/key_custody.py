@@ -41,7 +41,7 @@ async def _made_what_is_there(ring: KeyRing, c: Connection, family: str) -> bool
     kind, _, name = family.partition(":")
     statement = {
         "study": "SELECT m.person_id, m.pseudonym FROM release_person m JOIN release r ON r.id = m.release_id "
-        "WHERE r.study_id = $1 LIMIT 1",
+        "WHERE r.study_id = $1 AND r.state <> 'withdrawn' LIMIT 1",
         "observatory": "SELECT s.person_id, s.pseudonym FROM stored_person s JOIN extraction e "
         "ON e.practice_id = s.practice_id AND e.file_sha256 = s.file_sha256 JOIN permit m ON m.id = e.permit_id "
         "WHERE m.observatory_id = $1 AND s.person_id IS NOT NULL LIMIT 1",
