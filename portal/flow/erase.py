@@ -27,6 +27,7 @@ from portal.records.stored import (
     write_present,
 )
 from portal.rules.clearance import Withheld
+from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState, StorePart
 
@@ -40,28 +41,60 @@ async def reconcile_store(means: Means) -> int:
 
     Persons, and doctors who have left, are erased from the next round on. When the batch itself has ended – the
     observatory or its authorisation, which may be mended – the files stay until the day, and nothing leaves them
-    meanwhile: every crossing decides again.
+    meanwhile: every crossing decides again. Mended before the day, they stay.
     """
     await _take_stock(means)
     observatories = {file.observatory_id for file in await transact(current_files)}
-    return sum([await _make(means, await missing_in_store(means, o)) for o in sorted(observatories)])
+    return sum([await _reconcile(means, observatory) for observatory in sorted(observatories)])
 
 
-async def missing_in_store(means: Means, observatory_id: str) -> list[Leaving]:
-    """What is in the observatory's store, may not be there now, and has no retraction yet. Reads only."""
+async def _reconcile(means: Means, observatory_id: str) -> int:
+    missing, ended = await missing_in_store(means, observatory_id)
+    if not ended:
+        await _keep_files(means, observatory_id)
+    return await _make(means, missing)
 
-    async def read(c: Connection) -> list[Leaving]:
+
+async def missing_in_store(means: Means, observatory_id: str) -> tuple[list[Leaving], bool]:
+    """What is in the observatory's store, may not be there now, and has no retraction yet; and whether the batch has
+    ended. Reads only. Refused G13 when the key is not the one that named the doctors of the store."""
+
+    async def read(c: Connection) -> tuple[list[Leaving], bool]:
         await snapshot(c)
         files = [file for file in await current_files(c) if file.observatory_id == observatory_id]
         decision = await stand(means, c, Asked(observatory_id), cut=0)
+        reasons = set(decision.verdict.reasons) if isinstance(decision.verdict, Withheld) else set()
+        if "G13" in reasons:
+            raise Refused("G13", "the pseudonym key is not the one of the store", where=observatory_id, status=503)
         found = await persons_closed(c, decision.thresholds, rests=ONLY_RESTS)
         found += await _doctors_gone(means, observatory_id, files)
-        if isinstance(decision.verdict, Withheld) and ENDS_THE_BATCH & set(decision.verdict.reasons):
+        ended = bool(ENDS_THE_BATCH & reasons)
+        if ended:
             found += [Leaving(f.extraction_id, f.practice_id, StorePart.FILE, "", at_once=False) for f in files]
         known = await retracted(c)
-        return [one for one in found if (one.extraction_id, one.part, one.ref) not in known]
+        return [one for one in found if (one.extraction_id, one.part, one.ref) not in known], ended
 
     return await transact(read)
+
+
+async def _keep_files(means: Means, observatory_id: str) -> None:
+    """The batch stands again: its files are not erased after all."""
+
+    async def step(c: Connection) -> None:
+        files = [f for f in await current_files(c) if f.observatory_id == observatory_id]
+        known = await retracted(c)
+        waiting = [f for f in files if (f.extraction_id, StorePart.FILE, "") in known]
+        if not waiting:
+            return
+        touches: list[Touch] = [("extraction", file.practice_id) for file in waiting]
+        await enter(c, "store_retractions_lifted", actor="system", at=await means.now(c), touches=touches)
+        await write_many(
+            c,
+            "DELETE FROM store_retraction WHERE extraction_id = $1 AND part = 'file' AND change_id IS NULL",
+            [(file.extraction_id,) for file in waiting],
+        )
+
+    await transact(step)
 
 
 async def _doctors_gone(means: Means, observatory_id: str, files: Sequence[File]) -> list[Leaving]:
@@ -113,6 +146,8 @@ async def _stock(means: Means, c: Connection, file: File, names: list[str]) -> N
     for row in found:
         person = UUID(str(row["person_id"]))
         known[pseudonym(means.ring, f"observatory:{file.observatory_id}", person.bytes).hex()] = person
+    if names and known.keys().isdisjoint(names):
+        raise Refused("G13", "the pseudonym key is not the one of the store", where=file.observatory_id, status=503)
     await write_present(c, file.practice_id, file.sha256, [(known.get(name), name, None) for name in names])
 
 

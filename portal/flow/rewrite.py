@@ -14,7 +14,7 @@ from typing import Any
 
 from portal.flow.means import Means
 from portal.gate.folders import sha256_of
-from portal.gate.store import StoredFile, delete, erase, persons, prune
+from portal.gate.store import StoreBusy, StoredFile, delete, erase, persons, prune
 from portal.records.database import Connection, rows, transact, transact_alone, write_many
 from portal.records.ledger import Touch, enter
 from portal.records.stored import (
@@ -54,17 +54,17 @@ async def _due(means: Means, c: Connection) -> dict[int, list[Leaving]]:
 
 
 async def _rewrite(means: Means, file: File, leaving: Sequence[Leaving]) -> bool:
+    """False, and everything as it was, when the file is not the one that counts, or another call is at it."""
     path = means.store / file.practice_id / file.name
-    if not path.is_file() or await asyncio.to_thread(sha256_of, path) != file.sha256:
-        return False
-    new, names = await asyncio.to_thread(_write, path, leaving)
-    staying = json.dumps(names)
-    if new is not None:
-        sha256 = new.sha256
-        await transact(lambda c: carry_over(c, file.practice_id, file.sha256, sha256, staying))
     try:
+        if await asyncio.to_thread(sha256_of, path) != file.sha256:
+            return False
+        new, names = await asyncio.to_thread(_write, path, leaving)
+        if new is not None:
+            sha256, staying = new.sha256, json.dumps(names)
+            await transact(lambda c: carry_over(c, file.practice_id, file.sha256, sha256, staying))
         await transact_alone(lambda c: _commit(means, c, file, new, leaving, len(names)))
-    except _NothingToDo:
+    except (FileNotFoundError, StoreBusy, _NothingToDo):
         return False
     finally:
         await sweep(means, file.practice_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from duckdb import DuckDBPyConnection
+from duckdb import DuckDBPyConnection, IOException
 
 from portal.gate.buckets import write_file
 from portal.gate.engine import Limits, engine, paths, select
@@ -19,9 +19,16 @@ from portal.gate.extraction import Extraction, read_extraction
 from portal.gate.folders import sha256_of, synced
 from portal.rules.refusals import Refused
 
-__all__ = ["Extraction", "StoredFile", "accept", "delete", "erase", "persons", "prune", "read_extraction"]
+__all__ = ["Extraction", "StoreBusy", "StoredFile", "accept", "delete", "erase", "persons", "prune", "read_extraction"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class StoreBusy(Refused):
+    """The folder was swept while a file was written or read: another file of this practice counts by now."""
+
+    def __init__(self) -> None:
+        super().__init__("store_busy", "another file of this practice came in: send it again", status=503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,12 @@ def erase(
         stays = select("r.*", f"{source} r ANTI JOIN gone_persons p ON p.pseudonym = r.pseudonym")
         if doctors:
             stays += " WHERE r.doctor_pseudonym NOT IN (FROM gone_doctors)"  # NULL, nobody named, is not kept
-        written = _written(con, stays, file.with_name(file.name.partition(".")[0]))
+        try:
+            written = _written(con, stays, file.with_name(file.name.partition(".")[0]))
+        except IOException:
+            if file.exists():
+                raise
+            raise StoreBusy from None
     if not written.rows:
         written.path.unlink()
         return None
@@ -72,7 +84,7 @@ def erase(
 
 
 def _written(con: DuckDBPyConnection, rows: str, target: Path) -> StoredFile:
-    """These rows as `<target>.<hash>.parquet`, synced, by one rename. Refused when the folder was swept meanwhile."""
+    """These rows as `<target>.<hash>.parquet`, synced, by one rename. StoreBusy when the folder was swept meanwhile."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -81,7 +93,7 @@ def _written(con: DuckDBPyConnection, rows: str, target: Path) -> StoredFile:
         sha256 = sha256_of(part)
         done = part.rename(target.with_name(f"{target.name}.{sha256[:12]}.parquet"))
     except FileNotFoundError:
-        raise Refused("store_busy", "another file of this practice came in: send it again", status=503) from None
+        raise StoreBusy from None
     finally:
         part.unlink(missing_ok=True)
     synced(target.parent)

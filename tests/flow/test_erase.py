@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from kept import dump, kinds_since, one_entry
+from kept import dump, kinds_since, one_entry, refused
 from line import Line, approved, record
 from world import World, child, patient
 
@@ -222,6 +222,45 @@ async def test_an_authorisation_that_ended_empties_the_store_on_the_day_and_not_
     await round_(world)
     assert files(world) == []
     assert (await store_counts("demo", paris_day(world.clock.now())))["overdue"] == 0
+
+
+async def test_an_authorisation_that_is_mended_before_the_day_keeps_the_store(stored: Line) -> None:
+    world = stored.world
+    await govern.suspend_authorisation(world.means, "cnil-1", by=world.dpo)
+    await round_(world)
+    world.wait(10)
+    await rows(connection(), "UPDATE authorisation SET suspended_at = NULL")
+    async with one_entry("store_retractions_lifted", ("extraction", "practice-a")):
+        await round_(world)
+    world.wait(30)
+    await round_(world)
+    assert len(inside(world)) == 3
+    assert (await store_counts("demo", paris_day(world.clock.now())))["overdue"] == 0
+
+
+async def test_a_store_is_not_judged_with_a_key_that_is_not_its_own(stored: Line) -> None:
+    """Nobody in it would be known, and everything erased."""
+    world, before = stored.world, inside(stored.world)
+    world.means.ring.delete("observatory:demo")
+    world.means.ring.create("observatory:demo")
+    async with refused("G13"):
+        await round_(world)
+    await rows(connection(), "DELETE FROM key_binding")
+    await rows(connection(), "DELETE FROM stored_person")
+    async with refused("G13"):
+        await round_(world)
+    assert inside(world) == before
+
+
+async def test_two_workers_erase_at_once(stored: Line) -> None:
+    world = stored.world
+    await objects(world)
+    await erase.reconcile_store(world.means)
+    await asyncio.gather(*(rewrite.erase_due(world.means) for _ in range(4)))
+    (only,) = files(world)
+    extraction = await Extraction.get()
+    assert (only.name, sha256_of(only), extraction.rows) == (extraction.file_name, extraction.file_sha256, 4)
+    assert (await StoreChange.all().count(), (await StoreRetraction.get()).erased_at is not None) == (1, True)
 
 
 async def test_a_new_extraction_takes_what_had_to_leave_with_the_old_file(stored: Line) -> None:
