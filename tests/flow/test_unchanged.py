@@ -70,7 +70,10 @@ async def test_an_18th_birthday_is_taken_back_though_the_log_is_silent(quiet: tu
     world.clock.advance_to(world.clock.now().replace(minute=59))
     await rest(world, seen)
     assert await Retraction.all().count() == 0
+    undated = Seen(seen.cut, seen.at, None, seen.marks)
+    assert await unchanged(world.means, undated)
     world.clock.advance_to(world.clock.now().replace(hour=22, minute=0))
+    assert not await unchanged(world.means, undated), "a day has begun in Paris, whatever was written down"
     assert not await unchanged(world.means, seen)
     await rest(world, seen)
     assert await Retraction.all().count() == 1
