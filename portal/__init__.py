@@ -40,6 +40,7 @@ records | gate | outside → rules.
       flow/behind_link.py       what a personal link shows
       flow/decide.py            the batch and every patient decided; one patient explained
       flow/simulate.py          what would pass if something changed
+      flow/key_custody.py       keys bound, rotated, deleted
       flow/look.py              has anybody in a list closed since its cut?
       flow/permit.py            the signed list of those who pass
       flow/receive.py           an extraction arrives and is decided again
@@ -49,6 +50,9 @@ records | gate | outside → rules.
       flow/clear_away.py        what killed work left behind
       flow/retract.py           who was delivered and would not be now: deleted by a day
       flow/differ.py            what a release can be laid beside
+      flow/erase.py             who may no longer be in the store: her rows leave it by a day
+      flow/rewrite.py           the store's files without what must leave them, and the proof
+      flow/unchanged.py         nothing closed since the last reconciliation?
       flow/assemble.py          the files of a release
       flow/sequence.py          log entries get their places, checkpoints are signed
       flow/audit.py             the log held against its checkpoints
@@ -70,6 +74,8 @@ records | gate | outside → rules.
       records/rights_requests.py  restriction, erasure, rectification
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
+      records/stored.py         who is in the store, what must leave it
+      records/key_bindings.py   which key is a study's own
       records/clearance.py      facts.sql and the verdict table
       records/behind_link.py    what stands behind a personal link
       records/overview.py       what the desk and the public see
@@ -117,6 +123,7 @@ records | gate | outside → rules.
     outside/    WHAT WE TALK TO
       outside/clock.py          what time it is
       outside/keys.py           the key families
+      outside/keystore.py       a folder of keys, or a secret store
       outside/tokens.py         sealed contacts, link tokens, pseudonyms
       outside/identity.py       OpenID Connect
       outside/discovery.py      what a provider says of itself
@@ -167,4 +174,5 @@ records | gate | outside → rules.
     service.py    pages and worker      settings.py   what the operator may set
     log_commands.py   the log's commands      release_commands.py   a release verified and opened
     objection_commands.py   objections on paper and by telephone
+    key_commands.py   the keys' commands
 """

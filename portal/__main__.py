@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import log_commands, objection_commands, release_commands
+from portal import key_commands, log_commands, objection_commands, release_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
-from portal.flow import govern, notify, permit, receive, register, release, retract, sign_in
+from portal.flow import erase, govern, notify, permit, receive, register, release, retract, sign_in
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
 from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
@@ -25,12 +25,12 @@ from portal.gate.permit import read_permit
 from portal.gate.retraction import write_retractions
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing, read_public_key
-from portal.records.accounts import Account
 from portal.records.clearance import renew_verdicts
 from portal.records.database import opened
 from portal.records.governance import Study
 from portal.records.migrations import migrate
 from portal.records.retractions import counts, newest, open_lines
+from portal.records.stored import store_counts
 from portal.rules.clearance import Withheld
 from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
@@ -48,11 +48,15 @@ groups = {
         "staff": "Staff accounts.",
         "register": "Registers of practices.",
         "notices": "Campaigns and their progress.",
-        "keys": "The key families.",
         "gate": "What would pass, and why not.",
         "permit": "Extraction permits.",
     }.items()
-} | {"log": log_commands.group, "objections": objection_commands.group, "release": release_commands.group}
+} | {
+    "keys": key_commands.group,
+    "log": log_commands.group,
+    "objections": objection_commands.group,
+    "release": release_commands.group,
+}
 for _name, _group in groups.items():
     app.add_typer(_group, name=_name)
 
@@ -90,11 +94,7 @@ def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
     return asyncio.run(inside())
 
 
-async def _operator(email: str) -> Account:
-    account = await Account.get_or_none(email=email.casefold(), role=Role.OPERATOR, closed_at=None)
-    if account is None:
-        raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
-    return account
+_operator = sign_in.operator_of
 
 
 # --- the service ---------------------------------------------------------------------------------------------------
@@ -165,24 +165,6 @@ def add(email: str, role: Annotated[Role, typer.Option()], study: Annotated[str 
     """Invite one human for one role; recipients name their study."""
     _run(lambda means, _: sign_in.add_staff(means, email=email, role=role, study_id=study, actor="system:cli"))
     typer.echo("invited")
-
-
-@groups["keys"].command()
-def create(family: str) -> None:
-    """Make a key: contacts, blind, links, matching, signing, releases, observatory:ID or study:ID."""
-    KeyRing(Settings().keys_dir).create(family)
-
-
-@groups["keys"].command(name="list")
-def list_() -> None:
-    """The families there are."""
-    typer.echo("\n".join(KeyRing(Settings().keys_dir).list()))
-
-
-@groups["keys"].command()
-def export_public(out: Path) -> None:
-    """Write the public signing key that verifiers and practices pin."""
-    KeyRing(Settings().keys_dir).export_public(out)
 
 
 @groups["register"].command(name="import")
@@ -350,15 +332,26 @@ def withdraw(release_id: str, acting: As) -> None:
 
 
 @app.command()
-def retractions(study: StudyId, out: Annotated[Path | None, typer.Option()] = None, as_json: Json = False) -> None:
-    """What recipients must delete; --out writes the open ones as CSV and FHIR. Makes first what is missing."""
+def retractions(
+    study: Annotated[str | None, typer.Option()] = None,
+    observatory: Annotated[str | None, typer.Option(help="The observatory's own store.")] = None,
+    out: Annotated[Path | None, typer.Option()] = None,
+    as_json: Json = False,
+) -> None:
+    """What recipients, or the observatory's own store, must delete; --out writes a study's open ones as CSV and FHIR.
+    Makes first what is missing."""
 
     async def step(means: Means, _: Settings) -> dict[str, int]:
+        today = paris_day(means.clock.now())
+        if study is None:
+            asked = await _asked(None, observatory)
+            await erase.reconcile_store(means)
+            return await store_counts(asked.observatory_id, today)
         await _asked(study, None)
         await retract.reconcile(means, only=study)
         if out is not None:
             write_retractions(out, await open_lines(study), as_of=await newest(study) or means.clock.now())
-        return await counts(study, paris_day(means.clock.now()))
+        return await counts(study, today)
 
     done = _run(step)
     typer.echo(json.dumps(done) if as_json else ", ".join(f"{n} {name}" for name, n in done.items()))

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from portal.flow.key_custody import own_key
 from portal.flow.means import Means
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, rows, transact
@@ -76,7 +77,7 @@ class Decision:
 async def stand(means: Means, c: Connection, asked: Asked, *, cut: int) -> Decision:
     """The batch decided at this moment, and what every person is compared with. Reads only."""
     ground = await ground_of(means, c, asked)
-    facts = batch_facts(ground, own_key=means.ring.exists(_key_family(asked)))
+    facts = batch_facts(ground, own_key=await own_key(means, c, _key_family(asked)))
     return Decision(cut, ground, decide(facts), await _thresholds(c, ground), _closes_at(ground))
 
 
@@ -295,7 +296,7 @@ async def explain(means: Means, asked: Asked, *, practice_id: str, number: str) 
         )
         if not found:
             raise Refused("unknown_patient", "the practice has no patient of this number", status=404)
-        batch = batch_facts(decision.ground, own_key=means.ring.exists(_key_family(asked)))
+        batch = batch_facts(decision.ground, own_key=await own_key(means, c, _key_family(asked)))
         person = facts_of(PersonFacts, int(found[0]["key"]))
         lines = [
             Explained(

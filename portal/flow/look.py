@@ -17,10 +17,12 @@ from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
 from portal.records.objections import MEANT
 
-_NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact"})
-"""Touches that can close nobody: answers noted, mail handed over, permits, releases and sign-ins themselves."""
+CLOSES_NOBODY = frozenset(
+    {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact", "key"}
+)
+"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins and keys themselves."""
 
-_NARROW = _NOTHING | {"person", "patient", "provisional", "doctor", "practice"}
+_NARROW = CLOSES_NOBODY | {"person", "patient", "provisional", "doctor", "practice"}
 """Touches that concern the named persons or practices only. Every other kind is looked at in full."""
 
 
@@ -109,7 +111,7 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
     """The persons (with all their possible matches) and the practices that the touches name."""
     refs: dict[str, list[str]] = {}
     for kind, ref in touches:
-        if kind not in _NOTHING:
+        if kind not in CLOSES_NOBODY:
             refs.setdefault(kind, []).append(ref)
     practices = set(refs.get("practice", []))
     if refs.get("doctor"):

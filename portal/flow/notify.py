@@ -13,7 +13,7 @@ from portal.flow.register_rows import contact_binding
 from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.returns import Reading, ReturnMailbox
-from portal.outside.tokens import link_token, open_sealed, token_hash
+from portal.outside.tokens import link_token, open_sealed, sent_link_token, token_hash
 from portal.records.accounts import Account
 from portal.records.database import Connection, is_postgres, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
@@ -201,9 +201,10 @@ async def _claim(c: Connection, means: Means, at_most: int) -> list[dict[str, An
     listed = ", ".join(map(str, ids))
     return await rows(
         c,
-        "SELECT i.id AS item_id, i.attempts, n.id AS notice_id, n.addressee, t.body, t.language, p.practice_id, "
-        "p.number, pr.name AS practice_name, o.name AS observatory_name, c.sealed, own.sealed AS own_sealed "
-        "FROM outbox_item i JOIN notice n ON n.id = i.notice_id JOIN notice_text t ON t.id = n.text_id "
+        "SELECT i.id AS item_id, i.attempts, n.id AS notice_id, n.token_hash, n.addressee, t.body, t.language, "
+        "p.practice_id, p.number, pr.name AS practice_name, o.name AS observatory_name, c.sealed, "
+        "own.sealed AS own_sealed FROM outbox_item i JOIN notice n ON n.id = i.notice_id "
+        "JOIN notice_text t ON t.id = n.text_id "
         "JOIN observatory o ON o.id = t.observatory_id JOIN patient p ON p.id = n.patient_id "
         "JOIN practice pr ON pr.id = p.practice_id "
         "JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee "
@@ -219,10 +220,11 @@ def _letter(means: Means, item: dict[str, Any]) -> Letter:
         return contact
 
     notice_id = UUID(str(item["notice_id"]))
+    token = sent_link_token(means.ring, str(notice_id), item["token_hash"])
     body = item["body"]
     return Letter(
         notice_id=notice_id,
-        link=f"{means.base_url}/o/{link_token(means.ring, str(notice_id))}",
+        link=f"{means.base_url}/o/{token}",
         language=item["language"],
         addressee=Addressee(item["addressee"]),
         person=opened(item["own_sealed"], Addressee.SELF)["given_names"],

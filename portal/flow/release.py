@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from portal.flow.assemble import Draft, assemble, kept_at, opened
 from portal.flow.basis import Basis, basis_of, bound_conditions
 from portal.flow.decide import Asked, stand
+from portal.flow.key_custody import bind_key
 from portal.flow.look import Looked
 from portal.flow.means import Means
 from portal.flow.sealing import (
@@ -64,10 +65,12 @@ async def _record(means: Means, c: Connection, draft: Draft, basis: Basis, by: A
     entry = await enter(
         c, "release_prepared", actor=by.actor, at=now, touches=[("release", release_id)], summary=summary
     )
+    study_id = basis.decision.ground.asked.study_id
+    await bind_key(means, c, f"study:{study_id}", at=now, entry=entry)
     subject, address = human(by)
     await Release.create(
         id=release_id,
-        study_id=basis.decision.ground.asked.study_id,
+        study_id=study_id,
         state=State.PREPARED,
         cut=draft.cut,
         holds_until=basis.decision.closes_at,

@@ -36,6 +36,8 @@ MODEL_MODULES = (
     "portal.records.rights_requests",
     "portal.records.releases",
     "portal.records.retractions",
+    "portal.records.stored",
+    "portal.records.key_bindings",
 )
 
 _running: set[asyncio.Task[Any]] = set()

@@ -152,6 +152,14 @@ class ReleaseState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class StorePart(StrEnum):
+    """What leaves the observatory's store: a whole file, the records of a doctor, or those of a person."""
+
+    FILE = "file"
+    DOCTOR = "doctor"
+    PERSON = "person"
+
+
 class Sex(StrEnum):
     FEMALE = "female"
     MALE = "male"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from portal.app import make_means
+from portal.demo.driver import STUDY
 from portal.flow.sequence import sequence
 from portal.outside.clock import SystemClock
 from portal.records.database import opened
@@ -118,3 +119,47 @@ async def placed(folder: Path) -> None:
     settings = Settings(data_dir=folder / "var", keys_dir=folder / "var" / "keys")
     async with opened(f"sqlite://{folder}/var/portal.sqlite3"):
         assert await sequence(make_means(settings, SystemClock())) == 1
+
+
+def test_keys_are_listed_rotated_and_deleted_by_commands(tmp_path: Path) -> None:
+    families = ("contacts", "blind", "links", "matching", "signing", "observatory:demo", "study:diabetes")
+    for family in families:
+        run("keys", "create", family, cwd=tmp_path)
+    run("migrate", cwd=tmp_path)
+    run("staff", "add", "op@example.org", "--role", "operator", cwd=tmp_path)
+    acting = ("--as", "op@example.org")
+    before = fingerprints(tmp_path)
+    assert set(before) == set(families)
+    for family in ("signing", "links", "contacts", "study:diabetes"):
+        done = run("keys", "rotate", family, *acting, cwd=tmp_path)
+        assert (done.returncode, done.stdout.startswith("rotated")) == (0, True), done.stderr
+    after = fingerprints(tmp_path)
+    assert {family for family in families if before[family] != after[family]} == {
+        "signing", "links", "contacts", "study:diabetes",
+    }  # fmt: skip
+    assert "1 former" in run("keys", "list", cwd=tmp_path).stdout
+    run("keys", "export-public", "portal.pub", cwd=tmp_path)
+    assert (tmp_path / "portal.pub").read_text().count("BEGIN PUBLIC KEY") == 2
+    assert run("keys", "forget", "contacts", *acting, cwd=tmp_path).stdout == "1 former keys deleted\n"
+    refused = {
+        ("rotate", "matching", *acting): "key_kept",
+        ("rotate", "signing", "--as", "nobody@example.org"): "unknown_operator",
+        ("forget", "links", *acting): "key_in_use",
+        ("delete", "--study", "diabetes", *acting): "not_confirmed",
+        ("delete", "--study", "diabetes", "--confirm", "diabetes", *acting): "unknown_study",
+    }
+    for command, code in refused.items():
+        done = run("keys", *command, cwd=tmp_path)
+        assert (done.returncode, code in done.stderr, done.stderr.count("\n")) == (1, True, 1), command
+    reviewed = Path(__file__).parents[2] / "portal" / "demo" / "observatory.toml"
+    run("load", str(reviewed), cwd=tmp_path)
+    run("keys", "create", f"study:{STUDY}", cwd=tmp_path)
+    done = run("keys", "delete", "--study", STUDY, "--confirm", STUDY, *acting, cwd=tmp_path)
+    assert (done.returncode, f"study:{STUDY}" in fingerprints(tmp_path)) == (0, False), done.stderr
+    counted = run("retractions", "--observatory", "demo", "--json", cwd=tmp_path)
+    assert json.loads(counted.stdout) == {"open": 0, "overdue": 0, "erased": 0}
+
+
+def fingerprints(folder: Path) -> dict[str, str]:
+    listed = json.loads(run("keys", "list", "--json", cwd=folder).stdout)
+    return {one["family"]: one["fingerprint"] for one in listed}

@@ -146,8 +146,9 @@ def test_the_store_drops_who_no_longer_passes_and_keeps_one_file(tmp_path: Path)
     assert second.rows == first.rows - 4
     assert not gone & set(pq.read_table(second.path, partitioning=None)["pseudonym"].to_pylist())
     assert first.path.exists()
-    assert prune(tmp_path / "store", "p1", keep="entry-2") == 1
-    assert [p.name for p in (tmp_path / "store" / "p1").iterdir()] == ["entry-2.parquet"]
+    assert prune(tmp_path / "store", "p1", keep=second.path.name) == 1
+    assert list((tmp_path / "store" / "p1").iterdir()) == [second.path]
+    assert second.path.name == f"entry-2.{second.sha256[:12]}.parquet"
     people = persons([second.path]).to_pylist()
     assert len(people) == papers.PEOPLE - 2
     assert people[0].keys() == {"practice_id", "pseudonym", "year_of_birth", "sex", "n"}
