@@ -17,7 +17,7 @@ from portal.rules.words import Role as StaffRole
 
 
 async def govern_act(p: Play) -> None:
-    """Staff are invited, the reviewed files loaded, the texts approved by somebody other than their author."""
+    """Staff are invited, the reviewed files loaded, and what they say approved by somebody other than who loaded it."""
     p.tell("the observatory is set up", 0, 4)
     means = p.stage.means
     for family in (f"observatory:{OBSERVATORY}", f"study:{STUDY}"):
@@ -34,10 +34,19 @@ async def govern_act(p: Play) -> None:
         for r in p.roles
     ]
     await govern.load(means, reviewed, actor=p.operator.actor)
+    await _approve_drafts(p)
     await govern.load(means, ReviewedFile.model_validate({"practice": practices}), actor=p.operator.actor)
     for path in sorted((HERE / "texts").glob("agreement-*.toml")):
         await govern.load(means, govern.read_reviewed(path), actor=p.operator.actor)
     _tell_ground(p, reviewed)
+
+
+async def _approve_drafts(p: Play) -> None:
+    """The DPO reads each draft at the desk and approves it; the page offers first what the others refer to."""
+    async with Browser(p.stage.base) as dpo:
+        await dpo.sign_in("staff", "demo-dpo")
+        while actions := re.findall(r"/desk/drafts/\d+/approve", await dpo.read("/desk/drafts")):
+            await dpo.send("/desk/drafts", actions[0])
 
 
 def _tell_ground(p: Play, reviewed: ReviewedFile) -> None:

@@ -16,8 +16,8 @@ from portal.records.clearance import decided
 from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
 
-_NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account"})
-"""Touches that can close nobody: answers noted, mail handed over, permits, releases and sign-ins themselves."""
+_NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account", "draft"})
+"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins and drafts themselves."""
 
 _NARROW = _NOTHING | {"person", "patient", "doctor", "practice"}
 """Touches that concern the named persons or practices only. Every other kind is looked at in full."""
