@@ -26,7 +26,6 @@ from portal.gate.retraction import write_retractions
 from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing, read_public_key
-from portal.records.accounts import Account
 from portal.records.clearance import renew_verdicts
 from portal.records.database import opened
 from portal.records.governance import Study
