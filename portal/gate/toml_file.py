@@ -32,8 +32,6 @@ WHAT: Mapping[str, str] = {
     "too_short": "the list is too short: add to it",
     "date_type": "a day is needed: 2026-01-31",
     "date_parsing": "not a day of the calendar: write 2026-01-31",
-    "date_from_datetime_parsing": "not a day of the calendar: write 2026-01-31",
-    "date_from_datetime_inexact": "a day is needed, without a time: 2026-01-31",
     "union_tag_not_found": 'say what the text is: kind = "notice" or kind = "agreement"',
     "union_tag_invalid": "a text is a notice or an agreement: mend its kind",
 }
