@@ -18,15 +18,20 @@ records | gate | outside → rules.
       rules/masking.py          which cells of a table are masked
       rules/differing.py        lists of persons that differ by a few
       rules/identifiers.py      does a value name somebody?
-      rules/conditions.py       what an authorisation gives and a study asks for
+      rules/conditions.py       what an authorisation gives, what a study asks for, and the difference
       rules/reviewed.py         the shape of reviewed files
+      rules/toml_lines.py       where each key of such a file stands
+      rules/fitting.py          does a file fit what stands beside it?
+      rules/differences.py      what a draft changes, field by field
+      rules/wording.py          a text that calls persons' data anonymous
       rules/merkle.py           the tree: roots and proofs
       rules/bech32.py           the letters of age keys
       rules/log_leaf.py         what a leaf of the log commits to
 
     flow/       WHAT HAPPENS: one step, one transaction, one log entry
       flow/means.py             what a step needs from outside
-      flow/govern.py            load reviewed files, approve and withdraw texts
+      flow/govern.py            load reviewed files; approve and withdraw texts; suspend and close
+      flow/review.py            what a file loads is a draft until a second person approves it
       flow/sign_in.py           accounts and sessions
       flow/enrol.py             a doctor enrols, pauses, leaves
       flow/register.py          a register is taken in, persons are matched
@@ -38,6 +43,7 @@ records | gate | outside → rules.
       flow/read_contacts.py     contacts opened for the DPO, and that entered
       flow/rights.py            restriction, erasure, rectification
       flow/behind_link.py       what a personal link shows
+      flow/batch.py             what a crossing is asked on, and whether all of it allows it
       flow/decide.py            the batch and every patient decided; one patient explained
       flow/simulate.py          what would pass if something changed
       flow/key_custody.py       keys bound, rotated, deleted
@@ -67,6 +73,7 @@ records | gate | outside → rules.
       records/tree.py           its places and checkpoints
       records/accounts.py       accounts and sessions
       records/governance.py     observatories, authorisations, studies, texts
+      records/drafts.py         what files say of them and nobody has approved yet
       records/people.py         practices, persons, patients, contacts
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
@@ -88,6 +95,7 @@ records | gate | outside → rules.
       gate/register_row.py      what each column may hold
       gate/register_fhir.py     FHIR patients as rows
       gate/register_faults.py   the words of a refused file
+      gate/toml_file.py         a reviewed file in, or every place that is off out
       gate/columns.py           records of any form as one table
       gate/forms.py             which form a folder has
       gate/flat.py              CSV, Parquet, flat NDJSON
@@ -145,6 +153,7 @@ records | gate | outside → rules.
       web/desk.py               the desk
       web/desk_objections.py    a no without a link at the desk
       web/desk_identity.py      doubts and requests at the desk
+      web/desk_drafts.py        drafts, authorisations and studies at the desk
       web/desk_releases.py      releases at the desk
       web/recipient.py          a study team's releases
       web/letters.py            notices as mail

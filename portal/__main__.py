@@ -153,11 +153,16 @@ def demo_(
 
 
 @app.command()
-def load(file: Path) -> None:
-    """Load a reviewed TOML file: observatory, authorisation, recipient, study, practice, or a text. Idempotent."""
+def load(
+    file: Path, acting: Annotated[str, typer.Option("--as", help="Who loads; the only operator if empty.")] = ""
+) -> None:
+    """Load a reviewed TOML file as drafts for the desk (practices and agreements count at once). Idempotent."""
     reviewed = govern.read_reviewed(file)
-    changed = _run(lambda means, _: govern.load(means, reviewed, actor="system:cli"))
-    typer.echo("\n".join(f"loaded {name}" for name in changed) or "nothing changed")
+
+    async def step(means: Means, _: Settings) -> list[str]:
+        return await govern.load(means, reviewed, actor=await sign_in.loader(acting))
+
+    typer.echo("\n".join(f"loaded {name}" for name in _run(step)) or "nothing changed")
 
 
 @groups["staff"].command()
@@ -179,7 +184,7 @@ def import_(
     moment = taken_at.astimezone(UTC) if taken_at else SystemClock().now()
 
     async def step(means: Means, _: Settings) -> register.Imported:
-        actor = (await _operator(acting)).actor
+        actor = (await sign_in.operator(acting)).actor
         return await register.import_register(means, practice, file, taken_at=moment, actor=actor, partial=partial)
 
     done = _run(step)
@@ -191,7 +196,7 @@ def send(observatory: Observatory, practice: PracticeId, acting: As) -> None:
     """Start a campaign for one practice and send what is due."""
 
     async def step(means: Means, settings: Settings) -> notify.Campaigned:
-        by = await _operator(acting)
+        by = await sign_in.operator(acting)
         done = await notify.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
         async with worker_post(settings) as post:
             while await notify.send_due(means, post, render_letter):
@@ -269,7 +274,7 @@ def issue_(observatory: Observatory, practice: PracticeId, out: Annotated[Path, 
     """A signed, short-lived permit for one practice's extraction."""
 
     async def step(means: Means, _: Settings) -> permit.Issued:
-        by = await _operator(acting)
+        by = await sign_in.operator(acting)
         return await permit.issue(means, observatory_id=observatory, practice_id=practice, by=by, out=out)
 
     done = _run(step)
@@ -306,7 +311,7 @@ def prepare(study: StudyId, acting: As) -> None:
     """Decide, filter and measure a release; nothing leaves."""
 
     async def step(means: Means, _: Settings) -> str:
-        return await release.prepare(means, study, by=await _operator(acting))
+        return await release.prepare(means, study, by=await sign_in.operator(acting))
 
     typer.echo(_run(step))
 
@@ -316,7 +321,7 @@ def seal(release_id: str, acting: As) -> None:
     """Look again under the lock, and seal what a DPO has approved."""
 
     async def step(means: Means, _: Settings) -> int:
-        return await release.seal(means, release_id, by=await _operator(acting))
+        return await release.seal(means, release_id, by=await sign_in.operator(acting))
 
     typer.echo(f"sealed: {_run(step)} records")
 
@@ -326,7 +331,7 @@ def withdraw(release_id: str, acting: As) -> None:
     """Give a release up before it is sealed."""
 
     async def step(means: Means, _: Settings) -> None:
-        await release.withdraw(means, release_id, by=await _operator(acting))
+        await release.withdraw(means, release_id, by=await sign_in.operator(acting))
 
     _run(step)
 

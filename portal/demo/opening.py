@@ -19,7 +19,7 @@ from portal.rules.words import Role as StaffRole
 
 
 async def govern_act(p: Play) -> None:
-    """Staff are invited, the reviewed files loaded, the texts approved by somebody other than their author."""
+    """Staff are invited, the reviewed files loaded, and what they say approved by somebody other than who loaded it."""
     p.tell("the observatory is set up", 0, 4)
     means = p.stage.means
     for family in (f"observatory:{OBSERVATORY}", f"study:{STUDY}"):
@@ -37,6 +37,7 @@ async def govern_act(p: Play) -> None:
     ]
     reviewed = _with_its_key(reviewed, p.stage.folder / IDENTITY)
     await govern.load(means, reviewed, actor=p.operator.actor)
+    await _approve_drafts(p)
     await govern.load(means, ReviewedFile.model_validate({"practice": practices}), actor=p.operator.actor)
     for path in sorted((HERE / "texts").glob("agreement-*.toml")):
         await govern.load(means, govern.read_reviewed(path), actor=p.operator.actor)
@@ -50,6 +51,14 @@ def _with_its_key(reviewed: ReviewedFile, identity_file: Path) -> ReviewedFile:
     identity_file.write_text(f"# public key: {recipient_of(identity)}\n{identity}\n", encoding="ascii")
     team = reviewed.recipient[0].model_copy(update={"age_recipient": recipient_of(identity)})
     return reviewed.model_copy(update={"recipient": (team, *reviewed.recipient[1:])})
+
+
+async def _approve_drafts(p: Play) -> None:
+    """The DPO reads each draft at the desk and approves it; the page offers first what the others refer to."""
+    async with Browser(p.stage.base) as dpo:
+        await dpo.sign_in("staff", "demo-dpo")
+        while actions := re.findall(r"/desk/drafts/\d+/approve", await dpo.read("/desk/drafts")):
+            await dpo.send("/desk/drafts", actions[0])
 
 
 def _tell_ground(p: Play, reviewed: ReviewedFile) -> None:

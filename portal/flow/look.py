@@ -18,9 +18,9 @@ from portal.records.ledger import Touch, last_entry, touched_since
 from portal.records.objections import MEANT
 
 CLOSES_NOBODY = frozenset(
-    {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact", "key"}
+    {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact", "key", "draft"}
 )
-"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins and keys themselves."""
+"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins, keys and drafts."""
 
 _NARROW = CLOSES_NOBODY | {"person", "patient", "provisional", "doctor", "practice"}
 """Touches that concern the named persons or practices only. Every other kind is looked at in full."""

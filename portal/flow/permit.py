@@ -156,7 +156,7 @@ def make_terms(
     ground = decision.ground
     if ground.conditions is None:
         raise Refused("G02", "no authorisation on file", where="gate")
-    ends = ground.now + LIFE
+    ends, asked = ground.now + LIFE, ground.study_conditions or ground.conditions
     return Terms(
         permit_id=permit_id,
         crossing=ground.asked.crossing,
@@ -167,8 +167,8 @@ def make_terms(
         rule_version=rule_version(),
         columns=tuple(ColumnTerm(name, grant.precision, grant.codes) for name, grant in sorted(ground.columns.items())),
         provenance=ALLOWED_PROVENANCE,
-        period_from=ground.conditions.period_from,
-        period_until=ground.conditions.period_until,
+        period_from=max(asked.period_from, ground.conditions.period_from),
+        period_until=min(asked.period_until, ground.conditions.period_until),
         doctors=tuple(spans),
         unnamed_doctor_ok=tuple(unnamed),
         not_before=ground.now,

@@ -45,6 +45,24 @@ async def add_staff(means: Means, *, email: str, role: Role, study_id: str | Non
     return await transact(step)
 
 
+async def operator(email: str) -> Account:
+    """The operator who acts on the command line."""
+    account = await Account.get_or_none(email=email.casefold(), role=Role.OPERATOR, closed_at=None)
+    if account is None:
+        raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
+    return account
+
+
+async def loader(email: str) -> str:
+    """Who loads a file: the operator who is named, or the only one there is; before there is any, nobody in person."""
+    if email:
+        return (await operator(email)).actor
+    there = await Account.filter(role=Role.OPERATOR, closed_at=None)
+    if len(there) > 1:
+        raise Refused("unknown_operator", "there are several operators: say who loads this file", where="--as")
+    return there[0].actor if there else "system:cli"
+
+
 async def sign_in_doctor(means: Means, identity: Identity) -> tuple[Account, str]:
     """The doctor's account (made at the first sign-in) and the cookie of a new session."""
 

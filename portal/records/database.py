@@ -29,6 +29,7 @@ MODEL_MODULES = (
     "portal.records.tree",
     "portal.records.accounts",
     "portal.records.governance",
+    "portal.records.drafts",
     "portal.records.people",
     "portal.records.enrolments",
     "portal.records.notices",

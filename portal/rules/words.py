@@ -198,3 +198,30 @@ class Purpose(StrEnum):
 
 
 BANNED_PURPOSES = frozenset({Purpose.HEALTH_PRODUCT_PROMOTION, Purpose.INSURANCE})
+
+
+class LegalBasis(StrEnum):
+    """On what the processing rests: points (a), (c), (e) and (f) of GDPR article 6(1)."""
+
+    CONSENT = "consent"
+    LEGAL_OBLIGATION = "legal_obligation"
+    PUBLIC_TASK = "public_task"
+    LEGITIMATE_INTERESTS = "legitimate_interests"
+
+
+class HealthDataBasis(StrEnum):
+    """Why health data may be processed at all: points (a), (h), (i) and (j) of GDPR article 9(2)."""
+
+    EXPLICIT_CONSENT = "explicit_consent"
+    HEALTH_CARE = "health_care"
+    PUBLIC_HEALTH = "public_health"
+    RESEARCH = "research"
+
+
+class DraftState(StrEnum):
+    """What a reviewed file says of one object: it waits until a second person approves or refuses it."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    REPLACED = "replaced"

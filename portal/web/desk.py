@@ -1,4 +1,4 @@
-"""The desk: what to do now, enrolments to verify, texts to approve, campaigns to start, studies, the log."""
+"""The desk: what to do now, enrolments to verify, texts to approve, campaigns to start, the log."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ from portal.web.frame import form, path_id, portal_of, see_other, show, who, wor
 WAYS = {
     "enrolments": "/desk/enrolments",
     "texts": "/desk/texts",
+    "drafts": "/desk/drafts",
     "to_approve": "/desk/releases",
     "to_seal": "/desk/releases",
     "late_deletions": "/desk/releases",
@@ -119,14 +120,6 @@ async def start_campaign(request: Request) -> Response:
         portal_of(request).means, observatory_id=observatory, practice_id=practice, by=who(request).account
     )
     return see_other(request, "/desk/campaigns")
-
-
-async def studies(request: Request) -> Response:
-    found = [
-        {**s, "columns": [{"name": name, "precision": grant["precision"]} for name, grant in s["columns"].items()]}
-        for s in await overview.studies()
-    ]
-    return await show(request, "desk/studies.html", studies=found)
 
 
 async def _enrolments(request: Request, *, wrong: dict[str, Any] | None) -> Response:

@@ -283,7 +283,7 @@ async def test_an_authorisation_that_gives_more_after_the_approval_needs_a_new_a
     wider = wider.model_copy(
         update={"conditions": wider.conditions.model_copy(update={"period_from": date(2000, 1, 1)})}
     )
-    await govern.load(world.means, ReviewedFile(authorisation=(wider,)), actor=world.operator.actor)
+    await world.load(ReviewedFile(authorisation=(wider,)))
     async with refused("G72"):
         await flow.seal(world.means, release_id, by=world.operator)
 
@@ -507,15 +507,16 @@ async def test_a_release_carries_the_proof_that_its_seal_stands_in_the_log(store
 
 
 async def test_a_seal_that_cannot_be_placed_yet_has_no_folder_and_gets_it_when_asked_for(stored: Line) -> None:
-    """The signing key was away for a moment after the commit: the folder has no name without its proof."""
+    """The signing key was no good for a moment after the commit: the folder has no name without its proof."""
     world = stored.world
     release_id = await approved(world)
     key = world.means.ring.folder / "signing.key"
-    away = key.rename(key.with_suffix(".away"))
-    with pytest.raises(Refused, match="key_missing"):
+    good = key.read_bytes()
+    key.write_bytes(b"no key")
+    with pytest.raises(Refused, match="key_damaged"):
         await flow.seal(world.means, release_id, by=world.operator)
     assert not (world.means.releases / release_id).exists()
-    away.rename(key)
+    key.write_bytes(good)
     folder = await flow.serve(world.means, release_id, by=world.recipient)
     assert verify_release(folder, world.means.ring.public_key()).log_entry is not None
 

@@ -26,15 +26,18 @@ from portal.demo.driver import STUDY
 from portal.demo.people import demo_doctors
 from portal.demo.run import play_all
 from portal.demo.stage import Stage, stage
-from portal.flow import govern
+from portal.flow import govern, review
 from portal.gate.age import read_identity
 from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing
+from portal.records.accounts import Account
+from portal.records.drafts import waiting
 from portal.rules.clearance import ORDER, RULES
 from portal.rules.facts import BatchFacts
 from portal.rules.refusals import Refused
 from portal.rules.reviewed import ReviewedFile
+from portal.rules.words import Role
 
 COLUMNS = (
     "recorded_week", "year_of_birth", "sex", "height_cm", "weight_kg", "diagnosis", "prescription", "test_code",
@@ -168,4 +171,7 @@ async def test_an_authorisation_that_ends_between_preparing_and_sealing_stops_th
 async def end_authorisation(s: Stage) -> None:
     given = govern.read_reviewed(Path(govern.__file__).parents[1] / "demo" / "observatory.toml").authorisation[0]
     ended = given.model_copy(update={"valid_until": s.clock.now().date() - timedelta(days=1)})
-    await govern.load(s.means, ReviewedFile(authorisation=(ended,)), actor="operator:1")
+    operator = await Account.get(role=Role.OPERATOR)
+    await govern.load(s.means, ReviewedFile(authorisation=(ended,)), actor=operator.actor)
+    (draft,) = await waiting()
+    await review.approve(s.means, draft.id, by=await Account.get(role=Role.DPO), second_factor=True)
