@@ -82,6 +82,7 @@ records | gate | outside → rules.
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
       records/stored.py         who is in the store, what must leave it
+      records/store_overview.py     its erasures, in numbers and with proof
       records/key_bindings.py   which key is a study's own
       records/clearance.py      facts.sql and the verdict table
       records/behind_link.py    what stands behind a personal link

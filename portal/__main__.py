@@ -30,7 +30,7 @@ from portal.records.database import opened
 from portal.records.governance import Study
 from portal.records.migrations import migrate
 from portal.records.retractions import counts, newest, open_lines
-from portal.records.stored import store_counts
+from portal.records.store_overview import store_counts
 from portal.rules.clearance import Withheld
 from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile

@@ -16,11 +16,11 @@ from portal.outside.tokens import pseudonym
 from portal.records.database import Connection, rows, transact, write_many
 from portal.records.enrolments import Enrolment
 from portal.records.ledger import Touch, enter
+from portal.records.store_overview import overdue
 from portal.records.stored import (
     File,
     Leaving,
     current_files,
-    overdue,
     persons_closed,
     retracted,
     without_persons,

@@ -122,13 +122,18 @@ async def reseal(means: Means, *, after: int = 0) -> tuple[int, int]:
             bound_to = contact_binding(row["practice_id"], row["number"], row["addressee"])
             old = bytes(row["sealed"])
             again.append((seal(means.ring, open_sealed(means.ring, old, bound_to), bound_to), row["id"], old))
-        await write_many(c, "UPDATE contact SET sealed = $1 WHERE id = $2 AND sealed = $3", again)
+        await _put(c, again)
         return int(found[-1]["id"]), len(found)
 
     try:
         return await transact(step)
     except _NothingToDo:
         return 0, 0
+
+
+async def _put(c: Connection, again: list[tuple[bytes, int, bytes]]) -> None:
+    """(sealed again, row, as it was read): a contact that was changed meanwhile keeps the change."""
+    await write_many(c, "UPDATE contact SET sealed = $1 WHERE id = $2 AND sealed = $3", again)
 
 
 async def sealed_with_former(means: Means) -> int:

@@ -10,7 +10,7 @@ from portal.flow.decide import Asked, Decision, refuse_withheld_batch, snapshot,
 from portal.flow.look import Member, look
 from portal.flow.means import Means
 from portal.flow.permit import Passing, doctor_spans, passing
-from portal.flow.rewrite import replaced, sweep
+from portal.flow.rewrite import sweep
 from portal.gate.extraction import read_extraction
 from portal.gate.naming import refuse_identifiers
 from portal.gate.store import StoredFile, accept, persons
@@ -22,7 +22,7 @@ from portal.records.database import Connection, transact, transact_alone
 from portal.records.ledger import enter, take_cut
 from portal.records.people import Practice
 from portal.records.releases import Extraction, Permit
-from portal.records.stored import present, write_present
+from portal.records.stored import present, replace_file, write_present
 from portal.rules.refusals import Refused
 
 
@@ -104,7 +104,8 @@ async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[s
         entry = await enter(
             c, "extraction_received", actor=actor, at=now, touches=[("extraction", permit.practice_id)], summary=summary
         )
-        await replaced(c, permit.practice_id, by=stored, now=now, entry=entry)
+        counts = (stored.path.name, stored.sha256, stored.rows)
+        await replace_file(c, permit.practice_id, counts, at=now, entry=entry)
         await _record(permit, stored, now, entry)
         return Received(permit.practice_id, stored.rows, len(members), len(drop))
 

@@ -8,7 +8,6 @@ committed entries name.
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from portal.records.stored import (
     File,
     Leaving,
     carry_over,
+    change_file,
     current_files,
     due_to_leave,
     files_to_go,
@@ -95,42 +95,16 @@ async def _commit(
     whole = new is None or (new.path.is_file() and await present(c, file.practice_id, new.sha256) == inside)
     if current is None or current.sha256 != file.sha256 or not whole:
         raise _NothingToDo
-    change = await _change(c, file, new, now, entry)
-    await rows(
-        c,
-        "UPDATE extraction SET file_name = $1, file_sha256 = $2, rows = $3 WHERE id = $4",
-        new.path.name if new else "", new.sha256 if new else "", new.rows if new else 0, file.extraction_id,
-    )  # fmt: skip
+    counts = ("", "", 0) if new is None else (new.path.name, new.sha256, new.rows)
+    change = await change_file(c, file, counts, at=now, entry=entry)
+    statement = "UPDATE extraction SET file_name = $1, file_sha256 = $2, rows = $3 WHERE id = $4"
+    await rows(c, statement, *counts, file.extraction_id)
     await write_many(
         c,
         "UPDATE store_retraction SET change_id = $1 "
         "WHERE extraction_id = $2 AND part = $3 AND ref = $4 AND change_id IS NULL",
         [(change, file.extraction_id, one.part, one.ref) for one in leaving],
     )
-
-
-async def replaced(c: Connection, practice_id: str, *, by: StoredFile, now: datetime, entry: int) -> None:
-    """A new extraction takes the place of the practice's file: whatever had to leave that one leaves with it. Called
-    by the step that takes it in, after its entry and before its row."""
-    for file in [f for f in await current_files(c) if f.practice_id == practice_id]:
-        change = await _change(c, file, by, now, entry)
-        await rows(
-            c,
-            "UPDATE store_retraction SET change_id = $1 WHERE extraction_id = $2 AND change_id IS NULL",
-            change,
-            file.extraction_id,
-        )
-
-
-async def _change(c: Connection, file: File, new: StoredFile | None, now: datetime, entry: int) -> int:
-    made = await rows(
-        c,
-        "INSERT INTO store_change (extraction_id, old_name, old_sha256, new_name, new_sha256, rows_removed, made_at, "
-        "entry_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
-        file.extraction_id, file.name, file.sha256, new.path.name if new else "", new.sha256 if new else "",
-        max(0, file.rows - (new.rows if new else 0)), now, entry,
-    )  # fmt: skip
-    return int(made[0]["id"])
 
 
 async def sweep(means: Means, practice_id: str) -> None:

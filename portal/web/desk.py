@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import enrol, govern, notify
-from portal.records import identity_overview, overview, stored
+from portal.records import identity_overview, overview, store_overview
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState, Role, TextState
@@ -47,7 +47,7 @@ async def log(request: Request) -> Response:
     shown = [{**row, "actor_role": row["actor"].partition(":")[0]} for row in entries]
     older = entries[-1]["id"] if len(entries) == overview.PAGE and entries[-1]["id"] > 1 else None
     today = paris_day(portal_of(request).means.clock.now())
-    gone = [] if before else [{**e, "late": e["due_on"] < today} for e in await stored.erasures()]
+    gone = [] if before else [{**e, "late": e["due_on"] < today} for e in await store_overview.erasures()]
     return await show(request, "desk/log.html", entries=shown, total=total, older=older, erasures=gone)
 
 
