@@ -7,7 +7,6 @@ from uuid import UUID
 
 from portal.records.database import as_day, as_moment, connection, rows
 from portal.records.objections import BOUND, MEANT
-from portal.records.retractions import SERVED
 
 Row = dict[str, Any]
 
@@ -112,19 +111,19 @@ async def incidents() -> list[Row]:
     late to be stopped. release_id, study, received_at, served_at, persons; and deleted: all its rows are."""
     found = await rows(
         connection(),
-        "SELECT m.release_id, s.title AS study, min(o.received_at) AS received_at, min(e.at) AS served_at, "
+        "SELECT m.release_id, s.title AS study, min(o.received_at) AS received_at, min(d.served_at) AS served_at, "
         "count(DISTINCT m.person_id) AS persons, "
         "min(CASE WHEN x.acknowledged_at IS NULL THEN 0 ELSE 1 END) AS deleted FROM objection o "
         f"JOIN ({BOUND}) b ON b.objection_id = o.id "
         "JOIN release_person m ON m.person_id = b.person_id JOIN release r ON r.id = m.release_id "
-        "JOIN study s ON s.id = r.study_id JOIN log_touch t ON t.kind = 'release' AND t.ref = r.id "
-        "JOIN log_entry e ON e.id = t.entry_id AND e.kind = 'release_served' "
+        "JOIN study s ON s.id = r.study_id JOIN delivery d ON d.release_id = r.id "
+        "AND (m.left_version IS NULL OR d.version < m.left_version) "
         "LEFT JOIN retraction x ON x.release_id = m.release_id AND x.person_id = m.person_id "
         "AND x.practice_id = m.practice_id "
-        f"WHERE r.id IN ({SERVED}) AND o.received_at <= e.at AND e.id < o.entry_id "
+        "WHERE o.received_at <= d.served_at AND d.entry_id < o.entry_id "
         "AND (o.scope = 'everything' OR (o.scope = 'observatory' AND o.scope_ref = s.observatory_id) "
         "OR (o.scope = 'study' AND o.scope_ref = s.id) OR (o.scope = 'practice' AND o.scope_ref = m.practice_id)) "
-        "GROUP BY m.release_id, s.title ORDER BY min(e.at), m.release_id",
+        "GROUP BY m.release_id, s.title ORDER BY min(d.served_at), m.release_id",
     )
     return [
         {
