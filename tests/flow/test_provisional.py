@@ -15,6 +15,7 @@ from portal.records.identity_overview import incidents
 from portal.records.identity_overview import provisional as listed
 from portal.records.objections import Objection, ProvisionalObjection, ProvisionalToken
 from portal.records.people import Patient
+from portal.records.releases import ReleasePerson
 from portal.records.retractions import open_lines
 from portal.rules.clearance import Withheld
 from portal.rules.waiting import midnight, month_after, paris_day
@@ -249,12 +250,14 @@ async def test_a_no_on_the_telephone_between_approval_and_seal_takes_the_record_
     assert await release.seal(told.means, release_id, by=told.operator) == 2
 
 
-async def test_a_no_on_the_telephone_after_the_seal_stops_the_download(told: World, line: Line) -> None:
+async def test_a_no_on_the_telephone_after_the_seal_is_not_in_the_download(told: World, line: Line) -> None:
     release_id = await approved(told)
     await release.seal(told.means, release_id, by=told.operator)
     await say(told)
-    async with refused("G70"):
-        await release.serve(told.means, release_id, by=told.recipient)
+    await release.serve(told.means, release_id, by=told.recipient)
+    one = (await row("1")).person_id
+    assert (await ReleasePerson.get(release_id=release_id, person_id=one)).left_version is not None
+    assert await retract.missing(told.means, "diabetes") == [], "what never left is not taken back"
 
 
 async def test_a_paper_objection_dated_before_a_release_is_an_incident_with_retractions(

@@ -299,7 +299,8 @@ class Truth:
         found = await rows(
             connection(),
             "SELECT p.practice_id, p.number FROM release_person m JOIN patient p ON p.person_id = m.person_id "
-            "AND p.practice_id = m.practice_id WHERE m.release_id = $1",
+            "AND p.practice_id = m.practice_id WHERE m.release_id = $1 "
+            "AND m.left_version IS NULL",
             release_id,
         )
         places = [(row["practice_id"], row["number"]) for row in found]
