@@ -67,7 +67,8 @@ def table(world: World, release_id: str) -> dict[str, str]:
 
 
 async def persons(release_id: str) -> set[str]:
-    return {str(one) for one in await ReleasePerson.filter(release_id=release_id).values_list("person_id", flat=True)}
+    there = ReleasePerson.filter(release_id=release_id, left_version=None)
+    return {str(one) for one in await there.values_list("person_id", flat=True)}
 
 
 async def test_a_number_that_is_one_less_than_the_one_published_before_is_masked(thirty: Line) -> None:
