@@ -118,7 +118,7 @@ records | gate | outside → rules.
       gate/aggregates.py        a table of persons, small cells masked
       gate/manifest.py          the papers of a release
       gate/shrinking.py         somebody taken out of released files
-      gate/drafts.py            what the portal keeps of a release, encrypted
+      gate/unfinished.py        what the portal keeps of a release, encrypted
       gate/age.py               files encrypted for one reader
       gate/delivery.py          a sealed release as its recipient gets it
       gate/readme.py            the words of a release

@@ -19,7 +19,6 @@ from portal.flow.look import Member
 from portal.flow.means import Means
 from portal.flow.permit import Passing, allowed_table, make_terms
 from portal.gate.age import identity_of
-from portal.gate.drafts import keep, open_kept, work_folder
 from portal.gate.filtering import filter_release
 from portal.gate.folders import sha256_of
 from portal.gate.manifest import head_of, write_release_files
@@ -28,6 +27,7 @@ from portal.gate.permit import read_permit, write_permit
 from portal.gate.protect import coarsen, suppress, table_of, wanted_of
 from portal.gate.shrinking import take_out
 from portal.gate.terms import Terms
+from portal.gate.unfinished import keep, open_kept, work_folder
 from portal.outside.tokens import pseudonym
 from portal.records.governance import Study
 from portal.rules.conditions import StudyConditions

@@ -28,7 +28,7 @@ from portal.flow.sealing import (
 from portal.flow.sequence import proof_of
 from portal.flow.sign_in import human, same_human
 from portal.gate.delivery import is_delivery, write_delivery
-from portal.gate.drafts import alone_with, left_over, remove
+from portal.gate.unfinished import alone_with, left_over, remove
 from portal.records.accounts import Account
 from portal.records.database import Connection, transact, transact_alone, write_many
 from portal.records.governance import Study

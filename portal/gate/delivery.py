@@ -13,9 +13,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from portal.gate.age import SUFFIX, encrypt
-from portal.gate.drafts import remove
 from portal.gate.folders import files_below, sha256_of, whole_folder, write_whole
 from portal.gate.signature import BadSignature, Keys, canonical, sign, verified
+from portal.gate.unfinished import remove
 from portal.rules.refusals import Refused
 
 KIND = "portal-cipher"
