@@ -25,7 +25,9 @@ records | gate | outside → rules.
       flow/enrol.py             a doctor enrols, pauses, leaves
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
+      flow/register_contacts.py contacts of patients and holders of authority, written
       flow/notify.py            patients are told
+      flow/addressees.py        who is to be told, and what has reached her
       flow/opt_out.py           a patient says no, or takes it back
       flow/behind_link.py       what a personal link shows
       flow/decide.py            the batch and every patient decided; one patient explained
@@ -67,6 +69,7 @@ records | gate | outside → rules.
       gate/register_row.py      what each column may hold
       gate/register_fhir.py     FHIR patients as rows
       gate/register_faults.py   the words of a refused file
+      gate/holders.py           the second file: further holders of authority
       gate/columns.py           records of any form as one table
       gate/forms.py             which form a folder has
       gate/flat.py              CSV, Parquet, flat NDJSON

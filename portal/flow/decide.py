@@ -9,6 +9,7 @@ from portal.flow.means import Means
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, rows, transact
 from portal.records.governance import AgreementText, Authorisation, NoticeText, Observatory, Recipient, Study
+from portal.records.notices import lost_to_outages
 from portal.records.retractions import first_due
 from portal.rules import facts as f
 from portal.rules.clearance import Verdict, Withheld, decide, reasons_of, rules_of
@@ -195,7 +196,7 @@ async def _thresholds(c: Connection, g: Ground) -> Thresholds:
         study_id=g.asked.study_id or "",
         registers_since=g.now - timedelta(days=days),
         today=paris_day(g.now),
-        reflected_before=began_before(g.now, reflection),
+        reflected_before=began_before(g.now, reflection, await lost_to_outages(c, g.now)),
         silent_before=silence_counts_before(g.now, as_moment(reading[0]["at"])),
         texts=tuple((text.id, text_word(text, g)) for text in texts),
         agreements=await _agreements_that_count(g),

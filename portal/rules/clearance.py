@@ -214,6 +214,10 @@ def g57_no_evidence(p: PersonFacts) -> bool:
     return p.text is not f.Text.NO_NOTICE and p.delivery is f.Delivery.NO_EVIDENCE
 
 
+def g58_extracted_before_told(p: PersonFacts) -> bool:
+    return p.extracted is not f.Extracted.SINCE_TOLD
+
+
 _BATCH = tuple(words_of(BatchFacts))
 _RECORD = tuple(words_of(RecordFacts))
 _PERSON = tuple(words_of(PersonFacts))
@@ -260,6 +264,7 @@ RULES: tuple[Rule, ...] = (
     Rule("G55", PersonFacts, ("text", "delivery"), g55_not_delivered),
     Rule("G56", PersonFacts, ("text", "reflection"), g56_reflection_running),
     Rule("G57", PersonFacts, ("text", "delivery"), g57_no_evidence),
+    Rule("G58", PersonFacts, ("extracted",), g58_extracted_before_told),
 )
 """In the order in which reasons are shown and counted."""
 
@@ -276,7 +281,6 @@ LATER_CODES = {
 NOT_YET_REACHABLE = {
     "G11": "direct identifiers in output values: columns are coded or numeric, so none can stand in one yet",
     "G46": "restriction, erasure and rectification requests are not recorded yet",
-    "G58": "no history of notices for one observatory is kept in the store yet",
     "G60": "duplicates are not looked for yet",
     "G62": "one release a study, no aggregates: differencing is not computed yet",
 }

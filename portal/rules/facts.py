@@ -112,6 +112,8 @@ class Addressed(IntEnum):
 
 
 class Delivery(IntEnum):
+    """NO_EVIDENCE: it is not shown which text went to whom, when, by which channel, and what came back."""
+
     DELIVERED = 0
     NOT_DELIVERED = 1
     NO_EVIDENCE = 2
@@ -120,6 +122,13 @@ class Delivery(IntEnum):
 class Reflection(IntEnum):
     OVER = 0
     RUNNING = 1
+
+
+class Extracted(IntEnum):
+    """When her rows in the store were taken, beside the notice that counts now. At an extraction: always since."""
+
+    SINCE_TOLD = 0
+    BEFORE_TOLD = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,7 @@ class PersonFacts:
     addressed: Addressed
     delivery: Delivery
     reflection: Reflection
+    extracted: Extracted
 
 
 # --- record -------------------------------------------------------------------------------------------------
@@ -192,7 +202,7 @@ _WORDS: dict[type[Any], dict[str, type[Enum]]] = {
 
 
 def every_combination(grain: Callable[..., F]) -> list[F]:
-    """The whole finite space of one grain (person: 43,200; record: 120)."""
+    """The whole finite space of one grain (person: 86,400; record: 120)."""
     enumerations: list[list[Enum]] = [list(words) for words in _WORDS[cast("type[Any]", grain)].values()]
     return [grain(*values) for values in product(*enumerations)]
 

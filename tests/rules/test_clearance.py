@@ -62,6 +62,7 @@ MEANINGS: dict[str, tuple[type[Any], str, Any]] = {
     "G55": (PersonFacts, "delivery", f.Delivery.NOT_DELIVERED),
     "G56": (PersonFacts, "reflection", f.Reflection.RUNNING),
     "G57": (PersonFacts, "delivery", f.Delivery.NO_EVIDENCE),
+    "G58": (PersonFacts, "extracted", f.Extracted.BEFORE_TOLD),
     **{
         code: (BatchFacts, field, no)
         for code, field, no in (
@@ -105,7 +106,7 @@ def passes(facts: Any) -> bool:
 
 
 def test_there_are_as_many_persons_as_words_multiply_to() -> None:
-    assert len(PERSONS) == len(set(PERSONS)) == 43_200
+    assert len(PERSONS) == len(set(PERSONS)) == 86_400
     assert len(RECORDS) == len(set(RECORDS)) == 120
 
 
@@ -122,6 +123,7 @@ def test_a_person_passes_only_when_told_not_objecting_enrolled_and_known() -> No
             and p.addressed is f.Addressed.RIGHT
             and p.delivery is f.Delivery.DELIVERED
             and p.reflection is f.Reflection.OVER
+            and p.extracted is f.Extracted.SINCE_TOLD
         )
 
 
@@ -178,6 +180,7 @@ def test_without_a_notice_only_that_is_said() -> None:
     nothing = PersonFacts(
         f.Practice.ACTIVE, f.Identity.RESOLVED, f.Doubt.NONE, f.Objection.NONE, f.Capacity.KNOWN, f.Presence.PRESENT,
         f.Text.NO_NOTICE, f.Addressed.WRONG, f.Delivery.NOT_DELIVERED, f.Reflection.RUNNING,
+        f.Extracted.SINCE_TOLD,
     )  # fmt: skip
     assert decide(nothing) == Withheld(("G50",))
 
@@ -194,7 +197,7 @@ def test_who_said_no_is_shown_her_no_before_any_missing_notice() -> None:
 
 def test_every_failing_reason_is_kept() -> None:
     closed = decide(PersonFacts(*(list(words)[-1] for words in words_of(PersonFacts).values())))
-    assert closed == Withheld(("G26", "G40", "G44", "G45", "G47", "G49", "G53", "G54", "G56", "G57"))
+    assert closed == Withheld(("G26", "G40", "G44", "G45", "G47", "G49", "G53", "G54", "G56", "G57", "G58"))
 
 
 class Traced:
