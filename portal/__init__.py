@@ -25,9 +25,11 @@ records | gate | outside → rules.
       flow/enrol.py             a doctor enrols, pauses, leaves
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
-      flow/register_contacts.py contacts of patients and holders of authority, written
       flow/notify.py            patients are told
       flow/addressees.py        who is to be told, and what has reached her
+      flow/hand_over.py         a notice handed over at the practice
+      flow/minors.py            a minor of fifteen or more asks to be told alone
+      flow/outage.py            the path of objections fails, and works again
       flow/opt_out.py           a patient says no, or takes it back
       flow/behind_link.py       what a personal link shows
       flow/decide.py            the batch and every patient decided; one patient explained
@@ -53,6 +55,7 @@ records | gate | outside → rules.
       records/accounts.py       accounts and sessions
       records/governance.py     observatories, authorisations, studies, texts
       records/people.py         practices, persons, patients, contacts
+      records/contacts.py       contacts of patients and holders of authority, written
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/objections.py     objections

@@ -7,7 +7,7 @@ from portal.records.database import Connection, from_json, rows
 from portal.rules.conditions import NoticeCoverage, tells_as_much
 from portal.rules.people import speakers
 from portal.rules.refusals import Refused
-from portal.rules.words import Addressee, NoticeChannel, Reader, TextState
+from portal.rules.words import Addressee, NoticeChannel, NoticeState, Reader, TextState
 
 
 async def current_texts(c: Connection, observatory_id: str) -> tuple[dict[str, str], dict[str, set[str]]]:
@@ -29,20 +29,25 @@ async def current_texts(c: Connection, observatory_id: str) -> tuple[dict[str, s
     return texts, enough
 
 
-async def readers(c: Connection, practice_id: str, today: date) -> list[dict[str, Any]]:
-    """Whoever is to be told now about the patients of a practice: one row a patient and addressee (and one without an
-    address for a patient whom nobody can be told for), with the texts that reached her there."""
+async def readers(c: Connection, practice_id: str, today: date, *, number: str | None = None) -> list[dict[str, Any]]:
+    """Whoever is to be told now about the patients of a practice, or about the one of this number: a row for each
+    patient and addressee (one without an address for a patient whom nobody can be told for), with the texts that
+    reached her there."""
     patients = await rows(
         c,
         "SELECT p.id, p.language, p.birth_date, a.patient_id AS alone FROM patient p "
         "LEFT JOIN (SELECT DISTINCT patient_id FROM minor_alone WHERE ended_at IS NULL) a ON a.patient_id = p.id "
-        "WHERE p.practice_id = $1 AND p.deceased_on IS NULL AND p.left_at IS NULL ORDER BY p.id",
+        "WHERE p.practice_id = $1 AND p.deceased_on IS NULL AND p.left_at IS NULL "
+        "AND ($2::text IS NULL OR p.number = $2) ORDER BY p.id",
         practice_id,
+        number,
     )
     contacts = await _by_patient(
         c, "contact", "rank, addressee, email_index, reader_index, unreachable_reason", practice_id
     )
-    notices = await _by_patient(c, "notice", "text_id, channel, addressee, address_index, reader_index", practice_id)
+    notices = await _by_patient(
+        c, "notice", "text_id, state, channel, addressee, address_index, reader_index", practice_id
+    )
     found = []
     for patient in patients:
         for contact in _to_tell(patient, contacts.get(patient["id"], []), today):
@@ -77,4 +82,5 @@ def _to_tell(patient: dict[str, Any], contacts: list[dict[str, Any]], today: dat
 def _reached(notice: dict[str, Any], contact: dict[str, Any]) -> bool:
     """The notice went to this reader, and by mail to the address that is still hers."""
     same = notice["addressee"] == contact["addressee"] and notice["reader_index"] == contact["reader_index"]
+    same = same and notice["state"] != NoticeState.REPORTED
     return bool(same) and (notice["channel"] == NoticeChannel.HAND or notice["address_index"] == contact["email_index"])

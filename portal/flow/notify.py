@@ -143,8 +143,8 @@ async def send_due(means: Means, post: Post, render: Render, *, at_most: int = B
 
 
 async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[dict[str, Any]]]:
-    """How much was due, and what of it can still be sent. The rest is put aside: its text was superseded or withdrawn,
-    or its reader has another address; a later campaign tells her."""
+    """How much was due, and what of it can still be sent. The rest is put aside for a day: its text was superseded
+    or withdrawn, or its reader has another address; a campaign tells her there."""
     now = await means.now(c)
     skip = "FOR UPDATE SKIP LOCKED" if is_postgres(c) else ""
     due = await rows(
@@ -171,8 +171,8 @@ async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[d
         f"WHERE i.id IN ({listed}) AND t.state = 'published' AND t.superseded_at IS NULL ORDER BY i.id",
     )
     there = {row["item_id"] for row in found}
-    gone = "UPDATE outbox_item SET done_at = $1, claimed_until = NULL WHERE id = $2"
-    await write_many(c, gone, [(now, i) for i in ids if i not in there])
+    aside = "UPDATE outbox_item SET due_at = $1, claimed_until = NULL WHERE id = $2"
+    await write_many(c, aside, [(now + RETRY[-1], i) for i in ids if i not in there])
     return len(ids), found
 
 

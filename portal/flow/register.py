@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
-from portal.flow.register_contacts import write_contacts, write_holders
-from portal.flow.register_rows import Prepared, is_key, make_ready
+from portal.flow.register_rows import Prepared, SealedContact, is_key, make_ready
 from portal.gate.holders import read_holders
 from portal.gate.register import read_register
+from portal.records.contacts import Line, put_contacts, put_holders
 from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
 from portal.records.ledger import enter
 from portal.rules.refusals import Refused
@@ -95,7 +95,8 @@ async def _import(
     plan = await _plan(c, practice_id, prepared, known, batch, now)
     await _write(c, plan, practice_id, batch)
     if with_holders:
-        await write_holders(c, prepared, practice_id, batch)
+        holders = [_line(contact, ready, batch, practice_id) for ready in prepared for contact in ready.further]
+        await put_holders(c, practice_id, [ready.row.patient_id for ready in prepared], holders)
     gone = [] if partial else sorted(known.keys() - {p.row.patient_id for p in prepared})
     gone = [number for number in gone if known[number]["left_at"] is None]
     statement = "UPDATE patient SET left_at = $1 WHERE practice_id = $2 AND number = $3"
@@ -282,10 +283,18 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
         "ON CONFLICT (patient_id, person_id) DO NOTHING",
         plan.former,
     )
-    await write_contacts(c, plan.contacts_of, practice_id, batch)
+    contacts = [_line(contact, ready, batch, practice_id) for ready in plan.contacts_of for contact in ready.contacts]
+    await put_contacts(c, practice_id, [ready.row.patient_id for ready in plan.contacts_of], contacts)
     await write_many(
         c,
         "INSERT INTO identity_doubt (patient_id, reason, import_batch_id) "
         "SELECT id, $1, $2 FROM patient WHERE practice_id = $3 AND number = $4",
         [(reason, batch, practice, number) for practice, number, reason in sorted(plan.doubts)],
     )
+
+
+def _line(contact: SealedContact, ready: Prepared, batch: int, practice_id: str) -> Line:
+    return (
+        contact.rank, str(contact.addressee), contact.sealed, contact.email_index, contact.reader_index,
+        contact.unreachable_reason, batch, practice_id, ready.row.patient_id,
+    )  # fmt: skip

@@ -287,14 +287,12 @@ NOT_YET_REACHABLE = {
 """Codes of the domain that the data of this version cannot express, in one place, with the reason."""
 
 
-_BY_GRAIN: dict[type[Any], tuple[Rule, ...]] = {
-    grain: tuple(rule for rule in RULES if rule.grain is grain) for grain in (BatchFacts, PersonFacts, RecordFacts)
-}
-
-
 def rules_of(grain: type[Any]) -> tuple[Rule, ...]:
     """The rules of one grain, in order."""
     return _BY_GRAIN[grain]
+
+
+_BY_GRAIN = {g: tuple(r for r in RULES if r.grain is g) for g in (BatchFacts, PersonFacts, RecordFacts)}
 
 
 def decide(facts: Facts, holds_until: datetime | None = None) -> Verdict:
