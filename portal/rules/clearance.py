@@ -218,9 +218,7 @@ def g58_extracted_before_told(p: PersonFacts) -> bool:
     return p.extracted is not f.Extracted.SINCE_TOLD
 
 
-_BATCH = tuple(words_of(BatchFacts))
-_RECORD = tuple(words_of(RecordFacts))
-_PERSON = tuple(words_of(PersonFacts))
+_BATCH, _RECORD, _PERSON = (tuple(words_of(grain)) for grain in (BatchFacts, RecordFacts, PersonFacts))
 
 RULES: tuple[Rule, ...] = (
     Rule("G00", BatchFacts, _BATCH, g00_unavailable),
