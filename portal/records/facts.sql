@@ -145,7 +145,7 @@ keyed AS (
              + CASE WHEN x.person_id IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
             + coalesce(n.word, 23)) * 2
            + CASE WHEN $2 = '' OR st.practice_id IS NULL OR n.word > 0 OR n.patient_id IS NULL THEN 0
-                  WHEN n.told_at <= st.decided_at THEN 0 ELSE 1 END AS key
+                  WHEN n.told_at < st.decided_at THEN 0 ELSE 1 END AS key
     FROM patient p
     LEFT JOIN enrolled e ON e.practice_id = p.practice_id
     LEFT JOIN register r ON r.practice_id = p.practice_id

@@ -26,7 +26,8 @@ def lost_days(outages: Iterable[tuple[datetime, datetime | None]], now: datetime
     """
     lost: set[date] = set()
     for began, ended in outages:
-        day, last = paris_day(began), paris_day(now if ended is None else ended - timedelta.resolution)
+        day, until = paris_day(began), now if ended is None else ended
+        last = paris_day(until - timedelta.resolution) if until > began else day - timedelta(days=1)
         while day <= last:
             lost.add(day)
             day += timedelta(days=1)

@@ -346,7 +346,8 @@ async def test_the_receipt_gives_the_day_of_the_retraction_and_then_of_the_delet
 
     async def shown() -> tuple[date, date | None]:
         link = await opt_out.look(connection(), world.links["patient1@example.org"])
-        (one,) = await deliveries(link)
+        assert link.counts is not None
+        (one,) = await deliveries(link, link.counts)
         return one.delete_by, one.deleted_on
 
     assert await shown() == (paris_day(world.clock.now()) + timedelta(days=30), None)
