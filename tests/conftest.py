@@ -27,6 +27,8 @@ from portal.records.clearance import renew_verdicts
 from portal.records.database import configuration
 from portal.records.migrations import migrate
 
+pytest_plugins = ["evidence"]
+
 ROOT = Path(__file__).parents[1]
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
