@@ -150,7 +150,7 @@ async def returns_act(p: Play) -> None:
 
 
 async def object_act(p: Play, real_now: datetime) -> None:
-    """Patients open their link and say no: to everything, to this observatory, one to the practice as a source, one to
+    """Patients open their link and say no: to everything, to this observatory, one to the practice as a source, two to
     the study; the last takes it back later."""
     objecting = choose_objectors(p)
     for done, ((practice, number), scope) in enumerate(objecting):
@@ -175,7 +175,7 @@ def choose_objectors(p: Play) -> list[tuple[tuple[str, str], str]]:
     chosen = [here for here, there in patients_of_two(p) if here in told and there in told][:1]
     chosen += [key for key in told if _has_namesake(p, key, told)][:1]
     chosen += [key for key in told[5::14] if key not in chosen]
-    scopes = {3: "practice", 4: "study"}
+    scopes = {3: "practice", 4: "study", 11: "study"}
     return [
         (key, scopes.get(place, "observatory" if place % 3 == 2 else "everything")) for place, key in enumerate(chosen)
     ]
