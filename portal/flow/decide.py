@@ -73,11 +73,14 @@ class Decision:
     """When the batch itself closes by time: the authorisation's end, the review of the impact assessment."""
 
 
-async def stand(means: Means, c: Connection, asked: Asked, *, cut: int) -> Decision:
-    """The batch decided at this moment, and what every person is compared with. Reads only."""
+async def stand(means: Means, c: Connection, asked: Asked, *, cut: int, as_delivered: bool = False) -> Decision:
+    """The batch decided at this moment, and what every person is compared with. Reads only.
+
+    `as_delivered`: for rows that have left, a text counts although a later one superseded it.
+    """
     ground = await ground_of(means, c, asked)
     facts = batch_facts(ground, own_key=means.ring.exists(_key_family(asked)))
-    return Decision(cut, ground, decide(facts), await _thresholds(c, ground), _closes_at(ground))
+    return Decision(cut, ground, decide(facts), await _thresholds(c, ground, as_delivered), _closes_at(ground))
 
 
 def refuse_withheld_batch(decision: Decision) -> None:
@@ -186,7 +189,7 @@ def _closes_at(g: Ground) -> datetime | None:
     return min(ends, default=None)
 
 
-async def _thresholds(c: Connection, g: Ground) -> Thresholds:
+async def _thresholds(c: Connection, g: Ground, as_delivered: bool) -> Thresholds:
     days = g.observatory.register_max_days if g.observatory else 0
     reflection = g.conditions.reflection_days if g.conditions else 30
     reading = await rows(c, "SELECT max(read_at) AS at FROM returns_reading WHERE channel = 'email' AND complete")
@@ -198,7 +201,7 @@ async def _thresholds(c: Connection, g: Ground) -> Thresholds:
         today=paris_day(g.now),
         reflected_before=began_before(g.now, reflection, await lost_to_outages(c, g.now)),
         silent_before=silence_counts_before(g.now, as_moment(reading[0]["at"])),
-        texts=tuple((text.id, text_word(text, g)) for text in texts),
+        texts=tuple((text.id, text_word(text, g, as_delivered)) for text in texts),
         agreements=await _agreements_that_count(g),
     )
 
@@ -211,11 +214,11 @@ async def _agreements_that_count(g: Ground) -> tuple[int, ...]:
     return tuple(t.id for t in texts if t.version >= floor)
 
 
-def text_word(text: NoticeText, g: Ground) -> Text:
+def text_word(text: NoticeText, g: Ground, as_delivered: bool = False) -> Text:
     """What a notice text is worth for this crossing."""
     if text.state != TextState.PUBLISHED or fingerprint(text.body) != text.sha256:
         return Text.NOT_VALID
-    if text.superseded_at is not None and text.superseded_at <= g.now:
+    if not as_delivered and text.superseded_at is not None and text.superseded_at <= g.now:
         return Text.SUPERSEDED
     return Text.VALID if _covers(NoticeCoverage.model_validate(text.body["covers"]), g) else Text.TOO_NARROW
 

@@ -60,18 +60,19 @@ async def missing(means: Means, study_id: str) -> list[Delivered]:
         delivered = await not_retracted(c, study_id)
         if not delivered:
             return []
-        decision = await stand(means, c, Asked(study.observatory_id, study_id), cut=0)
+        asked = Asked(study.observatory_id, study_id)
+        decision = await stand(means, c, asked, cut=0, as_delivered=True)
         if isinstance(decision.verdict, Withheld) and ENDS_THE_BATCH & set(decision.verdict.reasons):
             return delivered
         standing = await _standing(c, decision, study_id)
         gone = await _without_their_doctor(means, c, study)
-        lifted = {cut: await taken_back_since(c, cut) for cut in {d.cut for d in delivered}}
+        lifted = {cut: await taken_back_since(c, cut, asked) for cut in {d.cut for d in delivered}}
         return [
             d
             for d in delivered
             if (d.person_id, d.practice_id) not in standing
             or (d.release_id, d.practice_id) in gone
-            or d.person_id in lifted[d.cut]
+            or not lifted[d.cut].isdisjoint({(d.person_id, ""), (d.person_id, d.practice_id)})
         ]
 
     return await transact(read)

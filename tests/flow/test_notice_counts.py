@@ -1,13 +1,12 @@
 """What a notice needs beside its sending: a text in force, the evidence, a path that worked, rows taken after it."""
 
-import tomllib
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from kept import one_entry, refused
 from line import Line, approved, record
-from world import TEXTS, World, paris, patient
+from world import TEXTS, World, paris, patient, publish
 
 from portal.flow import govern, hand_over, notify, outage
 from portal.flow import release as releases
@@ -18,7 +17,6 @@ from portal.records.governance import NoticeText
 from portal.records.notices import Notice
 from portal.records.people import Patient
 from portal.rules.clearance import Withheld
-from portal.rules.reviewed import NoticeFile, ReviewedFile
 from portal.rules.words import NoticeState
 
 EXTRACTION, RELEASE = Asked("demo"), Asked("demo", "diabetes")
@@ -27,18 +25,6 @@ EXTRACTION, RELEASE = Asked("demo"), Asked("demo", "diabetes")
 async def reasons(world: World, number: str = "1", asked: Asked = EXTRACTION) -> tuple[str, ...]:
     verdict, _ = await explain(world.means, asked, practice_id="practice-a", number=number)
     return verdict.reasons if isinstance(verdict, Withheld) else ()
-
-
-async def publish(world: World, version: str, language: str = "fr", **changes: Any) -> str:
-    """A newer version of the demo's notice, approved by the DPO; `changes` replace fields (covers__field too)."""
-    raw = tomllib.loads((TEXTS / f"notice-adult-{language}.toml").read_text(encoding="utf-8")) | {"version": version}
-    for name, value in changes.items():
-        what, _, key = name.partition("__")
-        raw = raw | ({what: raw[what] | {key: value}} if key else {what: value})
-    text = NoticeFile.model_validate(raw)
-    await govern.load(world.means, ReviewedFile(text=(text,)), actor=world.operator.actor)
-    await govern.approve_text(world.means, text.id, by=world.dpo)
-    return text.id
 
 
 async def later(world: World, days: float = 40) -> None:
