@@ -3,7 +3,7 @@
 What was sent before has its published text's hash filled in: a published text never changes. Representatives of
 earlier imports have no reader index: their notices count again after the next import and telling.
 
-Revision: 0007, after 0003
+Revision: 0007, after 0004
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -86,8 +86,7 @@ async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: 
     closed = {
         m
         for m in suspects
-        if (str(m.person_id), m.practice_id) not in passing
-        or not lifted.isdisjoint({(str(m.person_id), ""), (str(m.person_id), m.practice_id)})
+        if (str(m.person_id), m.practice_id) not in passing or has_lifted(lifted, m.person_id, m.practice_id)
     }
     return Looked(frozenset(closed | by_time), seen)
 
@@ -108,6 +107,11 @@ async def taken_back_since(c: Connection, cut: int, asked: Asked) -> set[tuple[s
         cut, asked.observatory_id, asked.study_id or "",
     )  # fmt: skip
     return {(str(row["person_id"]), row["practice_id"]) for row in found}
+
+
+def has_lifted(lifted: set[tuple[str, str]], person_id: UUID | str, practice_id: str) -> bool:
+    """True when one of the `taken_back_since` was hers and covered what this practice holds."""
+    return not lifted.isdisjoint({(str(person_id), ""), (str(person_id), practice_id)})
 
 
 async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from portal.flow.decide import Asked, Decision, snapshot, stand
-from portal.flow.look import taken_back_since
+from portal.flow.look import has_lifted, taken_back_since
 from portal.flow.means import Means
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
@@ -72,7 +72,7 @@ async def missing(means: Means, study_id: str) -> list[Delivered]:
             for d in delivered
             if (d.person_id, d.practice_id) not in standing
             or (d.release_id, d.practice_id) in gone
-            or not lifted[d.cut].isdisjoint({(d.person_id, ""), (d.person_id, d.practice_id)})
+            or has_lifted(lifted[d.cut], d.person_id, d.practice_id)
         ]
 
     return await transact(read)
