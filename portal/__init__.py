@@ -37,6 +37,10 @@ records | gate | outside → rules.
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
       flow/notify.py            patients are told
+      flow/addressees.py        who is to be told, and what has reached her
+      flow/hand_over.py         a notice handed over at the practice
+      flow/minors.py            a minor of fifteen or more asks to be told alone
+      flow/outage.py            the path of objections fails, and works again
       flow/opt_out.py           a patient says no, or takes it back
       flow/provisional.py       a no said without a link, on paper or by telephone
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
@@ -75,6 +79,7 @@ records | gate | outside → rules.
       records/governance.py     observatories, authorisations, studies, texts
       records/drafts.py         what files say of them and nobody has approved yet
       records/people.py         practices, persons, patients, contacts
+      records/contacts.py       contacts of patients and holders of authority, written
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/objections.py     objections
@@ -97,6 +102,7 @@ records | gate | outside → rules.
       gate/register_fhir.py     FHIR patients as rows
       gate/register_faults.py   the words of a refused file
       gate/toml_file.py         a reviewed file in, or every place that is off out
+      gate/holders.py           the second file: further holders of authority
       gate/columns.py           records of any form as one table
       gate/forms.py             which form a folder has
       gate/flat.py              CSV, Parquet, flat NDJSON

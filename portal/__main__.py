@@ -179,13 +179,16 @@ def import_(
     acting: As,
     taken_at: Annotated[datetime | None, typer.Option(help="When the file was taken; now if not given.")] = None,
     partial: bool = False,
+    holders: Annotated[Path | None, typer.Option(help="A second file: further holders of parental authority.")] = None,
 ) -> None:
     """A practice's patients from CSV, Parquet or FHIR Patient NDJSON; a file with any bad row is refused whole."""
     moment = taken_at.astimezone(UTC) if taken_at else SystemClock().now()
 
     async def step(means: Means, _: Settings) -> register.Imported:
         actor = (await sign_in.operator(acting)).actor
-        return await register.import_register(means, practice, file, taken_at=moment, actor=actor, partial=partial)
+        return await register.import_register(
+            means, practice, file, taken_at=moment, actor=actor, partial=partial, holders=holders
+        )
 
     done = _run(step)
     typer.echo(f"{done.rows} rows: {done.new} new, {done.changed} changed, {done.left} left, {done.doubts} in doubt")

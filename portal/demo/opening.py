@@ -71,22 +71,23 @@ def _tell_ground(p: Play, reviewed: ReviewedFile) -> None:
         p.story.add("practices", id=role.practice.id, finess=role.practice.finess, part=str(role.part))
 
 
-async def publish(p: Play, version: str, *, without: Sequence[str] = ()) -> None:
-    """Load a version of the notice in both languages (told less when `without` columns) and have it approved."""
+async def publish(p: Play, version: str, *, without: Sequence[str] = (), material: bool = False) -> None:
+    """Load a version of the notice in both languages (told less when `without` columns) and have it approved. A
+    material one supersedes the older ones."""
     for language in ("fr", "en"):
         given = govern.read_reviewed(HERE / "texts" / f"notice-adult-{language}.toml").text[0]
         if not isinstance(given, NoticeFile) or p.operator is None:
             continue
         columns = tuple(c for c in given.covers.columns if c not in without)
         covers = given.covers.model_copy(update={"columns": columns})
-        text = given.model_copy(update={"version": version, "covers": covers})
+        text = given.model_copy(update={"version": version, "covers": covers, "material": material})
         await govern.load(p.stage.means, ReviewedFile(text=(text,)), actor=p.operator.actor)
         async with Browser(p.stage.base) as dpo:
             await dpo.sign_in("staff", "demo-dpo")
             await dpo.send("/desk/texts", f"/desk/texts/{text.id}/approve")
         p.story.add(
             "texts", id=text.id, version=version, language=language, approved_at=p.now, withdrawn_at=None,
-            covers=covers.model_dump(mode="json"),
+            material=material, covers=covers.model_dump(mode="json"),
         )  # fmt: skip
 
 

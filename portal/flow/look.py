@@ -87,24 +87,37 @@ async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: 
             values=values,
         )
     }
-    lifted = await taken_back_since(c, cut)
-    closed = {m for m in suspects if (str(m.person_id), m.practice_id) not in passing or str(m.person_id) in lifted}
+    lifted = await taken_back_since(c, cut, asked)
+    closed = {
+        m
+        for m in suspects
+        if (str(m.person_id), m.practice_id) not in passing or has_lifted(lifted, m.person_id, m.practice_id)
+    }
     return Looked(frozenset(closed | by_time), seen)
 
 
-async def taken_back_since(c: Connection, cut: int) -> set[str]:
-    """Who took an objection back since the cut: it counts for later records only, so what the list holds is closed."""
+async def taken_back_since(c: Connection, cut: int, asked: Asked) -> set[tuple[str, str]]:
+    """Who took back an objection that covered this crossing since the cut: it counts for later records only, so what
+    the list holds is closed. (person, practice): the practice when the no was to that source only, else ""."""
+    lifted = (
+        "SELECT id, person_id, patient_id, CASE WHEN scope = 'practice' THEN scope_ref ELSE '' END AS practice_id "
+        "FROM objection WHERE withdrawal_id > $1 AND NOT (scope = 'observatory' AND scope_ref <> $2) "
+        "AND NOT (scope = 'study' AND scope_ref <> $3)"
+    )
     found = await rows(
         c,
-        "SELECT o.person_id FROM objection o WHERE o.withdrawal_id > $1 "
-        "UNION SELECT p.person_id FROM objection o JOIN patient p ON p.id = o.patient_id WHERE o.withdrawal_id > $1 "
-        "UNION SELECT f.person_id FROM objection o JOIN former_person f ON f.patient_id = o.patient_id "
-        "WHERE o.withdrawal_id > $1 "
-        "UNION SELECT b.person_id FROM objection o JOIN objection_binding b ON b.objection_id = o.id "
-        "WHERE o.withdrawal_id > $1",
-        cut,
-    )
-    return {str(row["person_id"]) for row in found}
+        f"WITH lifted AS ({lifted}) SELECT person_id, practice_id FROM lifted "
+        "UNION SELECT p.person_id, o.practice_id FROM lifted o JOIN patient p ON p.id = o.patient_id "
+        "UNION SELECT f.person_id, o.practice_id FROM lifted o JOIN former_person f ON f.patient_id = o.patient_id "
+        "UNION SELECT b.person_id, o.practice_id FROM lifted o JOIN objection_binding b ON b.objection_id = o.id",
+        cut, asked.observatory_id, asked.study_id or "",
+    )  # fmt: skip
+    return {(str(row["person_id"]), row["practice_id"]) for row in found}
+
+
+def has_lifted(lifted: set[tuple[str, str]], person_id: UUID | str, practice_id: str) -> bool:
+    """True when one of the `taken_back_since` was hers and covered what this practice holds."""
+    return not lifted.isdisjoint({(str(person_id), ""), (str(person_id), practice_id)})
 
 
 async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[str]]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,15 +10,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
-from portal.flow.register_rows import Prepared, given_by, is_key, make_ready, traits_of
+from portal.flow.register_rows import Prepared, SealedContact, given_by, is_key, make_ready, traits_of
+from portal.gate.holders import read_holders
 from portal.gate.register import read_register
+from portal.records.contacts import Line, put_contacts, put_holders
 from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
 from portal.records.ledger import enter
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import DoubtReason
-
-ADULT_AGE = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +48,31 @@ class Plan:
 
 
 async def import_register(
-    means: Means, practice_id: str, path: Path, *, taken_at: datetime, actor: str, partial: bool = False
+    means: Means,
+    practice_id: str,
+    path: Path,
+    *,
+    taken_at: datetime,
+    actor: str,
+    partial: bool = False,
+    holders: Path | None = None,
 ) -> Imported:
     """Take in one register file, whole or not at all (RefusedFile names every bad place).
 
     A file older than the last one is refused; the same file again only renews its freshness. Patients missing
     from a newer full file are marked as left. Refused("changed_meanwhile") when a doubt about one of these patients
     was settled while the file came in. Contacts and tokens are made before the transaction begins.
+    `holders`: the second file, of further holders of authority; it replaces those of the patients in the register.
+    Without it the further holders who are known stay: whoever is known must be told.
     """
     today = paris_day(means.clock.now())
-    prepared = [
-        make_ready(means.ring, practice_id, row) for row in read_register(path, practice_id=practice_id, today=today)
-    ]
+    register = read_register(path, practice_id=practice_id, today=today)
+    further = read_holders(holders, register, today=today) if holders else None
+    prepared = [make_ready(means.ring, practice_id, row, further) for row in register]
     sha256 = hashlib.sha256(b"".join(sorted(p.digest for p in prepared))).hexdigest()
-    return await transact(lambda c: _import(c, means, practice_id, prepared, sha256, taken_at, actor, partial))
+    return await transact(
+        lambda c: _import(c, means, practice_id, prepared, sha256, taken_at, actor, partial, further is not None)
+    )
 
 
 async def _import(
@@ -74,6 +84,7 @@ async def _import(
     taken_at: datetime,
     actor: str,
     partial: bool,
+    with_holders: bool,
 ) -> Imported:
     now = await means.now(c)
     summary = f"{len(prepared)} rows, content {sha256[:16]}"
@@ -85,6 +96,9 @@ async def _import(
     known = await _known_patients(c, practice_id)
     plan = await _plan(c, practice_id, prepared, known, batch, now)
     await _write(c, plan, practice_id, batch)
+    if with_holders:
+        holders = [_line(contact, ready, batch, practice_id) for ready in prepared for contact in ready.further]
+        await put_holders(c, practice_id, [ready.row.patient_id for ready in prepared], holders)
     gone = [] if partial else sorted(known.keys() - {p.row.patient_id for p in prepared})
     gone = [number for number in gone if known[number]["left_at"] is None]
     statement = "UPDATE patient SET left_at = $1 WHERE practice_id = $2 AND number = $3"
@@ -243,9 +257,9 @@ def _renew(
 def _columns(ready: Prepared) -> tuple[Any, ...]:
     row = ready.row
     return (
-        row.doctor_id, row.birth_date, str(row.sex), ready.adult_on, str(row.language),
-        str(row.representative_kind) if row.representative_kind else None, row.deceased_on, ready.digest,
-        traits_of(ready.tokens),
+        row.doctor_id, row.birth_date, str(row.sex), ready.teen_on, ready.adult_on,
+        str(row.language), str(row.representative_kind) if row.representative_kind else None, row.deceased_on,
+        ready.digest, traits_of(ready.tokens),
     )  # fmt: skip
 
 
@@ -258,9 +272,9 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
     )
     await write_many(
         c,
-        "INSERT INTO patient (practice_id, number, person_id, doctor_number, birth_date, sex, adult_on, language, "
-        "representative_kind, deceased_on, row_digest, traits, import_batch_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO patient (practice_id, number, person_id, doctor_number, birth_date, sex, teen_on, adult_on, "
+        "language, representative_kind, deceased_on, row_digest, traits, import_batch_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         plan.patients,
     )
     await write_many(
@@ -273,16 +287,17 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
     )
     await write_many(
         c,
-        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, adult_on = $5, "
-        "language = $6, representative_kind = $7, deceased_on = $8, row_digest = $9, traits = $10, "
-        "import_batch_id = $11, stands_since = coalesce($12, stands_since), left_at = NULL "
-        "WHERE practice_id = $13 AND number = $14 AND person_id = $15",
+        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, teen_on = $5, adult_on = $6, "
+        "language = $7, representative_kind = $8, deceased_on = $9, row_digest = $10, traits = $11, "
+        "import_batch_id = $12, stands_since = coalesce($13, stands_since), left_at = NULL "
+        "WHERE practice_id = $14 AND number = $15 AND person_id = $16",
         plan.updates,
     )
     written = await rows(c, "SELECT count(*) AS n FROM patient WHERE import_batch_id = $1", batch)
     if int(written[0]["n"]) != plan.new + plan.changed:
         raise Refused("changed_meanwhile", "somebody settled who a patient is while the file came in: send it again")
-    await _write_contacts(c, plan.contacts_of, practice_id, batch)
+    contacts = [_line(contact, ready, batch, practice_id) for ready in plan.contacts_of for contact in ready.contacts]
+    await put_contacts(c, practice_id, [ready.row.patient_id for ready in plan.contacts_of], contacts)
     await write_many(
         c,
         "INSERT INTO identity_doubt (patient_id, reason, import_batch_id) "
@@ -291,17 +306,8 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
     )
 
 
-async def _write_contacts(c: Connection, changed: Iterable[Prepared], practice_id: str, batch: int) -> None:
-    changed = list(changed)
-    gone = "DELETE FROM contact WHERE patient_id = (SELECT id FROM patient WHERE practice_id = $1 AND number = $2)"
-    await write_many(c, gone, [(practice_id, ready.row.patient_id) for ready in changed])
-    await write_many(
-        c,
-        "INSERT INTO contact (patient_id, addressee, sealed, email_index, import_batch_id) "
-        "SELECT id, $1, $2, $3, $4 FROM patient WHERE practice_id = $5 AND number = $6",
-        [
-            (addressee, sealed, index, batch, practice_id, ready.row.patient_id)
-            for ready in changed
-            for addressee, sealed, index in ready.contacts
-        ],
-    )
+def _line(contact: SealedContact, ready: Prepared, batch: int, practice_id: str) -> Line:
+    return (
+        contact.rank, str(contact.addressee), contact.sealed, contact.email_index, contact.reader_index,
+        contact.unreachable_reason, batch, practice_id, ready.row.patient_id,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from portal.flow.decide import Asked, Decision, snapshot, stand
-from portal.flow.look import taken_back_since
+from portal.flow.look import has_lifted, taken_back_since
 from portal.flow.means import Means
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
@@ -63,19 +63,20 @@ async def missing(means: Means, study_id: str) -> list[Delivered]:
         delivered = await not_retracted(c, study_id)
         if not delivered:
             return []
-        decision = await stand(means, c, Asked(study.observatory_id, study_id), cut=0)
+        asked = Asked(study.observatory_id, study_id)
+        decision = await stand(means, c, asked, cut=0, as_delivered=True)
         if isinstance(decision.verdict, Withheld) and ENDS_THE_BATCH & set(decision.verdict.reasons):
             return delivered
         standing = await _standing(c, decision, study_id)
         gone = await _without_their_doctor(means, c, study)
         changed = await changed_by_right(c)
-        lifted = {cut: await taken_back_since(c, cut) for cut in {d.cut for d in delivered}}
+        lifted = {cut: await taken_back_since(c, cut, asked) for cut in {d.cut for d in delivered}}
         return [
             d
             for d in delivered
             if (d.person_id, d.practice_id) not in standing
             or (d.release_id, d.practice_id) in gone
-            or d.person_id in lifted[d.cut]
+            or has_lifted(lifted[d.cut], d.person_id, d.practice_id)
             or d.cut < changed.get(d.person_id, 0)
         ]
 

@@ -35,10 +35,16 @@ source_objected AS (
 ),
 taken_back AS (
     SELECT b.person_id, MAX(o.withdrawn_at) AS at FROM objection o JOIN bound b ON b.objection_id = o.id
-    WHERE o.withdrawn_at IS NOT NULL
+    WHERE o.withdrawn_at IS NOT NULL AND o.scope <> 'practice'
       AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
       AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
     GROUP BY b.person_id
+),
+source_taken_back AS (
+    SELECT b.person_id, o.scope_ref AS practice_id, MAX(o.withdrawn_at) AS at
+    FROM objection o JOIN bound b ON b.objection_id = o.id
+    WHERE o.withdrawn_at IS NOT NULL AND o.scope = 'practice'
+    GROUP BY b.person_id, o.scope_ref
 ),
 -- Without a token: everybody who may be meant, but for those whom the DPO has looked at.
 maybe_said AS (
@@ -82,41 +88,85 @@ died AS (
 unresolved AS (
     SELECT DISTINCT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.settled_at IS NULL
 ),
+-- Who of a patient's contacts is told: rules/people.py `speakers`.
+alone AS (
+    SELECT DISTINCT patient_id FROM minor_alone WHERE ended_at IS NULL
+),
+represented AS (
+    SELECT patient_id,
+           MAX(CASE WHEN addressee = 'guardian' AND unreachable_reason IS NULL THEN 1 ELSE 0 END) AS guardian,
+           MAX(CASE WHEN addressee = 'mandate' THEN 1 ELSE 0 END) AS mandate
+    FROM contact WHERE addressee IN ('guardian', 'mandate') GROUP BY patient_id
+),
+reader AS (
+    SELECT c.patient_id, c.rank, c.addressee, c.reader_index, c.email_index, c.unreachable_reason
+    FROM contact c
+    JOIN patient p ON p.id = c.patient_id
+    LEFT JOIN alone a ON a.patient_id = c.patient_id
+    LEFT JOIN represented r ON r.patient_id = c.patient_id
+    WHERE CASE WHEN p.adult_on <= $4 AND r.patient_id IS NULL THEN c.addressee = 'self'
+               WHEN p.adult_on <= $4 THEN c.addressee IN ('guardian', 'mandate')
+               WHEN p.adult_on > $4 AND p.teen_on <= $4 AND a.patient_id IS NOT NULL THEN c.addressee = 'self'
+               WHEN p.adult_on > $4 THEN c.addressee IN ('parent', 'guardian')
+               ELSE FALSE END
+),
+judged AS (
+    SELECT r.patient_id, r.rank, r.unreachable_reason, n.sent_at,
+           ((CASE WHEN n.id IS NULL THEN 1 ELSE CASE n.text_id {texts} ELSE 2 END END * 2
+             + CASE WHEN n.addressee = r.addressee
+                         AND (n.addressee = 'self' OR n.reader_index = r.reader_index)
+                         AND (n.channel = 'hand' OR n.address_index = r.email_index)
+                    THEN 0 ELSE 1 END) * 3
+            + CASE WHEN n.state NOT IN ('sent', 'handed_over') THEN 1
+                   WHEN n.text_sha256 = n.approved_sha256 AND n.sent_at IS NOT NULL AND n.server_answer IS NOT NULL
+                        AND (n.channel = 'hand' OR n.address_index IS NOT NULL)
+                   THEN CASE WHEN n.state = 'handed_over' AND n.channel = 'hand' THEN 0
+                             WHEN n.state = 'sent' AND n.sent_at <= $6 THEN 0
+                             ELSE 1 END
+                   ELSE 2 END) * 2
+           + CASE WHEN n.sent_at < $5 THEN 0 ELSE 1 END AS word
+    FROM reader r
+    LEFT JOIN (SELECT n.*, t.sha256 AS approved_sha256 FROM notice n
+               JOIN notice_text t ON t.id = n.text_id AND t.observatory_id = $1
+               JOIN patient q ON q.id = n.patient_id AND (q.stands_since IS NULL OR n.sent_at >= q.stands_since)
+              ) n ON n.patient_id = r.patient_id
+),
+-- The best notice of each reader; then the worst of those who can be reached: all of them must have been told.
+heard AS (
+    SELECT patient_id, rank, MAX(unreachable_reason) AS unreachable_reason, MIN(word) AS word,
+           MIN(CASE WHEN word = 0 THEN sent_at END) AS told_at
+    FROM judged GROUP BY patient_id, rank
+),
 told AS (
-    SELECT n.patient_id,
-           MIN(((CASE n.text_id {texts} ELSE 2 END * 2
-                 + CASE WHEN n.addressee = CASE WHEN p.adult_on <= $4 AND p.representative_kind IN ('guardian', 'mandate')
-                                                THEN p.representative_kind
-                                                WHEN p.adult_on <= $4 THEN 'self'
-                                                WHEN p.adult_on > $4 AND p.representative_kind IN ('parent', 'guardian')
-                                                THEN p.representative_kind END
-                             AND (n.address_index IS NULL OR n.address_index = c.email_index)
-                        THEN 0 ELSE 1 END) * 3
-                + CASE WHEN n.state = 'handed_over' AND n.sent_at IS NOT NULL THEN 0
-                       WHEN n.state = 'sent' AND n.address_index IS NULL THEN 2
-                       WHEN n.state = 'sent' AND n.sent_at <= $6 THEN 0
-                       ELSE 1 END) * 2
-               + CASE WHEN n.sent_at < $5 THEN 0 ELSE 1 END) AS word
-    FROM notice n
-    JOIN notice_text t ON t.id = n.text_id AND t.observatory_id = $1
-    JOIN patient p ON p.id = n.patient_id AND (p.stands_since IS NULL OR n.sent_at >= p.stands_since)
-    LEFT JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee
-    GROUP BY n.patient_id
+    SELECT patient_id,
+           coalesce(MAX(CASE WHEN unreachable_reason IS NULL THEN word END), MIN(word)) AS word,
+           coalesce(MAX(CASE WHEN unreachable_reason IS NULL THEN told_at END), MIN(told_at)) AS told_at
+    FROM heard GROUP BY patient_id
+),
+stored AS (
+    SELECT e.practice_id, l.at AS decided_at
+    FROM (SELECT practice_id, MAX(id) AS id FROM extraction GROUP BY practice_id) newest
+    JOIN extraction e ON e.id = newest.id
+    LEFT JOIN permit m ON m.id = e.permit_id LEFT JOIN log_entry l ON l.id = m.entry_id
 ),
 keyed AS (
-    SELECT p.id, p.practice_id, p.number, p.person_id, r.taken_at, b.at AS taken_back_at,
-           CASE WHEN p.adult_on > $4 AND coalesce(p.representative_kind, '') <> 'guardian'
-                THEN p.adult_on END AS closes_on,
-           ((((((CASE WHEN e.word > 0 THEN e.word WHEN e.word IS NULL THEN 1
-                     WHEN r.taken_at >= $3 THEN 0 ELSE 5 END * 2
-                + CASE WHEN u.person_id IS NULL THEN 0 ELSE 1 END) * 2
-               + CASE WHEN d.person_id IS NULL THEN 0 ELSE 1 END) * 5
-              + coalesce(o.word, CASE WHEN s.person_id IS NULL THEN 0 ELSE 4 END)) * 2
+    SELECT p.id, p.practice_id, p.number, p.person_id, r.taken_at,
+           CASE WHEN b.at IS NULL OR sb.at > b.at THEN sb.at ELSE b.at END AS taken_back_at,
+           CASE WHEN p.teen_on > $4 AND a.patient_id IS NOT NULL THEN p.teen_on
+                WHEN p.adult_on > $4 AND a.patient_id IS NOT NULL AND v.patient_id IS NULL THEN NULL
+                WHEN p.adult_on > $4 AND a.patient_id IS NULL AND v.guardian = 1 AND v.mandate = 0 THEN NULL
+                WHEN p.adult_on > $4 THEN p.adult_on END AS closes_on,
+           (((((((CASE WHEN e.word > 0 THEN e.word WHEN e.word IS NULL THEN 1
+                       WHEN r.taken_at >= $3 THEN 0 ELSE 5 END * 2
+                  + CASE WHEN u.person_id IS NULL THEN 0 ELSE 1 END) * 2
+                 + CASE WHEN d.person_id IS NULL THEN 0 ELSE 1 END) * 5
+                + coalesce(o.word, CASE WHEN s.person_id IS NULL THEN 0 ELSE 4 END)) * 2
                + CASE WHEN w.person_id IS NULL THEN 0 ELSE 1 END) * 2
-             + CASE WHEN p.adult_on <= $4 THEN 0
-                    WHEN p.adult_on > $4 AND p.representative_kind IN ('parent', 'guardian') THEN 0 ELSE 1 END) * 3
-            + CASE WHEN x.person_id IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
-           + coalesce(n.word, 15) AS key
+              + CASE WHEN p.adult_on IS NOT NULL AND n.patient_id IS NOT NULL THEN 0 ELSE 1 END) * 3
+             + CASE WHEN x.person_id IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
+            + coalesce(n.word, 23)) * 2
+           + CASE WHEN $2 = '' OR st.practice_id IS NULL OR n.word > 0 OR n.patient_id IS NULL THEN 0
+                  WHEN n.told_at < st.decided_at THEN 0 ELSE 1 END AS key
     FROM patient p
     LEFT JOIN enrolled e ON e.practice_id = p.practice_id
     LEFT JOIN register r ON r.practice_id = p.practice_id
@@ -127,7 +177,11 @@ keyed AS (
     LEFT JOIN objected o ON o.person_id = p.person_id
     LEFT JOIN source_objected s ON s.person_id = p.person_id AND s.practice_id = p.practice_id
     LEFT JOIN taken_back b ON b.person_id = p.person_id
+    LEFT JOIN source_taken_back sb ON sb.person_id = p.person_id AND sb.practice_id = p.practice_id
+    LEFT JOIN alone a ON a.patient_id = p.id
+    LEFT JOIN represented v ON v.patient_id = p.id
     LEFT JOIN told n ON n.patient_id = p.id
+    LEFT JOIN stored st ON st.practice_id = p.practice_id
     {among}
 ),
 decided AS (

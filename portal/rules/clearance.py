@@ -217,9 +217,11 @@ def g57_no_evidence(p: PersonFacts) -> bool:
     return p.text is not f.Text.NO_NOTICE and p.delivery is f.Delivery.NO_EVIDENCE
 
 
-_BATCH = tuple(words_of(BatchFacts))
-_RECORD = tuple(words_of(RecordFacts))
-_PERSON = tuple(words_of(PersonFacts))
+def g58_extracted_before_told(p: PersonFacts) -> bool:
+    return p.extracted is not f.Extracted.SINCE_TOLD
+
+
+_BATCH, _RECORD, _PERSON = (tuple(words_of(grain)) for grain in (BatchFacts, RecordFacts, PersonFacts))
 
 RULES: tuple[Rule, ...] = (
     Rule("G00", BatchFacts, _BATCH, g00_unavailable),
@@ -264,6 +266,7 @@ RULES: tuple[Rule, ...] = (
     Rule("G55", PersonFacts, ("text", "delivery"), g55_not_delivered),
     Rule("G56", PersonFacts, ("text", "reflection"), g56_reflection_running),
     Rule("G57", PersonFacts, ("text", "delivery"), g57_no_evidence),
+    Rule("G58", PersonFacts, ("extracted",), g58_extracted_before_told),
 )
 """In the order in which reasons are shown and counted."""
 
@@ -280,20 +283,13 @@ LATER_CODES = {
 }
 """Reasons that are found on output files or under the lock, not by `decide`."""
 
-NOT_YET_REACHABLE = {
-    "G58": "no history of notices for one observatory is kept in the store yet",
-}
-"""Codes of the domain that the data of this version cannot express, in one place, with the reason."""
-
-
-_BY_GRAIN: dict[type[Any], tuple[Rule, ...]] = {
-    grain: tuple(rule for rule in RULES if rule.grain is grain) for grain in (BatchFacts, PersonFacts, RecordFacts)
-}
-
 
 def rules_of(grain: type[Any]) -> tuple[Rule, ...]:
     """The rules of one grain, in order."""
     return _BY_GRAIN[grain]
+
+
+_BY_GRAIN = {g: tuple(r for r in RULES if r.grain is g) for g in (BatchFacts, PersonFacts, RecordFacts)}
 
 
 def decide(facts: Facts, holds_until: datetime | None = None) -> Verdict:

@@ -142,6 +142,26 @@ def _refuse_impossible(name: str, grant: ColumnGrant) -> None:
         raise PydanticCustomError("code_twice", f"a code of {name} is listed twice: take one out")
 
 
+def tells_as_much(told: NoticeCoverage, newer: NoticeCoverage) -> bool:
+    """True when a reader of `told` was told of everything that `newer` covers: nobody needs the newer text for it."""
+    named = (
+        (told.purposes, newer.purposes),
+        (told.columns, newer.columns),
+        (told.recipients, newer.recipients),
+        (told.countries, newer.countries),
+    )
+    clauses = (
+        (told.general_clause, newer.general_clause),
+        (told.all_sources, newer.all_sources),
+        (told.teleservice, newer.teleservice),
+    )
+    return (
+        all(set(wanted) <= set(has) for has, wanted in named)
+        and all(has or not wanted for has, wanted in clauses)
+        and newer.retention_months <= told.retention_months
+    )
+
+
 def canonical(value: BaseModel | dict[str, Any]) -> bytes:
     """One byte string for one meaning: sorted keys, no spaces, UTF-8."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value

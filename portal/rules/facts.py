@@ -119,6 +119,8 @@ class Addressed(IntEnum):
 
 
 class Delivery(IntEnum):
+    """NO_EVIDENCE: it is not shown which text went to whom, when, by which channel, and what came back."""
+
     DELIVERED = 0
     NOT_DELIVERED = 1
     NO_EVIDENCE = 2
@@ -127,6 +129,13 @@ class Delivery(IntEnum):
 class Reflection(IntEnum):
     OVER = 0
     RUNNING = 1
+
+
+class Extracted(IntEnum):
+    """When her rows in the store were taken, beside the notice that counts now. At an extraction: always since."""
+
+    SINCE_TOLD = 0
+    BEFORE_TOLD = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,7 @@ class PersonFacts:
     addressed: Addressed
     delivery: Delivery
     reflection: Reflection
+    extracted: Extracted
 
 
 # --- record -------------------------------------------------------------------------------------------------

@@ -72,18 +72,32 @@ class Addressee(StrEnum):
     MANDATE = "mandate"
 
 
+class Unreachable(StrEnum):
+    """Why a holder of authority cannot be told; the portal keeps no more than this word."""
+
+    UNKNOWN_ADDRESS = "unknown_address"
+    NO_CONTACT = "no_contact"
+    ABROAD = "abroad"
+    INCAPACITATED = "incapacitated"
+    COURT_ORDER = "court_order"
+
+
 class NoticeChannel(StrEnum):
     EMAIL = "email"
     HAND = "hand"
 
 
 class NoticeState(StrEnum):
-    """QUEUED and UNKNOWN are not deliveries; SENT means accepted by the next mail server."""
+    """QUEUED and UNKNOWN are not deliveries; SENT means accepted by the next mail server.
+
+    REPORTED: practice software says that it was handed over; it counts once a doctor has confirmed it.
+    """
 
     QUEUED = "queued"
     SENT = "sent"
     BOUNCED = "bounced"
     RETURNED = "returned"
+    REPORTED = "reported"
     HANDED_OVER = "handed_over"
     UNKNOWN = "unknown"
 

@@ -83,7 +83,7 @@ def test_a_patient_says_yes_and_can_still_say_no(page: Page, letter: Letter) -> 
 
 def test_a_part_without_a_choice_is_asked_again_with_the_focus_on_what_is_wrong(page: Page, letter: Letter) -> None:
     page.goto(f"/o/{letter.token}")
-    press_on(page, page.get_by_role("link", name="Dire non à cet observatoire seulement"))
+    press_on(page, page.get_by_role("link", name="Dire non à une partie seulement"))
     assert page.locator(":checked").count() == 0
     with page.expect_response(re.compile("/object")) as answered:
         press_on(page, page.get_by_role("button", name="Dire non"))
