@@ -10,6 +10,7 @@ from granian.constants import Interfaces
 from starlette.applications import Starlette
 
 from portal.app import build, make_means, make_providers
+from portal.flow.clear_away import clear_away
 from portal.flow.erase import alarm_overdue, reconcile_store
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
@@ -103,6 +104,7 @@ async def one_round(
     await remind_due(means)
     await alarm_overdue(means)
     await sequence(means)
+    await clear_away(means)
     return seen
 
 

@@ -1,7 +1,8 @@
 """The key families, kept in a folder or a secret store, never in the database.
 
 `contacts` seals contacts; `blind` makes their indexes; `links` link tokens; `matching` person tokens;
-`observatory:<id>` and `study:<id>` make pseudonyms; `signing` and `practice:<id>` sign (Ed25519).
+`releases` closes what the portal keeps of a release; `observatory:<id>` and `study:<id>` make pseudonyms; `signing`
+and `practice:<id>` sign (Ed25519).
 What may be rotated, and what becomes of the former keys: docs/decisions/0011-key-families.md.
 """
 
@@ -24,7 +25,7 @@ __all__ = ["Chance", "KeyRing", "public_pem", "read_public_key", "read_public_ke
 Chance = Callable[[int], bytes]
 
 _FAMILY = re.compile(
-    r"contacts|blind|links|matching|signing"
+    r"contacts|blind|links|matching|signing|releases"
     r"|(?:observatory|study|practice):[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
 )
 _LINE = "portal key v1"
@@ -33,7 +34,7 @@ _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n?", 
 KEPT = frozenset({"blind", "matching"})
 """Families that are never rotated: what they made is compared with what they make, and cannot be made again."""
 
-OPEN_WITH_FORMER = frozenset({"contacts", "links"})
+OPEN_WITH_FORMER = frozenset({"contacts", "links", "releases"})
 """Families whose former keys stay beside the new one: what they made is still opened, or rendered again."""
 
 
