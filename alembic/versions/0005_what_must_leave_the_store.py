@@ -1,6 +1,6 @@
 """What must leave the observatory's store, and which keys are an observatory's or a study's own
 
-Revision: 0005, after 0003
+Revision: 0005, after 0004
 """
 
 import sqlalchemy as sa

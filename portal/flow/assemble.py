@@ -116,7 +116,11 @@ def opened(means: Means, release_id: str, manifest_sha256: str) -> Iterator[Path
     Refused G71 when they are not those that were kept.
     """
     with work_folder(means.work, release_id) as work:
-        open_kept(kept_at(means, release_id, manifest_sha256), work / "draft", _own_identity(means))
+        open_kept(
+            kept_at(means, release_id, manifest_sha256),
+            work / "draft",
+            *map(identity_of, means.ring.all_bytes_of("releases")),
+        )
         manifest = work / "draft" / "release" / "manifest.json"
         if not manifest.is_file() or sha256_of(manifest) != manifest_sha256:
             raise Refused("G71", "the files of this release are not those that were kept", where=release_id, status=503)

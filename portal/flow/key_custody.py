@@ -4,12 +4,13 @@ The files are changed inside the step, after its entry: a step that fails can be
 killed in between.
 """
 
-import shutil
+import asyncio
 from contextlib import suppress
 from datetime import datetime
 
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding
+from portal.gate.drafts import alone_with, left_over, remove
 from portal.outside.keys import KEPT, KeyRing
 from portal.outside.tokens import open_sealed, pseudonym, seal, sealed_by
 from portal.records.database import Connection, rows, transact, write_many
@@ -48,6 +49,12 @@ async def _made_what_is_there(ring: KeyRing, c: Connection, family: str) -> bool
     }[kind]
     found = await rows(c, statement, name)
     return all(pseudonym(ring, family, _bytes(row["person_id"])).hex() == row["pseudonym"] for row in found)
+
+
+async def refuse_foreign_key(means: Means, c: Connection, family: str) -> None:
+    """G13 before any file is opened: what was made under a key that is gone cannot be told from what was altered."""
+    if not await own_key(means, c, family):
+        raise Refused("G13", "the pseudonym key is not the one that was bound", where=family)
 
 
 async def bind_key(means: Means, c: Connection, family: str, *, at: datetime, entry: int) -> None:
@@ -171,7 +178,8 @@ def _current(means: Means) -> bytes:
 
 
 async def delete_study_key(means: Means, study_id: str, *, actor: str) -> None:
-    """Unlink a study for good: its key, and every pseudonym that the portal keeps beside a person, are deleted.
+    """Unlink a study for good: its key, every pseudonym that the portal keeps beside a person, and the files that it
+    keeps of the study's releases, are deleted.
 
     Afterwards nothing of it is prepared, sealed, served or taken back (G13); another key of its name is not its own.
     Refused while its recipient has something to delete. Killed after the commit: the same call deletes the file.
@@ -203,7 +211,10 @@ async def delete_study_key(means: Means, study_id: str, *, actor: str) -> None:
         await transact(step)
     means.ring.delete(family)
     for release in await transact(lambda c: rows(c, "SELECT id FROM release WHERE study_id = $1", study_id)):
-        shutil.rmtree(means.data_dir / "work" / release["id"], ignore_errors=True)
+        name = str(release["id"])
+        async with alone_with(means.lock(name)):
+            files = [means.drafts / name, means.releases / name, *left_over(means.work, name)]
+            await asyncio.to_thread(remove, files)
 
 
 async def _refuse_open_retractions(c: Connection, study_id: str) -> None:

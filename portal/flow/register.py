@@ -287,8 +287,8 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
     )
     await write_many(
         c,
-        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, teen_on = $5, adult_on = $6, "
-        "language = $7, representative_kind = $8, deceased_on = $9, row_digest = $10, traits = $11, "
+        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, teen_on = $5, "
+        "adult_on = $6, language = $7, representative_kind = $8, deceased_on = $9, row_digest = $10, traits = $11, "
         "import_batch_id = $12, stands_since = coalesce($13, stands_since), left_at = NULL "
         "WHERE practice_id = $14 AND number = $15 AND person_id = $16",
         plan.updates,

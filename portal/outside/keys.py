@@ -34,7 +34,7 @@ _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n?", 
 KEPT = frozenset({"blind", "matching"})
 """Families that are never rotated: what they made is compared with what they make, and cannot be made again."""
 
-OPEN_WITH_FORMER = frozenset({"contacts", "links"})
+OPEN_WITH_FORMER = frozenset({"contacts", "links", "releases"})
 """Families whose former keys stay beside the new one: what they made is still opened, or rendered again."""
 
 

@@ -108,7 +108,8 @@ async def test_a_deleted_study_key_unlinks_the_study_for_good(delivered: tuple[W
     assert not world.means.ring.exists("study:diabetes")
     kept = json.dumps(await dump())
     assert not any(name in kept for name in before), "no pseudonym stands beside a person"
-    assert not (world.means.data_dir / "work" / open_release).exists(), "nor in the permit of an open release"
+    files = [world.means.releases / release_id, world.means.drafts / release_id, world.means.drafts / open_release]
+    assert not any(folder.exists() for folder in files), "nor in a file that is kept of a release"
     assert (await Release.get(id=open_release)).state == "withdrawn"
     world.means.ring.create("study:diabetes")
     async with refused("G13"):
@@ -329,6 +330,17 @@ async def test_a_log_that_a_replaced_key_signs_later_is_detected(
     with pytest.raises(Refused, match="log_checkpoint"):
         await verify_log(keys, kept=stranger)
     record_property("trials", tried + 1)
+
+
+async def test_what_is_kept_of_a_release_opens_after_its_key_was_replaced(stored: Line) -> None:
+    world = stored.world
+    release_id = await approved(world)
+    await key_custody.rotate(world.means, "releases", actor="operator:1")
+    await opt_out.object_(world.means, world.links["patient1@example.org"], Scope.EVERYTHING)
+    assert await flow.seal(world.means, release_id, by=world.operator) == 2
+    await key_custody.rotate(world.means, "signing", actor="operator:1")
+    folder = await flow.serve(world.means, release_id, by=world.recipient)
+    assert verify_release(folder, world.means.ring.public_keys()).persons == 2
 
 
 @pytest.mark.shows("R9")
