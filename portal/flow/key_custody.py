@@ -10,7 +10,7 @@ from datetime import datetime
 
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding
-from portal.gate.drafts import alone_with, left_over, remove
+from portal.gate.unfinished import alone_with, left_over, remove
 from portal.outside.keys import KEPT, KeyRing
 from portal.outside.tokens import open_sealed, pseudonym, seal, sealed_by
 from portal.records.database import Connection, rows, transact, write_many
