@@ -78,6 +78,10 @@ records | gate | outside → rules.
       gate/filtering.py         the filter
       gate/buckets.py           passing rows sorted into files, the same bytes each time
       gate/engine.py            DuckDB, closed in
+      gate/spark.py             the same filter on a cluster
+      gate/spark_records.py     records of any Spark file system as one table
+      gate/spark_files.py       their files and headers
+      gate/spark_sql.py         the filter's SQL as Spark reads it
       gate/extraction.py        what a practice sends, verified
       gate/store.py             the observatory's store
       gate/disclosure.py        k, uniques, small cells
@@ -139,5 +143,5 @@ records | gate | outside → rules.
 
     __main__.py   the command line      app.py   puts the parts together
     service.py    pages and worker      settings.py   what the operator may set
-    log_commands.py   the log's commands
+    log_commands.py   the log's commands      extract_command.py   the filter's
 """
