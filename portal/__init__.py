@@ -114,6 +114,10 @@ records | gate | outside → rules.
       gate/filtering.py         the filter
       gate/buckets.py           passing rows sorted into files, the same bytes each time
       gate/engine.py            DuckDB, closed in
+      gate/spark.py             the same filter on a cluster
+      gate/spark_records.py     records of any Spark file system as one table
+      gate/spark_files.py       their files and headers
+      gate/spark_sql.py         the filter's SQL as Spark reads it
       gate/extraction.py        what a practice sends, verified
       gate/store.py             the observatory's store
       gate/naming.py            no value that leaves names somebody
@@ -191,4 +195,5 @@ records | gate | outside → rules.
     log_commands.py   the log's commands      release_commands.py   a release verified and opened
     objection_commands.py   objections on paper and by telephone
     key_commands.py   the keys' commands
+    extract_command.py   the filter's command
 """

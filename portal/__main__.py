@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import key_commands, log_commands, objection_commands, release_commands
+from portal import extract_command, key_commands, log_commands, objection_commands, release_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
@@ -20,8 +20,6 @@ from portal.flow import erase, govern, notify, permit, receive, register, releas
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
 from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
-from portal.gate.filtering import filter_extraction
-from portal.gate.permit import read_permit
 from portal.gate.retraction import write_retractions
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing, read_public_key
@@ -35,7 +33,7 @@ from portal.rules.clearance import Withheld
 from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.waiting import paris_day
-from portal.rules.words import Crossing, Language, Role
+from portal.rules.words import Language, Role
 from portal.service import serve_pages, work, worker_post
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter
@@ -59,6 +57,7 @@ groups = {
 }
 for _name, _group in groups.items():
     app.add_typer(_group, name=_name)
+app.command()(extract_command.extract)
 
 Observatory = Annotated[str, typer.Option("--observatory")]
 PracticeId = Annotated[str, typer.Option("--practice")]
@@ -282,24 +281,6 @@ def issue_(observatory: Observatory, practice: PracticeId, out: Annotated[Path, 
 
     done = _run(step)
     typer.echo(f"permit {done.serial} of {practice}: {done.patients} patients, until {done.expires_at.isoformat()}")
-
-
-@app.command()
-def extract(
-    permit_dir: Annotated[Path, typer.Option("--permit")],
-    records: Annotated[Path, typer.Option()],
-    out: Annotated[Path, typer.Option()],
-    key: Annotated[Path, typer.Option(help="The pinned public key of the portal.")],
-    sign_with: Annotated[Path, typer.Option(help="The practice's own keys folder.")] = Path("keys"),
-) -> None:
-    """The filter: needs no database and no network; runs at the doctor's computer."""
-    read = read_permit(permit_dir, read_public_key(key), SystemClock().now(), crossing=Crossing.EXTRACTION)
-    ring = KeyRing(sign_with)
-    own = ring.signing_key(f"practice:{read.terms.practices[0]}")
-    counts = filter_extraction(read, records, out, practice_key=own)
-    typer.echo(f"{counts.passed} of {counts.records_in} records passed, {counts.not_in_permit} not in the permit")
-    for code, n in sorted(counts.by_reason.items()):
-        typer.echo(f"  {code} {n}")
 
 
 @app.command(name="receive")
