@@ -22,7 +22,6 @@ from portal.flow.means import Means
 from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
 from portal.gate.retraction import write_retractions
 from portal.outside.clock import SystemClock
-from portal.outside.keys import KeyRing, read_public_key
 from portal.records.clearance import renew_verdicts
 from portal.records.database import opened
 from portal.records.governance import Study

@@ -117,10 +117,10 @@ def _pass(
     shutil.rmtree(folder.with_name("spill"), ignore_errors=True)
     if found != counts.passed:
         raise Refused("records_changed", "The records changed while they were read: start again.", where="records")
-    return _without_copies(counts, sum(written.values())), written
+    return without_copies(counts, sum(written.values())), written
 
 
-def _without_copies(counts: Counts, written: int) -> Counts:
+def without_copies(counts: Counts, written: int) -> Counts:
     """A record that stood there twice has passed once; its copies are withheld (G60)."""
     copies = counts.passed - written
     return replace(counts, passed=written, by_reason={**counts.by_reason, "G60": copies}) if copies else counts
