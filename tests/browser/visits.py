@@ -68,7 +68,7 @@ DOCTOR = (
 DESK = (
     *(
         Visit(f"/desk{page}", who=who)
-        for page in ("", "/log", "/enrolments", "/texts", "/campaigns", "/studies", "/releases")
+        for page in ("", "/log", "/enrolments", "/texts", "/campaigns", "/drafts", "/studies", "/releases")
         for who in ("operator", "dpo")
     ),
     Visit("/desk/enrolments", who="operator", status=422, press='main form[action*="/verify"] button'),
