@@ -77,6 +77,7 @@ DESK = (
             "/enrolments",
             "/texts",
             "/campaigns",
+            "/drafts",
             "/studies",
             "/releases",
             "/objections",

@@ -47,7 +47,7 @@ def test_wrong_use_ends_with_2(tmp_path: Path) -> None:
     assert run("nothing-of-the-kind", cwd=tmp_path).returncode == 2
 
 
-def test_a_small_observatory_is_set_up_by_commands_alone(tmp_path: Path) -> None:
+def test_a_small_observatory_is_set_up_by_commands_and_waits_for_the_desk(tmp_path: Path) -> None:
     """Keys, schema, staff and reviewed files; loading again changes nothing; an explanation is given."""
     for family in ("contacts", "blind", "links", "matching", "signing", "observatory:demo"):
         assert run("keys", "create", family, cwd=tmp_path).returncode == 0
@@ -83,13 +83,32 @@ def test_a_small_observatory_is_set_up_by_commands_alone(tmp_path: Path) -> None
     assert "Martin" not in listed
     explained = run("gate", "explain", "--observatory", "demo", "--practice", "cabinet", "--patient", "1", cwd=tmp_path)
     assert explained.returncode == 0
-    assert "withheld: G20, G45, G50" in explained.stdout
+    assert "withheld: G01, G02, G04, G10, G12, G20, G45, G50" in explained.stdout, "what was loaded is a draft"
     permit = run(
         "permit", "issue", "--observatory", "demo", "--practice", "cabinet", "--out", "permit", "--as",
         "op@example.org", cwd=tmp_path,
     )  # fmt: skip
     assert permit.returncode == 1
-    assert "G20" in permit.stderr
+    assert "G01" in permit.stderr
+    run("staff", "add", "second@example.org", "--role", "operator", cwd=tmp_path)
+    practice.write_text(practice.read_text(encoding="utf-8").replace("Cabinet", "Autre"), encoding="utf-8")
+    nobody = run("load", str(practice), cwd=tmp_path)
+    assert (nobody.returncode, nobody.stderr.count("\n")) == (1, 1)
+    assert "--as" in nobody.stderr
+    assert "loaded cabinet" in run("load", str(practice), "--as", "second@example.org", cwd=tmp_path).stdout
+
+
+def test_a_file_that_is_off_is_refused_line_by_line(tmp_path: Path) -> None:
+    run("migrate", cwd=tmp_path)
+    file = tmp_path / "study.toml"
+    file.write_text('[[study]]\nid = "S"\nk = 1\nobservatory = "demo"\n', encoding="utf-8")
+    done = run("load", str(file), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("study.toml, line ") for line in lines)
+    assert any(line.startswith("study.toml, line 2, study.0.id: ") for line in lines)
+    assert any(line.startswith("study.toml, line 3, study.0.k: ") for line in lines)
+    assert len(lines) == 7
 
 
 def test_the_log_is_verified_by_a_command_and_against_a_checkpoint_kept_elsewhere(tmp_path: Path) -> None:
