@@ -14,6 +14,9 @@ from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
 
+LONGEST = 64 << 20
+"""Bytes that a statement may have: the terms of a large observatory name thousands of doctors and of codes."""
+
 
 class BadSignature(Exception):
     """Not signed by this key, not of this kind, or not a signed statement at all."""
@@ -34,9 +37,15 @@ def sign(kind: str, payload: bytes, key: Ed25519PrivateKey) -> bytes:
 def verified(kind: str, statement: bytes, key: Ed25519PublicKey) -> bytes:
     """The signed bytes; BadSignature if anything is off."""
     try:
-        signed = jws.deserialize_compact(statement, OKPKey(key, key), algorithms=[ALGORITHM])
+        signed = jws.deserialize_compact(statement, OKPKey(key, key), registry=_registry())
     except (JoseError, ValueError) as error:
         raise BadSignature from error
     if signed.headers().get("typ") != kind:
         raise BadSignature
     return signed.payload
+
+
+def _registry() -> jws.JWSRegistry:
+    registry = jws.JWSRegistry(algorithms=[ALGORITHM])
+    registry.max_payload_length = LONGEST
+    return registry

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from portal.gate.extraction import PSEUDONYM
 from portal.gate.folders import files_below, sha256_of
 from portal.gate.log_proof import verify_proof
 from portal.gate.manifest import FORMAT, KIND, NATURE, PAPERS, counts_csv, persons_in
+from portal.gate.permit import PSEUDONYM
 from portal.gate.signature import BadSignature, verified
 from portal.rules.refusals import Refused
 
