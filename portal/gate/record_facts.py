@@ -38,7 +38,8 @@ def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms) -> None:
     _table(con, "verdict", verdicts, {"key": pa.int32(), "reason": pa.string()})
     con.execute(
         "CREATE TEMP TABLE person (practice_place INTEGER, patient_key VARCHAR, place INTEGER, prefix UTINYINT, "
-        'first_day DATE, last_day DATE, spans STRUCT("first" DATE, "last" DATE)[])'
+        "first_day DATE, last_day DATE); CREATE TEMP TABLE person_spans (practice_place INTEGER, patient_key VARCHAR, "
+        'spans STRUCT("first" DATE, "last" DATE)[])'
     )
 
 
@@ -55,16 +56,17 @@ def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime)
     values = f"({select('DISTINCT pseudonym::UUID AS value', listed)})"  # as a number: half the memory, and as quick
     numbered = "CAST(row_number() OVER (ORDER BY value) - 1 AS INTEGER) AS place, value"
     con.execute(f"CREATE TEMP TABLE named AS {select(numbered, values)}")
-    one = f"{key}, pseudonym, {_FIRST_DAY} AS first_day, {_LAST_DAY} AS last_day, NULL AS spans"
-    persons = (
-        f"({select(one, f'{listed} ANTI JOIN several USING ({key})')} UNION ALL "
-        f"{_spans(f'{key}, pseudonym', f'{listed} SEMI JOIN several USING ({key})')})"
-    )
-    columns = "s.place, l.patient_key, n.place, ('0x' || l.pseudonym[:2])::UTINYINT, l.first_day, l.last_day, l.spans"
-    joins = "JOIN named n ON n.value = l.pseudonym::UUID JOIN practice s ON s.practice_id = l.practice_id"
+    con.execute("SET disabled_optimizers = 'join_order, build_side_probe_side'")  # what is written last is held
+    one = f"{key}, pseudonym, {_FIRST_DAY} AS first_day, {_LAST_DAY} AS last_day"
+    many = _spans(f"{key}, pseudonym", f"{listed} SEMI JOIN several USING ({key})")
+    persons = f"({select(one, f'{listed} ANTI JOIN several USING ({key})')} UNION ALL {select('* EXCLUDE spans', f'({many})')})"
+    columns = "s.place, l.patient_key, n.place, ('0x' || l.pseudonym[:2])::UTINYINT, l.first_day, l.last_day"
+    sites = "JOIN practice s ON s.practice_id = l.practice_id"
+    joins = f"JOIN named n ON n.value = l.pseudonym::UUID {sites}"
     con.execute(f"INSERT INTO person {select(columns, f'{persons} l', joins)}")
+    con.execute(f"INSERT INTO person_spans {select('s.place, l.patient_key, l.spans', f'({many}) l', sites)}")
     names = con.sql(select("replace(value::VARCHAR, '-', '') AS name", "named", "ORDER BY place")).to_arrow_table()
-    con.execute("DROP TABLE named; DROP TABLE several")
+    con.execute("RESET disabled_optimizers; DROP TABLE named; DROP TABLE several")
     return names["name"].combine_chunks()
 
 
@@ -107,11 +109,11 @@ def _spans(key: str, source: str) -> str:
     return select(f"{key}, {days}, {several} AS spans", source, f"GROUP BY {key}")
 
 
-def _inside(row: str) -> str:
-    spans = f"list_filter({row}.spans, lambda s: r.recorded_on BETWEEN s.first AND s.last)"
+def _inside(days: str, spans: str) -> str:
+    inside = f"list_filter({spans}.spans, lambda s: r.recorded_on BETWEEN s.first AND s.last)"
     return (
-        f"(r.recorded_on BETWEEN {row}.first_day AND {row}.last_day "
-        f"AND CASE WHEN {row}.spans IS NULL THEN true ELSE len({spans}) > 0 END)"
+        f"(r.recorded_on BETWEEN {days}.first_day AND {days}.last_day "
+        f"AND CASE WHEN {spans}.spans IS NULL THEN true ELSE len({inside}) > 0 END)"
     )
 
 
@@ -179,6 +181,7 @@ def facts(terms: Terms) -> str:
         ", ".join(found + outputs),
         "record r LEFT JOIN practice s ON s.practice_id = r.practice_id",
         "LEFT JOIN person p ON p.practice_place = s.place AND p.patient_key = r.patient_id",
+        "LEFT JOIN person_spans m ON m.practice_place = s.place AND m.patient_key = r.patient_id",
         "LEFT JOIN doctor d ON d.practice_id = r.practice_id AND d.doctor_id = coalesce(r.doctor_id, '')",
         joins,
     )
@@ -207,9 +210,9 @@ def _dated(terms: Terms) -> str:
     period = f"r.recorded_on BETWEEN DATE '{terms.period_from}' AND DATE '{terms.period_until}'"
     return (
         f"CASE WHEN r.recorded_on IS NULL THEN {Dated.UNKNOWN.value} "
-        f"WHEN d.practice_id IS NOT NULL AND NOT {_inside('d')} THEN {Dated.OUTSIDE_ENROLMENT.value} "
+        f"WHEN d.practice_id IS NOT NULL AND NOT {_inside('d', 'd')} THEN {Dated.OUTSIDE_ENROLMENT.value} "
         f"WHEN NOT ({period}) THEN {Dated.OUTSIDE_PERIOD.value} "
-        f"WHEN p.place IS NOT NULL AND NOT {_inside('p')} THEN {Dated.OBJECTED_SPAN.value} "
+        f"WHEN p.place IS NOT NULL AND NOT {_inside('p', 'm')} THEN {Dated.OBJECTED_SPAN.value} "
         f"ELSE {Dated.WITHIN.value} END"
     )
 
