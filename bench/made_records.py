@@ -116,7 +116,8 @@ def _write_permit(folder: Path, practices: int) -> None:
         query = (
             "SELECT 'practice-' || lpad(p::VARCHAR, 4, '0') AS practice_id, "
             "(100000 + p) || lpad(i::VARCHAR, 5, '0') AS patient_key, md5(p || '/' || i) AS pseudonym, "
-            "NULL::DATE AS recorded_from, CASE WHEN hash(i * p + 5) % 50 = 0 THEN DATE '2026-01-01' END AS recorded_until, "
+            "NULL::DATE AS recorded_from, "
+            "CASE WHEN hash(i * p + 5) % 50 = 0 THEN DATE '2026-01-01' END AS recorded_until, "
             f"NULL::TIMESTAMP AS holds_until FROM range({practices}) a(p), range({PATIENTS}) b(i) "
             f"WHERE hash(p * {PATIENTS} + i + 1) % 100 < 89"
         )

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "var" / "bench"
@@ -27,28 +29,56 @@ class Figure:
     met: bool
     runs: int
     sizes: str
+    cpu_ratio: float | None = None
+    """The same ratio in processor time, which a busy machine disturbs less."""
 
     @property
     def ratio(self) -> float:
         return self.value / self.reference if self.reference else float("nan")
 
 
-def interleaved(runs: int, **cases: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each case; one of each in turn, so that a busy moment of the machine meets all of them."""
-    taken: dict[str, list[float]] = {name: [] for name in cases}
+class Taken(NamedTuple):
+    """Seconds by the clock and of the processors."""
+
+    clock: float
+    cpu: float
+
+
+@contextmanager
+def timed(runs: list[Taken]) -> Iterator[None]:
+    """Adds the time that the block took."""
+    clock, cpu = time.perf_counter(), time.process_time()
+    yield
+    runs.append(Taken(time.perf_counter() - clock, time.process_time() - cpu))
+
+
+def medians(runs: Sequence[Taken]) -> Taken:
+    return Taken(median(run.clock for run in runs), median(run.cpu for run in runs))
+
+
+def interleaved(runs: int, **cases: Callable[[], object]) -> dict[str, Taken]:
+    """Medians of each case; one of each in turn, so that a busy moment of the machine meets all of them."""
+    taken: dict[str, list[Taken]] = {name: [] for name in cases}
     for _ in range(runs):
         for name, case in cases.items():
-            began = time.perf_counter()
-            case()
-            taken[name].append(time.perf_counter() - began)
-    return {name: median(seconds) for name, seconds in taken.items()}
+            with timed(taken[name]):
+                case()
+    return {name: medians(times) for name, times in taken.items()}
+
+
+def compared(id_: str, what: str, value: Taken, reference: Taken, most: float | None, runs: int, sizes: str) -> Figure:
+    """A figure in seconds that is met up to `most` times the reference; None: no target, told beside the others."""
+    met = most is None or value.clock <= most * reference.clock
+    target = "none" if most is None else f"<= {most:.3g}"
+    ratio = value.cpu / reference.cpu if reference.cpu else None
+    return Figure(id_, what, value.clock, reference.clock, "s", target, met, runs, sizes, ratio)
 
 
 @dataclass(frozen=True)
 class Alone:
-    """A process of its own: seconds and peak resident megabytes, and what its last line of output said (JSON)."""
+    """A process of its own: its time and peak resident megabytes, and what its last line of output said (JSON)."""
 
-    seconds: float
+    taken: Taken
     megabytes: float
     said: Mapping[str, float]
 
@@ -64,4 +94,5 @@ def alone(module: str, *arguments: str) -> Alone:
     if process.returncode:
         raise RuntimeError(f"{module} {' '.join(arguments)} ended with {process.returncode}")
     lines = out.decode().strip().splitlines()
-    return Alone(seconds, usage.ru_maxrss / 1024, json.loads(lines[-1]) if lines else {})
+    taken = Taken(seconds, usage.ru_utime + usage.ru_stime)
+    return Alone(taken, usage.ru_maxrss / 1024, json.loads(lines[-1]) if lines else {})

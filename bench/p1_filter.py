@@ -7,16 +7,13 @@ the permit's list, that pass, counts, every bucket sorted and written at the cod
 """
 
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import duckdb
 
 from bench.made_records import PRACTICE_KEY, Made, made
-from bench.measure import CACHE, Figure, interleaved
+from bench.measure import CACHE, Figure, Taken, compared, interleaved, medians, timed
 from portal.gate import filtering
 
 IDS = ("P1", "P2")
@@ -26,60 +23,44 @@ SIZES = {"small": (10_000_000, 16, 3), "full": (100_000_000, 256, 3)}
 def run(scale: str) -> list[Figure]:
     records, buckets, runs = SIZES[scale]
     data = made(records)
-    passes: list[float] = []
-
-    def whole() -> None:
-        with timed(passes):
-            filtered(data, buckets)
-
+    passes: list[Taken] = []
+    whole = partial(_whole, data, buckets, passes)
     whole()
     passes.clear()
-    passing = _passing(data, buckets)
-    times = interleaved(runs, copy=lambda: _copy(passing, ""), whole=whole, level=lambda: _copy(passing, _LEVEL))
-    write = sorted(passes)[len(passes) // 2]
-    sizes = f"{data.sizes}, {buckets} buckets"
-    what = "write pass of the filter : plain copy"
+    passing = _passing(data)
+    times = interleaved(
+        runs, copy=partial(_copy, passing, ""), whole=whole, level=partial(_copy, passing, ", COMPRESSION_LEVEL 1")
+    )
+    write, copy, sizes = medians(passes), times["copy"], f"{data.sizes}, {buckets} buckets"
     return [
-        Figure("P1", what, write, times["copy"], "s", "<= 1.10", write <= 1.10 * times["copy"], runs, sizes),
-        Figure("P1", f"{what}, copy at zstd level 1", write, times["level"], "s", "none", True, runs, sizes),
-        Figure(
-            "P2", "whole filter : plain copy", times["whole"], times["copy"], "s", "<= 3",
-            times["whole"] <= 3 * times["copy"], runs, sizes,
-        ),
-    ]  # fmt: skip
+        compared("P1", "write pass of the filter : plain copy", write, copy, 1.10, runs, sizes),
+        compared("P1", "write pass : plain copy at zstd level 1", write, times["level"], None, runs, sizes),
+        compared("P2", "whole filter : plain copy", times["whole"], copy, 3, runs, sizes),
+    ]
 
 
-_LEVEL = ", COMPRESSION_LEVEL 1"
-
-
-def filtered(data: Made, buckets: int) -> Path:
-    out = CACHE / "out"
-    shutil.rmtree(out, ignore_errors=True)
-    filtering.filter_extraction(data.permit(), data.folder, out, practice_key=PRACTICE_KEY, buckets=buckets)
-    return out
-
-
-@contextmanager
-def timed(passes: list[float]) -> Iterator[None]:
-    """Takes the time of the write pass inside a run of the whole filter."""
+def _whole(data: Made, buckets: int, passes: list[Taken]) -> None:
+    """The whole filter; the time of its write pass is added to `passes`."""
     original = filtering.write_unsorted
 
     def write(*given: Any) -> None:
-        began = time.perf_counter()
-        original(*given)
-        passes.append(time.perf_counter() - began)
+        with timed(passes):
+            original(*given)
 
+    out = CACHE / "out"
+    shutil.rmtree(out, ignore_errors=True)
     filtering.write_unsorted = write
     try:
-        yield
+        filtering.filter_extraction(data.permit(), data.folder, out, practice_key=PRACTICE_KEY, buckets=buckets)
     finally:
         filtering.write_unsorted = original
 
 
-def _passing(data: Made, buckets: int) -> str:
+def _passing(data: Made) -> str:
     """What the filter let through, put back into the input's partitions and a random order."""
     folder = CACHE / f"passing-{data.records}-{data.practices}"
     if not (folder / "_made").exists():
+        folder.mkdir(parents=True, exist_ok=True)
         files = sorted((CACHE / "out" / "records").glob("*.parquet"))
         with duckdb.connect() as con:
             con.execute("SET preserve_insertion_order = false; SET partitioned_write_max_open_files = 2000")

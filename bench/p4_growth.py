@@ -1,9 +1,10 @@
 """Memory and time of the filter as the work grows, each in a process of its own under a 500 MB limit of the engine.
 
-P4: peak resident memory of the whole process. P7: the exponent e of time = work^e, between neighbouring sizes, the
+P4: peak resident memory of the whole process. P7: the exponent e of processor time = work^e, between neighbouring sizes, the
 larger one; for persons at the same number of records too.
 """
 
+from itertools import pairwise
 from math import log
 
 from bench.made_records import made
@@ -20,8 +21,9 @@ def run(scale: str) -> list[Figure]:
     few = _alone(10_000_000, 100)
     many = grown[sizes.index(10_000_000)]
     peaks = [one.megabytes for one in grown]
-    exponents = [log(b.seconds / a.seconds) / log(m / n) for a, b, n, m in zip(grown, grown[1:], sizes, sizes[1:])]
-    persons = log(many.seconds / few.seconds) / log(10)
+    steps = pairwise(zip(sizes, grown, strict=True))
+    exponents = [log(b.taken.cpu / a.taken.cpu) / log(m / n) for (n, a), (m, b) in steps]
+    persons = log(many.taken.cpu / few.taken.cpu) / log(10)
     words = f"{' -> '.join(f'{n:,}' for n in sizes)} records of 3,000,000 patients, {BUCKETS} buckets"
     fits = max(peaks) <= 1.3 * peaks[0] and max(peaks) <= 1_000
     return [

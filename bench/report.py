@@ -37,6 +37,7 @@ def _line(figure: Figure) -> dict[str, Any]:
         "reference": round(figure.reference, 4),
         "unit": figure.unit,
         "ratio": round(figure.ratio, 3),
+        "cpu_ratio": None if figure.cpu_ratio is None else round(figure.cpu_ratio, 3),
         "target": figure.target,
         "met": figure.met,
         "runs": figure.runs,

@@ -59,7 +59,8 @@ def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime)
     con.execute("SET disabled_optimizers = 'join_order, build_side_probe_side'")  # what is written last is held
     one = f"{key}, pseudonym, {_FIRST_DAY} AS first_day, {_LAST_DAY} AS last_day"
     many = _spans(f"{key}, pseudonym", f"{listed} SEMI JOIN several USING ({key})")
-    persons = f"({select(one, f'{listed} ANTI JOIN several USING ({key})')} UNION ALL {select('* EXCLUDE spans', f'({many})')})"
+    once = select(one, f"{listed} ANTI JOIN several USING ({key})")
+    persons = f"({once} UNION ALL {select('* EXCLUDE spans', f'({many})')})"
     columns = "s.place, l.patient_key, n.place, ('0x' || l.pseudonym[:2])::UTINYINT, l.first_day, l.last_day"
     sites = "JOIN practice s ON s.practice_id = l.practice_id"
     joins = f"JOIN named n ON n.value = l.pseudonym::UUID {sites}"
