@@ -1,7 +1,7 @@
 """Memory and time of the filter as the work grows, each in a process of its own under a 500 MB limit of the engine.
 
-P4: peak resident memory of the whole process. P7: the exponent e of processor time = work^e, between neighbouring sizes, the
-larger one; for persons at the same number of records too.
+P4: peak resident memory of the whole process. P7: the exponent e of processor time = work^e, the largest between
+neighbouring sizes; for persons at the same number of records too.
 """
 
 from itertools import pairwise
