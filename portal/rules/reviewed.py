@@ -4,8 +4,9 @@ import datetime
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from portal.rules.bech32 import decode
 from portal.rules.conditions import AuthorisationConditions, Country, NoticeCoverage, Slug, StudyConditions
 from portal.rules.words import Language, Purpose, Reader
 
@@ -49,12 +50,22 @@ class AuthorisationFile(_Reviewed):
     conditions: AuthorisationConditions
 
 
+def _is_age_recipient(text: str) -> str:
+    key = decode("age", text)
+    if key is None or len(key) != 32:
+        raise ValueError("not an age public key (age1…, as age-keygen prints it)")
+    return text
+
+
 class RecipientFile(_Reviewed):
+    """`age_recipient`: the public key for which releases are encrypted; without it none is sealed."""
+
     id: Slug
     name: Line
     category: Line
     country: Country
     contract_until: date
+    age_recipient: Annotated[str, AfterValidator(_is_age_recipient)] | None = None
 
 
 class StudyFile(_Reviewed):
