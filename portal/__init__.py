@@ -112,6 +112,8 @@ records | gate | outside → rules.
       gate/terms.py             the terms of a permit
       gate/permit.py            a permit written and read
       gate/filtering.py         the filter
+      gate/outputs.py           the columns that leave, each with all that may stand in it
+      gate/packing.py           a record as a few whole numbers, and back
       gate/buckets.py           passing rows sorted into files, the same bytes each time
       gate/engine.py            DuckDB, closed in
       gate/spark.py             the same filter on a cluster

@@ -1,20 +1,27 @@
 """Passing rows as files by the first digits of the pseudonym, sorted within: the same rows, the same bytes.
 
-Two steps: rows that pass are streamed out by an engine that may not spill, then sorted by another that may. So no
-refused record can reach a file of any kind.
+Two steps: rows that pass are packed and streamed out by an engine that may not spill, then sorted by another that
+may. So no value of a refused record can reach a file of any kind.
 """
 
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from portal.gate.engine import paths, select, text
+from portal.gate.packing import Packing
 
 _DIGITS = {1: 0, 16: 1, 256: 2}
 
 _ROWS_IN_MEMORY = 262_144
 """Rows that wait in one thread for their file, over all buckets."""
+
+_ROW_GROUP = 122_880
+"""Rows that are sorted out of the engine, encoded and compressed together."""
 
 
 def bucket_names(buckets: int) -> tuple[str, ...]:
@@ -23,45 +30,60 @@ def bucket_names(buckets: int) -> tuple[str, ...]:
     return tuple("".join(name) for name in digits) if buckets > 1 else ("all",)
 
 
-SOURCE_DAY = "source_day"
-"""The record's own day, beside rows that wait to be sorted: rows of one day that are alike are one record (G60)."""
-
-
-def write_unsorted(con: duckdb.DuckDBPyConnection, rows: str, folder: Path, buckets: int) -> int:
-    """Streams `rows` (a SELECT with a column pseudonym) into a folder a bucket, and its columns into none.parquet;
-    returns how many."""
-    bucket = f"substr(pseudonym, 1, {_DIGITS[buckets]})" if buckets > 1 else "'all'"
+def write_unsorted(con: duckdb.DuckDBPyConnection, records: str, packing: Packing, folder: Path, buckets: int) -> None:
+    """Streams `records` (a SELECT with prefix and refused) into a folder a bucket; of a refused record only why."""
+    bucket = f"CASE WHEN refused IS NULL THEN prefix // {256 // buckets} ELSE {buckets} END"
     con.execute("SET preserve_insertion_order = false")  # or the engine gathers the rows; they are sorted later
     con.execute(f"SET partitioned_write_flush_threshold = {_ROWS_IN_MEMORY // buckets}")
-    done = con.execute(
-        f"COPY ({select(f'*, {bucket} AS bucket', f'({rows})')}) TO {text(str(folder))} "
-        "(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (bucket))"
-    ).fetchone()
-    folder.mkdir(exist_ok=True)
-    con.execute(f"COPY ({rows} LIMIT 0) TO {text(str(folder / 'none.parquet'))} (FORMAT parquet)")
-    return int(done[0]) if done else 0
+    packed = select(f"{packing.packed('refused IS NULL')}, refused, {bucket} AS bucket", f"({records})")
+    how = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARTITION_BY (bucket)"
+    con.execute(f"COPY ({packed}) TO {text(str(folder))} ({how})")
+
+
+def counted(con: duckdb.DuckDBPyConnection, unsorted: Path) -> dict[str | None, int]:
+    """How many records were written and (None) how many of them pass; the others by why not."""
+    files = sorted(unsorted.glob("bucket=*/*.parquet"))
+    if not files:
+        return {}
+    rows = select("refused, count(*)", f"read_parquet({paths(files)}, hive_partitioning = false)", "GROUP BY 1")
+    return dict(con.execute(f"{rows} ORDER BY 1").fetchall())
 
 
 def write_sorted(
-    con: duckdb.DuckDBPyConnection, unsorted: Path, folder: Path, buckets: int, *, once: bool = False
+    con: duckdb.DuckDBPyConnection, unsorted: Path, packing: Packing, folder: Path, buckets: int
 ) -> dict[str, int]:
-    """One sorted file for each bucket, also for an empty one; returns {file name: rows}.
-
-    once: the rows carry their source day, and what stands twice on one day is written once, without the day.
-    """
+    """One sorted file for each bucket, also for an empty one; returns {file name: rows}, copies written once."""
     written = {}
-    for name in bucket_names(buckets):
-        files = [*sorted((unsorted / f"bucket={name}").glob("*.parquet")), unsorted / "none.parquet"]
-        rows = select("DISTINCT *" if once else "*", f"read_parquet({paths(files)}, hive_partitioning = false)")
-        if once:
-            rows = select(f"* EXCLUDE ({SOURCE_DAY})", f"({rows})")
-        written[f"{name}.parquet"] = write_file(con, rows, folder / f"{name}.parquet")
+    for place, name in enumerate(bucket_names(buckets)):
+        files = sorted((unsorted / f"bucket={place}").glob("*.parquet"))
+        rows = select("*", f"read_parquet({paths(files)}, hive_partitioning = false)") if files else None
+        written[f"{name}.parquet"] = write_packed(con, rows, packing, folder / f"{name}.parquet")
     return written
 
 
+def write_packed(con: duckdb.DuckDBPyConnection, rows: str | None, packing: Packing, file: Path) -> int:
+    """One Parquet file of these packed rows, unpacked and sorted by all columns; returns how many.
+
+    Where the packing has columns that stay behind, rows that are alike in those too are one row.
+    """
+    keys = ", ".join(packing.names)
+    if rows and packing.behind:
+        rows = select(f"DISTINCT {keys}", f"({rows})")
+    places = select(packing.digits(), f"({rows} ORDER BY {keys})") if rows else None
+    groups = con.sql(places).to_arrow_reader(_ROW_GROUP) if places else ()
+    return _write(map(packing.values, groups), packing.schema, file)
+
+
 def write_file(con: duckdb.DuckDBPyConnection, rows: str, file: Path) -> int:
-    """One Parquet file of these rows, sorted by all columns; returns how many."""
-    done = con.execute(
-        f"COPY ({rows} ORDER BY ALL) TO {text(str(file))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
-    ).fetchone()
-    return int(done[0]) if done else 0
+    """One Parquet file of these rows, sorted by all columns; returns how many. The bytes that `write_packed` gives."""
+    groups = con.sql(f"{rows} ORDER BY ALL").to_arrow_reader(_ROW_GROUP)
+    return _write(map(pa.Table.from_batches, zip(groups, strict=True)), groups.schema, file)
+
+
+def _write(groups: Iterable[pa.Table], schema: pa.Schema, file: Path) -> int:
+    written = 0
+    with pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer:
+        for group in groups:
+            writer.write_table(group, row_group_size=_ROW_GROUP)
+            written += group.num_rows
+    return written

@@ -68,6 +68,7 @@ class Records:
     def _problems(self, part: Part, file: Path, at_most: int) -> list[Problem]:
         rows = part.rows([file], f"row_number() OVER () + {part.header}")
         query = select("line, problem", f"({rows})", f"WHERE problem IS NOT NULL ORDER BY line LIMIT {at_most}")
+        self.con.execute("SET preserve_insertion_order = true")  # or a line's number would mean nothing
         try:
             found = self.con.execute(query).fetchall()
         except duckdb.Error as error:

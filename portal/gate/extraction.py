@@ -12,14 +12,12 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from portal.gate.folders import files_below, sha256_of
-from portal.gate.permit import Permit
+from portal.gate.permit import PSEUDONYM, Permit
 from portal.gate.signature import BadSignature, canonical, sign, verified
 from portal.rules.precision import COLUMNS, Kind
 from portal.rules.refusals import Refused
 
 KIND = "portal-extraction"
-
-PSEUDONYM = r"[0-9a-f]{32}"
 
 GATE_COLUMNS = {
     "practice_id": pa.string(),

@@ -1,10 +1,11 @@
 """The filter: a permit and records in, the records that may pass out. No database, no network.
 
-It knows who is in the permit and not why somebody is not. Nothing is written before every line could be read.
+It knows who is in the permit and not why somebody is not. Nothing gets its name before every line could be read.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -12,18 +13,17 @@ import duckdb
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from portal.gate.buckets import SOURCE_DAY, write_sorted, write_unsorted
-from portal.gate.cells import is_number
-from portal.gate.columns import Records, read_records, released
+from portal.gate.buckets import counted, write_sorted, write_unsorted
+from portal.gate.columns import Records, read_records
 from portal.gate.engine import NO_LIMITS, Limits, engine, select
 from portal.gate.extraction import write_statement
 from portal.gate.folders import whole_folder
+from portal.gate.outputs import packing
 from portal.gate.permit import Permit
 from portal.gate.record_facts import judged, load_allowed, load_terms
 from portal.gate.terms import Terms
-from portal.rules.precision import COLUMNS, Kind, released_name
 from portal.rules.refusals import Refused
-from portal.rules.words import Crossing, Precision
+from portal.rules.words import Crossing
 
 STORE_NAMES = {"patient_id": "pseudonym", "doctor_id": "doctor_pseudonym"}
 """In the store a patient is her pseudonym there, and so is a doctor."""
@@ -84,9 +84,12 @@ def record_reasons(terms: Terms, records: Path, *, permit: Permit | None = None)
         read = _load(con, terms, (records,))
         if permit:
             load_allowed(con, permit.allowed_path, permit.read_at)
-        _count(read, terms)
-        query = select("practice_id, patient_id, reason AS first_reason, count(*) AS n", f"({judged(terms)})")
-        return con.sql(f"{query} GROUP BY ALL ORDER BY ALL").to_arrow_table()
+        query = select("problem, practice_id, patient_id, reason AS first_reason, count(*) AS n", f"({judged(terms)})")
+        with _readable(read):
+            found = con.sql(f"{query} GROUP BY ALL ORDER BY ALL").to_arrow_table()
+        if found["problem"].null_count < found.num_rows:
+            read.refuse_problems()
+        return found.drop_columns("problem")
 
 
 def expect(permit: Permit, crossing: Crossing) -> None:
@@ -98,26 +101,46 @@ def expect(permit: Permit, crossing: Crossing) -> None:
 def _pass(
     permit: Permit, sources: Sequence[Path], folder: Path, reference_year: int | None, buckets: int, limits: Limits
 ) -> tuple[Counts, dict[str, int]]:
-    terms, folder_of_passing = permit.terms, folder.with_name("unsorted")
+    unsorted, spill = folder.with_name("unsorted"), folder.with_name("spill")
     with engine(limits) as con:
-        read = _load(con, terms, sources)
-        load_allowed(con, permit.allowed_path, permit.read_at)
-        counts = _count(read, terms)
-        rows = select(
-            ", ".join(outputs(terms, reference_year)),
-            f"({judged(terms)})",
-            "WHERE person IS NOT NULL AND reason IS NULL",
-        )
-        found = write_unsorted(con, rows, folder_of_passing, buckets)
+        read = _load(con, permit.terms, sources)
+        pseudonyms = load_allowed(con, permit.allowed_path, permit.read_at)
+        form = packing(permit.terms, pseudonyms, reference_year)
+        records = select(f"*, {_REFUSED} AS refused", f"({judged(permit.terms)})")
+        with _readable(read):
+            write_unsorted(con, records, form, unsorted, buckets)
+        found = counted(con, unsorted)
+        if _PROBLEM in found:
+            read.refuse_problems()
+            raise Refused("records_changed", "The records changed while they were read: start again.", where="records")
     folder.mkdir()
-    with engine(limits, spill=folder.with_name("spill")) as con:
-        once = terms.crossing is Crossing.RELEASE
-        written = write_sorted(con, folder_of_passing, folder, buckets, once=once)
-    shutil.rmtree(folder_of_passing)
-    shutil.rmtree(folder.with_name("spill"), ignore_errors=True)
-    if found != counts.passed:
-        raise Refused("records_changed", "The records changed while they were read: start again.", where="records")
-    return without_copies(counts, sum(written.values())), written
+    with engine(limits, spill=spill) as con:
+        written = write_sorted(con, unsorted, form, folder, buckets)
+    shutil.rmtree(unsorted, ignore_errors=True)
+    shutil.rmtree(spill, ignore_errors=True)
+    counts = _counts(found)
+    return (without_copies(counts, sum(written.values())) if form.behind else counts), written
+
+
+_PROBLEM, _NOBODY = "problem", "nobody"
+_REFUSED = f"CASE WHEN problem IS NOT NULL THEN '{_PROBLEM}' WHEN person IS NULL THEN '{_NOBODY}' ELSE reason END"
+"""Why a record does not pass: it cannot be read, its person is not in the permit, or the reason against it."""
+
+
+def _load(con: duckdb.DuckDBPyConnection, terms: Terms, sources: Sequence[Path]) -> Records:
+    load_terms(con, terms)
+    names = STORE_NAMES if terms.crossing is Crossing.RELEASE else {}
+    return read_records(con, sources, [term.name for term in terms.columns], names=names)
+
+
+@contextmanager
+def _readable(records: Records) -> Iterator[None]:
+    """RefusedFile with the place where the engine stumbled over a file."""
+    try:
+        yield
+    except duckdb.Error as error:
+        records.refuse_unreadable(error)
+        raise
 
 
 def without_copies(counts: Counts, written: int) -> Counts:
@@ -126,48 +149,10 @@ def without_copies(counts: Counts, written: int) -> Counts:
     return replace(counts, passed=written, by_reason={**counts.by_reason, "G60": copies}) if copies else counts
 
 
-def _load(con: duckdb.DuckDBPyConnection, terms: Terms, sources: Sequence[Path]) -> Records:
-    release = terms.crossing is Crossing.RELEASE
-    load_terms(con, terms, full_codes=not release)
-    wanted = [term.name for term in terms.columns]
-    return read_records(con, sources, wanted, names=STORE_NAMES if release else {})
-
-
-def _count(records: Records, terms: Terms) -> Counts:
-    """Counts every record once, in the same pass that tries to read it; RefusedFile if one cannot be read."""
-    grouped = select(
-        "problem IS NOT NULL, person IS NOT NULL, reason, count(*)", f"({judged(terms)})", "GROUP BY ALL ORDER BY ALL"
-    )
-    try:
-        rows = records.con.execute(grouped).fetchall()
-    except duckdb.Error as error:
-        records.refuse_unreadable(error)
-        raise
-    if any(problem for problem, *_ in rows):
-        records.refuse_problems()
-    by_reason = {reason: n for _, there, reason, n in rows if there and reason}
+def _counts(found: dict[str | None, int]) -> Counts:
     return Counts(
-        records_in=sum(row[3] for row in rows),
-        passed=sum(n for _, there, reason, n in rows if there and not reason),
-        not_in_permit=sum(n for _, there, _, n in rows if not there),
-        by_reason=by_reason,
+        records_in=sum(found.values()),
+        passed=found.get(None, 0),
+        not_in_permit=found.get(_NOBODY, 0),
+        by_reason={reason: n for reason, n in found.items() if reason not in {None, _NOBODY}},
     )
-
-
-def outputs(terms: Terms, reference_year: int | None) -> list[str]:
-    """The columns that leave, in the order of rules/precision.py; in an extraction with the gate columns, in a
-    release with the source day until copies are found."""
-    asked = [name for name in COLUMNS if terms.precision_of(name) and name != "recorded_on"]
-    values = [f"{_value(terms, name, reference_year)} AS {name}" for name in asked]
-    if terms.crossing is Crossing.EXTRACTION:
-        return ["practice_id", "person AS pseudonym", "doctor_pseudonym", "recorded_on", "provenance", *values]
-    when = terms.precision_of("recorded_on") or Precision.WEEK
-    day = f"{released('recorded_on', when, 'recorded_on', reference_year)} AS {released_name('recorded_on', when)}"
-    return ["person AS pseudonym", day, *values, f"recorded_on AS {SOURCE_DAY}"]
-
-
-def _value(terms: Terms, name: str, reference_year: int | None) -> str:
-    precision = terms.precision_of(name) or Precision.FULL
-    if COLUMNS[name].kind is Kind.RESULT:
-        return f"CASE WHEN {is_number(name)} THEN {name} ELSE code_{name} END"
-    return f"code_{name}" if COLUMNS[name].listed else released(name, precision, name, reference_year)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -18,6 +19,8 @@ from portal.rules.words import Crossing
 __all__ = ["ALLOWED", "ColumnTerm", "DoctorSpan", "Permit", "Terms", "read_permit", "write_permit"]
 
 KIND = "portal-permit"
+
+PSEUDONYM = r"[0-9a-f]{32}"
 
 ALLOWED = pa.schema(
     [
@@ -85,14 +88,37 @@ def _terms(statement: Path, public_key: Ed25519PublicKey) -> Terms:
 
 
 def _check_list(path: Path, terms: Terms) -> None:
-    """The list has its columns, names only the permit's practices, and gives one person one pseudonym."""
+    """The list has its columns and its order, names only the permit's practices, and gives one person one pseudonym.
+
+    Read in pieces: the list of three million persons takes no more memory than that of a practice.
+    """
     try:
-        rows = pq.read_table(path)
+        file = pq.ParquetFile(path)
+        if not file.schema_arrow.equals(ALLOWED):
+            raise Refused("permit_malformed", "The list has other columns.", where="allowed.parquet")
+        practices, last = pa.array(terms.practices, pa.string()), ALLOWED.empty_table()
+        for batch in file.iter_batches(_PIECE, columns=["practice_id", "patient_key", "pseudonym"]):
+            rows = pa.concat_tables([last.select(batch.schema.names), pa.Table.from_batches([batch])]).combine_chunks()
+            if not _sound(rows, practices):
+                raise Refused("permit_malformed", "The list does not fit the terms.", where="allowed.parquet")
+            last = rows.slice(rows.num_rows - 1)
     except (pa.ArrowException, OSError) as error:
         raise Refused("permit_malformed", "The list cannot be read.", where="allowed.parquet") from error
-    if not rows.schema.equals(ALLOWED):
-        raise Refused("permit_malformed", "The list has other columns.", where="allowed.parquet")
-    persons = rows.group_by(["practice_id", "patient_key"]).aggregate([("pseudonym", "count_distinct")])
-    practices = set(persons["practice_id"].unique().to_pylist())
-    if not practices <= set(terms.practices) or set(persons["pseudonym_count_distinct"].unique().to_pylist()) - {1}:
-        raise Refused("permit_malformed", "The list does not fit the terms.", where="allowed.parquet")
+
+
+_PIECE = 131_072
+
+
+def _sound(rows: pa.Table, practices: pa.Array) -> bool:
+    """Nothing empty, in order of practice and number, and neighbours who are one person have one pseudonym."""
+    one, next_ = rows.slice(0, max(rows.num_rows - 1, 0)), rows.slice(1)
+    site = pc.equal(one["practice_id"], next_["practice_id"])
+    same = pc.and_(site, pc.equal(one["patient_key"], next_["patient_key"]))
+    ahead = pc.and_(site, pc.less(one["patient_key"], next_["patient_key"]))
+    checks = (
+        pc.is_in(rows["practice_id"], value_set=practices),
+        pc.match_substring_regex(rows["pseudonym"], f"^{PSEUDONYM}$"),
+        pc.or_(pc.less(one["practice_id"], next_["practice_id"]), pc.or_(same, ahead)),
+        pc.or_(pc.invert(same), pc.equal(one["pseudonym"], next_["pseudonym"])),
+    )
+    return all(pc.all(check, skip_nulls=False, min_count=0).as_py() for check in checks)

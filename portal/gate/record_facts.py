@@ -18,40 +18,79 @@ from portal.rules.codes import UNITS, coarsen, normalise, spellings
 from portal.rules.facts import Code, Dated, Origin, RecordDoctor, RecordFacts, words_of
 from portal.rules.precision import COLUMNS, Kind, resolve
 from portal.rules.verdicts import verdict_table
-from portal.rules.words import Precision, Provenance
+from portal.rules.words import Crossing, Precision, Provenance
 
 _FIRST, _LAST = date(1, 1, 1), date(9999, 12, 31)
 
 
-def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms, *, full_codes: bool) -> None:
-    """The tables code_list, doctor, verdict and (empty) person. full_codes: codes leave as listed, not coarsened."""
+def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms) -> None:
+    """The tables code_list, doctor, practice, verdict and (empty) person. A place counts from 0 in sorted order."""
     con.execute(f"CREATE TEMP MACRO in_a_span(day, spans) AS {_IN_A_SPAN}")
-    codes = [row for term in terms.columns for row in _code_rows(term, full_codes=full_codes)]
-    _table(con, "code_list", codes, {"of": pa.string(), "spelling": pa.string(), "released": pa.string()})
+    listed = [(term.name, *row) for term in terms.columns for row in _code_rows(terms, term)]
+    _table(con, "code_list", listed, _texts("of", "spelling", "released") | _PLACE)
+    places = {pseudonym: place for place, pseudonym in enumerate(doctor_pseudonyms(terms))}
     doctors = [
-        (d.practice_id, d.doctor_id, d.pseudonym, d.recorded_from, d.recorded_until) for d in terms.doctors
-    ] + _unnamed(terms)
-    spans = {"practice_id": pa.string(), "doctor_id": pa.string(), "pseudonym": pa.string()} | _SPAN
-    _table(con, "doctor_span", doctors, spans)
-    con.execute(f"CREATE TEMP TABLE doctor AS {_spans('practice_id, doctor_id', 'doctor_span')}")
+        (d.practice_id, d.doctor_id, places[d.pseudonym], d.recorded_from, d.recorded_until) for d in terms.doctors
+    ]
+    _table(con, "doctor_span", doctors + _unnamed(terms), _texts("practice_id", "doctor_id") | _PLACE | _SPAN)
+    con.execute(f"CREATE TEMP TABLE doctor AS {_spans('practice_id, doctor_id, place', 'doctor_span')}")
+    _table(con, "practice", [*enumerate(sorted(terms.practices))], _PLACE | _texts("practice_id"))
     verdicts = [(key, reason) for key, _, reason in verdict_table(RecordFacts)]
     _table(con, "verdict", verdicts, {"key": pa.int32(), "reason": pa.string()})
-    _table(
-        con, "no_person", [], {"practice_id": pa.string(), "patient_key": pa.string(), "pseudonym": pa.string()} | _SPAN
+    con.execute(
+        "CREATE TEMP TABLE person (practice_place INTEGER, patient_key VARCHAR, place INTEGER, prefix UTINYINT, "
+        "first_day DATE, last_day DATE); CREATE TEMP TABLE person_spans (practice_place INTEGER, patient_key VARCHAR, "
+        'spans STRUCT("first" DATE, "last" DATE)[])'
     )
-    con.execute(f"CREATE TEMP TABLE person AS {_spans('practice_id, patient_key', 'no_person')}")
 
 
-def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime) -> None:
-    """The table person: who passes, without those whose time has run out by `as_of`."""
+def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime) -> pa.Array:
+    """Fills the table person with those who pass, without those whose time has run out by `as_of`.
+
+    Returns their pseudonyms, sorted: a person's place is that of hers, her prefix its first two digits as a number.
+    """
     now = as_of.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
-    source = select(
-        "*", f"read_parquet({text(str(allowed))})", f"WHERE coalesce(holds_until > TIMESTAMP '{now}', true)"
-    )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE person AS {_spans('practice_id, patient_key', f'({source})')}")
+    holds = f"WHERE coalesce(holds_until > TIMESTAMP '{now}', true)"
+    listed = f"({select('*', f'read_parquet({text(str(allowed))})', holds)})"
+    key = "practice_id, patient_key"
+    con.execute(f"CREATE TEMP TABLE several AS {select(key, listed, f'GROUP BY {key} HAVING count(*) > 1')}")
+    values = f"({select('DISTINCT pseudonym::UUID AS value', listed)})"  # as a number: half the memory, and as quick
+    numbered = "CAST(row_number() OVER (ORDER BY value) - 1 AS INTEGER) AS place, value"
+    con.execute(f"CREATE TEMP TABLE named AS {select(numbered, values)}")
+    con.execute("SET disabled_optimizers = 'join_order, build_side_probe_side'")  # what is written last is held
+    one = f"{key}, pseudonym, {_FIRST_DAY} AS first_day, {_LAST_DAY} AS last_day"
+    many = _spans(f"{key}, pseudonym", f"{listed} SEMI JOIN several USING ({key})")
+    once = select(one, f"{listed} ANTI JOIN several USING ({key})")
+    persons = f"({once} UNION ALL {select('* EXCLUDE spans', f'({many})')})"
+    columns = "s.place, l.patient_key, n.place, ('0x' || l.pseudonym[:2])::UTINYINT, l.first_day, l.last_day"
+    sites = "JOIN practice s ON s.practice_id = l.practice_id"
+    joins = f"JOIN named n ON n.value = l.pseudonym::UUID {sites}"
+    con.execute(f"INSERT INTO person {select(columns, f'{persons} l', joins)}")
+    con.execute(f"INSERT INTO person_spans {select('s.place, l.patient_key, l.spans', f'({many}) l', sites)}")
+    names = con.sql(select("replace(value::VARCHAR, '-', '') AS name", "named", "ORDER BY place")).to_arrow_table()
+    con.execute("RESET disabled_optimizers; DROP TABLE named; DROP TABLE several")
+    return names["name"].combine_chunks()
+
+
+def doctor_pseudonyms(terms: Terms) -> list[str]:
+    """All that may stand for a doctor, in order."""
+    return sorted({d.pseudonym for d in terms.doctors})
+
+
+def released_codes(terms: Terms, column: str) -> list[str]:
+    """All that may leave a listed column, in order."""
+    term = next(term for term in terms.columns if term.name == column)
+    return sorted({released for _, released in _spelled(terms, term)})
 
 
 _SPAN = {"recorded_from": pa.date32(), "recorded_until": pa.date32()}
+_PLACE = {"place": pa.int32()}
+_FIRST_DAY = "coalesce(recorded_from, DATE '0001-01-01')"
+_LAST_DAY = "coalesce(recorded_until, DATE '9999-12-31')"
+
+
+def _texts(*names: str) -> dict[str, pa.DataType]:
+    return dict.fromkeys(names, pa.string())
 
 
 def _table(
@@ -66,40 +105,43 @@ def _table(
 
 
 def _spans(key: str, source: str) -> str:
-    """One row a key: its pseudonym, first and last day, and all spans where there are several."""
-    first = "coalesce(recorded_from, DATE '0001-01-01')"
-    last = "coalesce(recorded_until, DATE '9999-12-31')"
-    several = f"CASE WHEN count(*) > 1 THEN list({{'first': {first}, 'last': {last}}}) END"
-    return select(
-        f"{key}, any_value(pseudonym) AS pseudonym, min({first}) AS first_day, max({last}) AS last_day, "
-        f"{several} AS spans",
-        source,
-        f"GROUP BY {key}",
-    )
+    """One row a key: its first and last day, and all spans where there are several."""
+    several = f"CASE WHEN count(*) > 1 THEN list({{'first': {_FIRST_DAY}, 'last': {_LAST_DAY}}}) END"
+    days = f"min({_FIRST_DAY}) AS first_day, max({_LAST_DAY}) AS last_day"
+    return select(f"{key}, {days}, {several} AS spans", source, f"GROUP BY {key}")
 
 
-def _inside(row: str) -> str:
+def _inside(days: str, spans: str) -> str:
     return (
-        f"(r.recorded_on BETWEEN {row}.first_day AND {row}.last_day AND "
-        f"({row}.spans IS NULL OR in_a_span(r.recorded_on, {row}.spans)))"
+        f"(r.recorded_on BETWEEN {days}.first_day AND {days}.last_day "
+        f"AND CASE WHEN {spans}.spans IS NULL THEN true ELSE in_a_span(r.recorded_on, {spans}.spans) END)"
     )
 
 
 _IN_A_SPAN = "len(list_filter(spans, lambda s: day BETWEEN s.first AND s.last)) > 0"
 
 
-def _code_rows(term: ColumnTerm, *, full_codes: bool) -> list[tuple[object, ...]]:
-    """(column, spelling in a record, what leaves) for every listed code; units have a list of their own."""
+def _code_rows(terms: Terms, term: ColumnTerm) -> list[tuple[object, ...]]:
+    """(spelling in a record, what leaves, its place) for every listed code."""
+    if not COLUMNS[term.name].listed:
+        return []
+    places = {released: place for place, released in enumerate(released_codes(terms, term.name))}
+    return [(spelling, released, places[released]) for spelling, released in _spelled(terms, term)]
+
+
+def _spelled(terms: Terms, term: ColumnTerm) -> list[tuple[str, str]]:
+    """(spelling in a record, what leaves); units have a list of their own. Codes leave an extraction as listed."""
     if COLUMNS[term.name].kind is Kind.UNIT:
-        return [(term.name, unit, unit) for unit in (UNITS if term.codes is None else term.codes)]
-    precision = Precision.FULL if full_codes else resolve(term.name, term.precision)
+        return [(unit, unit) for unit in (UNITS if term.codes is None else term.codes)]
+    extraction = terms.crossing is Crossing.EXTRACTION
+    precision = Precision.FULL if extraction else resolve(term.name, term.precision)
     rows: dict[str, str] = {}
     for code in sorted(term.codes or ()):
         token = normalise(code, term.name)
         out = token and coarsen(token, precision)
         if token and out:
             rows |= dict.fromkeys(spellings(token, term.name), out)
-    return [(term.name, spelling, out) for spelling, out in rows.items()]
+    return list(rows.items())
 
 
 def _unnamed(terms: Terms) -> list[tuple[object, ...]]:
@@ -124,19 +166,26 @@ def _common(spans: Iterable[DoctorSpan]) -> list[tuple[date, date]]:
 
 
 def facts(terms: Terms) -> str:
-    """Every record with its four facts, and what its listed columns may say: SELECT r.*, person, doctor, code_*."""
+    """Every record with its four facts, the places of what is known of it (NULL: nothing), and its listed codes.
+
+    SELECT r.*, person, prefix, practice_place, doctor_place, origin, dated, doctor, code, code_*, place_*.
+    """
     listed = [term.name for term in terms.columns if COLUMNS[term.name].listed]
     joins = " ".join(
-        f"LEFT JOIN (SELECT spelling, released FROM code_list WHERE of = '{name}') c_{name} "
+        f"LEFT JOIN (SELECT spelling, released, place FROM code_list WHERE of = '{name}') c_{name} "
         f"ON c_{name}.spelling = r.{name}"
         for name in listed
     )
-    outputs = ", ".join([f"c_{name}.released AS code_{name}" for name in listed])
+    outputs = [f"c_{name}.released AS code_{name}, c_{name}.place AS place_{name}" for name in listed]
+    found = [
+        "r.*, p.place AS person, p.prefix, s.place AS practice_place, d.place AS doctor_place",
+        f"{_origin(terms)} AS origin, {_dated(terms)} AS dated, {_DOCTOR} AS doctor, {_code(terms)} AS code",
+    ]
     return select(
-        "r.*, p.pseudonym AS person, d.pseudonym AS doctor_pseudonym, "
-        f"{_origin(terms)} AS origin, {_dated(terms)} AS dated, {_DOCTOR} AS doctor, {_code(terms)} AS code"
-        + (f", {outputs}" if outputs else ""),
-        "record r LEFT JOIN person p ON p.practice_id = r.practice_id AND p.patient_key = r.patient_id",
+        ", ".join(found + outputs),
+        "record r LEFT JOIN practice s ON s.practice_id = r.practice_id",
+        "LEFT JOIN person p ON p.practice_place = s.place AND p.patient_key = r.patient_id",
+        "LEFT JOIN person_spans m ON m.practice_place = s.place AND m.patient_key = r.patient_id",
         "LEFT JOIN doctor d ON d.practice_id = r.practice_id AND d.doctor_id = coalesce(r.doctor_id, '')",
         joins,
     )
@@ -165,9 +214,9 @@ def _dated(terms: Terms) -> str:
     period = f"r.recorded_on BETWEEN DATE '{terms.period_from}' AND DATE '{terms.period_until}'"
     return (
         f"CASE WHEN r.recorded_on IS NULL THEN {Dated.UNKNOWN.value} "
-        f"WHEN d.practice_id IS NOT NULL AND NOT {_inside('d')} THEN {Dated.OUTSIDE_ENROLMENT.value} "
+        f"WHEN d.practice_id IS NOT NULL AND NOT {_inside('d', 'd')} THEN {Dated.OUTSIDE_ENROLMENT.value} "
         f"WHEN NOT ({period}) THEN {Dated.OUTSIDE_PERIOD.value} "
-        f"WHEN p.practice_id IS NOT NULL AND NOT {_inside('p')} THEN {Dated.OBJECTED_SPAN.value} "
+        f"WHEN p.place IS NOT NULL AND NOT {_inside('p', 'm')} THEN {Dated.OBJECTED_SPAN.value} "
         f"ELSE {Dated.WITHIN.value} END"
     )
 

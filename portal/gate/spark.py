@@ -13,26 +13,33 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from duckdb import DuckDBPyConnection
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import broadcast, col
 
-from portal.gate.buckets import SOURCE_DAY, bucket_names
+from portal.gate.buckets import bucket_names
 from portal.gate.engine import NO_LIMITS, engine, select
 from portal.gate.extraction import write_statement
-from portal.gate.filtering import STORE_NAMES, Counts, expect, outputs, without_copies
+from portal.gate.filtering import STORE_NAMES, Counts, expect, without_copies
 from portal.gate.folders import whole_folder
+from portal.gate.outputs import SOURCE_DAY, outputs
 from portal.gate.permit import Permit
-from portal.gate.record_facts import judged, load_allowed, load_terms
+from portal.gate.record_facts import doctor_pseudonyms, judged, load_allowed, load_terms
 from portal.gate.spark_files import address_of, delete, fetch
 from portal.gate.spark_records import read_records, refuse_problems
 from portal.gate.spark_sql import own_session, spoken
 from portal.rules.refusals import Refused
 from portal.rules.words import Crossing
 
-_TABLES = ("person", "doctor", "code_list", "verdict")
-"""What a record is held against; every machine of the cluster gets them whole."""
+_TABLES = {
+    "person": "person JOIN named ON at = place",
+    "doctor": "doctor LEFT JOIN named_doctor ON at = place",
+    "person_spans": "person_spans", "practice": "practice", "code_list": "code_list", "verdict": "verdict",
+}  # fmt: skip
+"""What a record is held against, with pseudonyms where DuckDB, which packs records, has their places. Every machine of
+the cluster gets them whole."""
 
 _ARROW = {"string": pa.string(), "date": pa.date32(), "int": pa.int32()}
 
@@ -98,14 +105,20 @@ def judge(spark: SparkSession, permit: Permit, sources: Sequence[str]) -> DataFr
     own = own_session(spark)
     release = permit.terms.crossing is Crossing.RELEASE
     with engine(NO_LIMITS) as con:
-        load_terms(con, permit.terms, full_codes=not release)
-        load_allowed(con, permit.allowed_path, permit.read_at)
-        for table in _TABLES:
-            rows = con.sql(select("*", table)).to_arrow_table()
+        load_terms(con, permit.terms)
+        _name(con, "named", load_allowed(con, permit.allowed_path, permit.read_at))
+        _name(con, "named_doctor", pa.array(doctor_pseudonyms(permit.terms), pa.string()))
+        for table, source in _TABLES.items():
+            what = "* EXCLUDE (at, pseudonym) REPLACE (pseudonym AS place)" if "JOIN" in source else "*"
+            rows = con.sql(select(what, source)).to_arrow_table()
             broadcast(own.createDataFrame(rows)).createOrReplaceTempView(table)
     wanted = [term.name for term in permit.terms.columns]
     read_records(own, sources, wanted, STORE_NAMES if release else {})
     return own.sql(spoken(judged(permit.terms)))
+
+
+def _name(con: DuckDBPyConnection, table: str, pseudonyms: pa.Array) -> None:
+    con.register(table, pa.table({"at": pa.array(range(len(pseudonyms)), pa.int32()), "pseudonym": pseudonyms}))
 
 
 def _pass(

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from portal.gate.age import SUFFIX, decrypt
 from portal.gate.delivery import CIPHER, Cipher, read_cipher
-from portal.gate.extraction import PSEUDONYM
 from portal.gate.folders import files_below, sha256_of, whole_folder
 from portal.gate.log_proof import verify_proof
 from portal.gate.manifest import FORMAT, KIND, NATURE, PAPERS, counts_csv, persons_in
+from portal.gate.permit import PSEUDONYM
 from portal.gate.signature import BadSignature, Keys, verified_by
 from portal.rules.refusals import Refused
 

@@ -121,7 +121,7 @@ def test_facts_in_sql_are_the_facts_in_python(records: list[dict[str, Any]], ter
         folder = Path(name)
         permit = made.permit(folder / "permit", terms, allowed)
         path = made.write_parquet(folder / "records.parquet", records)
-        load_terms(con, terms, full_codes=True)
+        load_terms(con, terms)
         read_records(con, [path], [c.name for c in terms.columns])
         load_allowed(con, permit.allowed_path, permit.read_at)
         con.execute(f"CREATE TABLE found AS {facts(terms)}")
