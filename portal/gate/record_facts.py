@@ -38,7 +38,7 @@ def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms) -> None:
     verdicts = [(key, reason) for key, _, reason in verdict_table(RecordFacts)]
     _table(con, "verdict", verdicts, {"key": pa.int32(), "reason": pa.string()})
     con.execute(
-        "CREATE TEMP TABLE person (practice_place INTEGER, patient_key VARCHAR, place INTEGER, prefix UTINYINT, "
+        "CREATE TEMP TABLE person (practice_place INTEGER, patient_key VARCHAR, place INTEGER, prefix SMALLINT, "
         "first_day DATE, last_day DATE); CREATE TEMP TABLE person_spans (practice_place INTEGER, patient_key VARCHAR, "
         'spans STRUCT("first" DATE, "last" DATE)[])'
     )
@@ -62,7 +62,7 @@ def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime)
     many = _spans(f"{key}, pseudonym", f"{listed} SEMI JOIN several USING ({key})")
     once = select(one, f"{listed} ANTI JOIN several USING ({key})")
     persons = f"({once} UNION ALL {select('* EXCLUDE spans', f'({many})')})"
-    columns = "s.place, l.patient_key, n.place, ('0x' || l.pseudonym[:2])::UTINYINT, l.first_day, l.last_day"
+    columns = "s.place, l.patient_key, n.place, ('0x' || l.pseudonym[:2])::SMALLINT, l.first_day, l.last_day"
     sites = "JOIN practice s ON s.practice_id = l.practice_id"
     joins = f"JOIN named n ON n.value = l.pseudonym::UUID {sites}"
     con.execute(f"INSERT INTO person {select(columns, f'{persons} l', joins)}")

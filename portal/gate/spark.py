@@ -34,8 +34,8 @@ from portal.rules.refusals import Refused
 from portal.rules.words import Crossing
 
 _TABLES = {
-    "person": "person JOIN named ON at = place",
-    "doctor": "doctor LEFT JOIN named_doctor ON at = place",
+    "person": "person JOIN named USING (place)",
+    "doctor": "doctor LEFT JOIN named_doctor USING (place)",
     "person_spans": "person_spans", "practice": "practice", "code_list": "code_list", "verdict": "verdict",
 }  # fmt: skip
 """What a record is held against, with pseudonyms where DuckDB, which packs records, has their places. Every machine of
@@ -109,7 +109,7 @@ def judge(spark: SparkSession, permit: Permit, sources: Sequence[str]) -> DataFr
         _name(con, "named", load_allowed(con, permit.allowed_path, permit.read_at))
         _name(con, "named_doctor", pa.array(doctor_pseudonyms(permit.terms), pa.string()))
         for table, source in _TABLES.items():
-            what = "* EXCLUDE (at, pseudonym) REPLACE (pseudonym AS place)" if "JOIN" in source else "*"
+            what = "* EXCLUDE (pseudonym) REPLACE (pseudonym AS place)" if "JOIN" in source else "*"
             rows = con.sql(select(what, source)).to_arrow_table()
             broadcast(own.createDataFrame(rows)).createOrReplaceTempView(table)
     wanted = [term.name for term in permit.terms.columns]
@@ -118,7 +118,7 @@ def judge(spark: SparkSession, permit: Permit, sources: Sequence[str]) -> DataFr
 
 
 def _name(con: DuckDBPyConnection, table: str, pseudonyms: pa.Array) -> None:
-    con.register(table, pa.table({"at": pa.array(range(len(pseudonyms)), pa.int32()), "pseudonym": pseudonyms}))
+    con.register(table, pa.table({"place": pa.array(range(len(pseudonyms)), pa.int32()), "pseudonym": pseudonyms}))
 
 
 def _pass(

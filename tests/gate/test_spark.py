@@ -29,9 +29,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as environment:
         for name, value in settings.items():
             environment.setenv(name, value)
-        session = spark.started()
-        yield session
-        session.stop()
+        with spark.running() as session:
+            yield session
 
 
 def test_the_demos_records_pass_as_with_duckdb(tmp_path: Path, cluster: SparkSession) -> None:
