@@ -111,6 +111,7 @@ def judge(spark: SparkSession, permit: Permit, sources: Sequence[str]) -> DataFr
         for table, source in _TABLES.items():
             what = "* EXCLUDE (pseudonym) REPLACE (pseudonym AS place)" if "JOIN" in source else "*"
             rows = con.sql(select(what, source)).to_arrow_table()
+            rows = rows if rows.num_rows else rows.schema.empty_table()  # Spark wants a piece, even an empty one
             broadcast(own.createDataFrame(rows)).createOrReplaceTempView(table)
     wanted = [term.name for term in permit.terms.columns]
     read_records(own, sources, wanted, STORE_NAMES if release else {})
