@@ -110,7 +110,7 @@ class Model:
     def fits(self, p: Patient, *, release: bool, resting: bool = False) -> bool:
         """All but the batch. `resting`: whether a pause or an old register is forgiven, as for what has left."""
         doctor = self.doctors.get(p.practice) in (("active", "paused") if resting else ("active",))
-        fresh = resting or self.now - self.registers[p.practice] <= timedelta(days=REGISTER)
+        fresh = resting or self.now - self.registers[p.practice] < timedelta(days=REGISTER)
         return doctor and fresh and p.here and not self._noes(p, release=release, withdrawn=False) and self.was_told(p)
 
     def passing(self, *, release: bool) -> set[Key]:
