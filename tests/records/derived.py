@@ -104,7 +104,7 @@ class World:
         ]
         newest = max((at for at in taken if at), default=None)
         limit = timedelta(days=self.house["register_max_days"])
-        return "active" if newest is not None and self.now - newest <= limit else "stale_register"
+        return "active" if newest is not None and self.now - newest < limit else "stale_register"
 
     def _enrolment(self, e: Row) -> str:
         match e["state"]:
