@@ -29,11 +29,11 @@ demo: .venv/.run
 
 test: .venv/.dev
 	@tests/needs.sh
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses 2 --dist loadfile
 
 test-long: .venv/.dev
 	@tests/needs.sh
-	$(PY) -m pytest --long
+	$(PY) -m pytest --numprocesses 2 --dist loadfile --long
 
 check: .venv/.dev
 	.venv/bin/ruff check .

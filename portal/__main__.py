@@ -12,24 +12,22 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import extract_command, log_commands
+from portal import extract_command, key_commands, log_commands, objection_commands, release_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
-from portal.flow import govern, notify, permit, receive, register, release, retract, sign_in
+from portal.flow import erase, govern, notify, permit, receive, register, release, retract, sign_in
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
 from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
 from portal.gate.retraction import write_retractions
-from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
-from portal.outside.keys import KeyRing, read_public_key
-from portal.records.accounts import Account
 from portal.records.clearance import renew_verdicts
 from portal.records.database import opened
 from portal.records.governance import Study
 from portal.records.migrations import migrate
 from portal.records.retractions import counts, newest, open_lines
+from portal.records.store_overview import store_counts
 from portal.rules.clearance import Withheld
 from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
@@ -47,13 +45,16 @@ groups = {
         "staff": "Staff accounts.",
         "register": "Registers of practices.",
         "notices": "Campaigns and their progress.",
-        "keys": "The key families.",
         "gate": "What would pass, and why not.",
         "permit": "Extraction permits.",
-        "release": "Releases; approving needs a signed-in second person on the desk.",
     }.items()
+} | {
+    "keys": key_commands.group,
+    "log": log_commands.group,
+    "objections": objection_commands.group,
+    "release": release_commands.group,
 }
-for _name, _group in (groups | {"log": log_commands.group}).items():
+for _name, _group in groups.items():
     app.add_typer(_group, name=_name)
 app.command()(extract_command.extract)
 
@@ -91,11 +92,7 @@ def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
     return asyncio.run(inside())
 
 
-async def _operator(email: str) -> Account:
-    account = await Account.get_or_none(email=email.casefold(), role=Role.OPERATOR, closed_at=None)
-    if account is None:
-        raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
-    return account
+_operator = sign_in.operator_of
 
 
 # --- the service ---------------------------------------------------------------------------------------------------
@@ -154,11 +151,16 @@ def demo_(
 
 
 @app.command()
-def load(file: Path) -> None:
-    """Load a reviewed TOML file: observatory, authorisation, recipient, study, practice, or a text. Idempotent."""
+def load(
+    file: Path, acting: Annotated[str, typer.Option("--as", help="Who loads; the only operator if empty.")] = ""
+) -> None:
+    """Load a reviewed TOML file as drafts for the desk (practices and agreements count at once). Idempotent."""
     reviewed = govern.read_reviewed(file)
-    changed = _run(lambda means, _: govern.load(means, reviewed, actor="system:cli"))
-    typer.echo("\n".join(f"loaded {name}" for name in changed) or "nothing changed")
+
+    async def step(means: Means, _: Settings) -> list[str]:
+        return await govern.load(means, reviewed, actor=await sign_in.loader(acting))
+
+    typer.echo("\n".join(f"loaded {name}" for name in _run(step)) or "nothing changed")
 
 
 @groups["staff"].command()
@@ -168,24 +170,6 @@ def add(email: str, role: Annotated[Role, typer.Option()], study: Annotated[str 
     typer.echo("invited")
 
 
-@groups["keys"].command()
-def create(family: str) -> None:
-    """Make a key: contacts, blind, links, matching, signing, observatory:ID or study:ID."""
-    KeyRing(Settings().keys_dir).create(family)
-
-
-@groups["keys"].command(name="list")
-def list_() -> None:
-    """The families there are."""
-    typer.echo("\n".join(KeyRing(Settings().keys_dir).list()))
-
-
-@groups["keys"].command()
-def export_public(out: Path) -> None:
-    """Write the public signing key that verifiers and practices pin."""
-    KeyRing(Settings().keys_dir).export_public(out)
-
-
 @groups["register"].command(name="import")
 def import_(
     practice: PracticeId,
@@ -193,13 +177,16 @@ def import_(
     acting: As,
     taken_at: Annotated[datetime | None, typer.Option(help="When the file was taken; now if not given.")] = None,
     partial: bool = False,
+    holders: Annotated[Path | None, typer.Option(help="A second file: further holders of parental authority.")] = None,
 ) -> None:
     """A practice's patients from CSV, Parquet or FHIR Patient NDJSON; a file with any bad row is refused whole."""
     moment = taken_at.astimezone(UTC) if taken_at else SystemClock().now()
 
     async def step(means: Means, _: Settings) -> register.Imported:
-        actor = (await _operator(acting)).actor
-        return await register.import_register(means, practice, file, taken_at=moment, actor=actor, partial=partial)
+        actor = (await sign_in.operator(acting)).actor
+        return await register.import_register(
+            means, practice, file, taken_at=moment, actor=actor, partial=partial, holders=holders
+        )
 
     done = _run(step)
     typer.echo(f"{done.rows} rows: {done.new} new, {done.changed} changed, {done.left} left, {done.doubts} in doubt")
@@ -210,7 +197,7 @@ def send(observatory: Observatory, practice: PracticeId, acting: As) -> None:
     """Start a campaign for one practice and send what is due."""
 
     async def step(means: Means, settings: Settings) -> notify.Campaigned:
-        by = await _operator(acting)
+        by = await sign_in.operator(acting)
         done = await notify.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
         async with worker_post(settings) as post:
             while await notify.send_due(means, post, render_letter):
@@ -288,7 +275,7 @@ def issue_(observatory: Observatory, practice: PracticeId, out: Annotated[Path, 
     """A signed, short-lived permit for one practice's extraction."""
 
     async def step(means: Means, _: Settings) -> permit.Issued:
-        by = await _operator(acting)
+        by = await sign_in.operator(acting)
         return await permit.issue(means, observatory_id=observatory, practice_id=practice, by=by, out=out)
 
     done = _run(step)
@@ -307,7 +294,7 @@ def prepare(study: StudyId, acting: As) -> None:
     """Decide, filter and measure a release; nothing leaves."""
 
     async def step(means: Means, _: Settings) -> str:
-        return await release.prepare(means, study, by=await _operator(acting))
+        return await release.prepare(means, study, by=await sign_in.operator(acting))
 
     typer.echo(_run(step))
 
@@ -317,7 +304,7 @@ def seal(release_id: str, acting: As) -> None:
     """Look again under the lock, and seal what a DPO has approved."""
 
     async def step(means: Means, _: Settings) -> int:
-        return await release.seal(means, release_id, by=await _operator(acting))
+        return await release.seal(means, release_id, by=await sign_in.operator(acting))
 
     typer.echo(f"sealed: {_run(step)} records")
 
@@ -327,42 +314,32 @@ def withdraw(release_id: str, acting: As) -> None:
     """Give a release up before it is sealed."""
 
     async def step(means: Means, _: Settings) -> None:
-        await release.withdraw(means, release_id, by=await _operator(acting))
+        await release.withdraw(means, release_id, by=await sign_in.operator(acting))
 
     _run(step)
 
 
-@groups["release"].command()
-def verify(
-    directory: Path,
-    key: Annotated[Path, typer.Option(help="The pinned public key of the portal.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(exists=True, help="A checkpoint of the log kept elsewhere.")
-    ] = None,
+@app.command()
+def retractions(
+    study: Annotated[str | None, typer.Option()] = None,
+    observatory: Annotated[str | None, typer.Option(help="The observatory's own store.")] = None,
+    out: Annotated[Path | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
-    """Offline: manifest, signature, hashes, counts, log proof; exit status 1 and the reason if anything is off."""
-    kept = checkpoint.read_text(encoding="utf-8", errors="replace") if checkpoint else None
-    found = verify_release(directory, read_public_key(key), checkpoint=kept)
-    if as_json:
-        typer.echo(json.dumps({k: v for k, v in asdict(found).items() if k != "manifest"}))
-        return
-    typer.echo(
-        f"{found.release_id} is genuine: {found.rows} records of {found.persons} persons in {found.files} files, "
-        f"k at least {found.k_min}, {found.uniques} unique. Pseudonymised personal data."
-    )
-
-
-@app.command()
-def retractions(study: StudyId, out: Annotated[Path | None, typer.Option()] = None, as_json: Json = False) -> None:
-    """What recipients must delete; --out writes the open ones as CSV and FHIR. Makes first what is missing."""
+    """What recipients, or the observatory's own store, must delete; --out writes a study's open ones as CSV and FHIR.
+    Makes first what is missing."""
 
     async def step(means: Means, _: Settings) -> dict[str, int]:
+        today = paris_day(means.clock.now())
+        if study is None:
+            asked = await _asked(None, observatory)
+            await erase.reconcile_store(means)
+            return await store_counts(asked.observatory_id, today)
         await _asked(study, None)
         await retract.reconcile(means, only=study)
         if out is not None:
             write_retractions(out, await open_lines(study), as_of=await newest(study) or means.clock.now())
-        return await counts(study, paris_day(means.clock.now()))
+        return await counts(study, today)
 
     done = _run(step)
     typer.echo(json.dumps(done) if as_json else ", ".join(f"{n} {name}" for name, n in done.items()))

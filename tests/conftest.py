@@ -138,7 +138,7 @@ def clock() -> PlayedClock:
 @pytest.fixture
 def ring(tmp_path: Path) -> KeyRing:
     keys = KeyRing(tmp_path / "keys")
-    for family in ("contacts", "blind", "links", "matching", "signing"):
+    for family in ("contacts", "blind", "links", "matching", "signing", "releases"):
         keys.create(family)
     return keys
 
@@ -152,6 +152,7 @@ def means(clock: PlayedClock, ring: KeyRing, tmp_path: Path) -> Means:
         base_url="http://127.0.0.1:8000",
         mail_from="notices@observatory.example.org",
         returns_address="returns+{ref}@observatory.example.org",
+        releases_in_plain=True,
     )
 
 

@@ -5,7 +5,7 @@ it says with `record_property("trials", n)`; a failed run is a failure. `how_man
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,17 +74,20 @@ def how_many(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     return lambda few, many: many if request.config.getoption("--long") else few
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report = yield
-    for marker in item.iter_markers("shows") if report.when == "call" or report.failed else ():
-        promise = marker.args[0]
-        evidence = found.setdefault(promise, Evidence(promise, PROMISES[promise]))
-        said = dict(item.user_properties)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.user_properties += [("shows", marker.args[0]) for marker in item.iter_markers("shows")]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Called where the session is held, also when the tests run in several processes."""
+    if report.when != "call" and not report.failed:
+        return
+    said = dict(report.user_properties)
+    for promise in (value for name, value in report.user_properties if name == "shows"):
+        evidence = found.setdefault(str(promise), Evidence(str(promise), PROMISES[str(promise)]))
         evidence.trials += int(said.get("trials", 1))
         evidence.failures += report.failed
         evidence.seed = said.get("seed", evidence.seed)
-    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

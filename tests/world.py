@@ -1,12 +1,13 @@
 """A small observatory, built through the product's own steps: what most flow tests begin with."""
 
+import tomllib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from portal.demo.clock import PlayedClock
-from portal.flow import enrol, govern, notify, register
+from portal.flow import enrol, govern, notify, register, review
 from portal.flow.means import Means
 from portal.flow.notify import Letter, Rendered
 from portal.flow.sign_in import add_staff, sign_in_doctor
@@ -17,8 +18,9 @@ from portal.outside.keys import KeyRing
 from portal.outside.mail import Answer, Outcome
 from portal.outside.returns import Kind, Reading, Return
 from portal.records.accounts import Account
+from portal.records.drafts import waiting
 from portal.records.governance import AgreementText
-from portal.rules.reviewed import ReviewedFile
+from portal.rules.reviewed import NoticeFile, ReviewedFile
 from portal.rules.waiting import PARIS
 from portal.rules.words import Addressee, Language, Role, Sex
 
@@ -34,14 +36,17 @@ COLUMNS: dict[str, Any] = {
 
 def reviewed(**changes: Any) -> ReviewedFile:
     """The observatory, authorisation, recipient, study and two practices of the tests; `changes` replace fields
-    of the authorisation (authorisation__field) or of the study (study__field)."""
+    of the authorisation (authorisation__field), of the study (study__field) or of the recipient."""
     authorisation: dict[str, Any] = {
         "id": "cnil-1", "observatory": "demo", "reference": "DR-2026-001", "valid_from": date(2026, 1, 1),
         "valid_until": date(2027, 12, 31), "dpia_review_on": date(2027, 6, 1),
         "conditions": {
-            "purposes": ["public_health_research"], "recipient_categories": ["public_research"], "countries": ["FR"],
-            "period_from": date(2020, 1, 1), "period_until": date(2026, 12, 31),
-            "reflection_days": 30, "listing_days": 30, "columns": COLUMNS,
+            "purposes": ["public_health_research"], "banned_uses": ["health_product_promotion", "insurance"],
+            "legal_basis": "public_task", "health_data_basis": "public_health",
+            "recipient_categories": ["public_research"], "countries": ["FR"],
+            "period_from": date(2020, 1, 1), "period_until": date(2026, 12, 31), "retention_months": 60,
+            "reflection_days": 30, "listing_days": 30, "k": 2, "quasi_identifiers": ["sex", "year_of_birth"],
+            "columns": COLUMNS,
         },
     }  # fmt: skip
     study: dict[str, Any] = {
@@ -51,11 +56,16 @@ def reviewed(**changes: Any) -> ReviewedFile:
         "conditions": {
             "columns": {**COLUMNS, "year_of_birth": {"precision": "decade"}},
             "quasi_identifiers": ["year_of_birth", "sex"],
+            "period_from": date(2020, 1, 1), "period_until": date(2026, 12, 31), "retention_months": 60,
         },
+    }  # fmt: skip
+    recipient: dict[str, Any] = {
+        "id": "lab", "name": "Laboratoire d’essai", "category": "public_research", "country": "FR",
+        "contract_until": date(2027, 12, 31),
     }  # fmt: skip
     for name, value in changes.items():
         what, _, key = name.partition("__")
-        {"authorisation": authorisation, "study": study}[what][key] = value
+        {"authorisation": authorisation, "study": study, "recipient": recipient}[what][key] = value
     return ReviewedFile.model_validate(
         {
             "observatory": [{
@@ -64,10 +74,7 @@ def reviewed(**changes: Any) -> ReviewedFile:
                 "postal_address": "1 rue de l’Essai, 75000 Paris",
             }],
             "authorisation": [authorisation],
-            "recipient": [{
-                "id": "lab", "name": "Laboratoire d’essai", "category": "public_research", "country": "FR",
-                "contract_until": date(2027, 12, 31),
-            }],
+            "recipient": [recipient],
             "study": [study],
             "practice": [
                 {"id": "practice-a", "finess": "750000001", "name": "Cabinet A"},
@@ -149,6 +156,10 @@ class World:
     returns: Returns = field(default_factory=Returns)
     links: dict[str, str] = field(default_factory=dict)
 
+    async def load(self, file: ReviewedFile) -> list[str]:
+        """The operator loads a file, the DPO approves every draft."""
+        return await load(self.means, file, self.operator, self.dpo)
+
     def wait(self, days: float) -> None:
         self.clock.advance_to(self.clock.now() + timedelta(days=days))
 
@@ -197,6 +208,13 @@ class World:
         return await notify.read_returns(self.means, self.returns)
 
 
+async def load(means: Means, file: ReviewedFile, operator: Account, dpo: Account) -> list[str]:
+    changed = await govern.load(means, file, actor=operator.actor)
+    for draft in await waiting():
+        await review.approve(means, draft.id, by=dpo, second_factor=True)
+    return changed
+
+
 async def build(means: Means, clock: PlayedClock, folder: Path, **changes: Any) -> World:
     """An observatory with its texts approved and its staff; nobody enrolled, nobody told."""
     ring: KeyRing = means.ring
@@ -210,12 +228,24 @@ async def build(means: Means, clock: PlayedClock, folder: Path, **changes: Any) 
         account.issuer, account.subject = "https://id.example.org", f"staff-{account.id}"
         await account.save()
     operator, dpo, recipient = staff
-    await govern.load(means, reviewed(**changes), actor=operator.actor)
+    await load(means, reviewed(**changes), operator, dpo)
     for path in sorted(TEXTS.glob("*.toml")):
         for name in await govern.load(means, govern.read_reviewed(path), actor=operator.actor):
             if path.name.startswith("notice"):
                 await govern.approve_text(means, name, by=dpo)
     return World(means, clock, folder, operator, dpo, recipient)
+
+
+async def publish(world: World, version: str, language: str = "fr", **changes: Any) -> str:
+    """A newer version of the demo's notice, approved by the DPO; `changes` replace fields (covers__field too)."""
+    raw = tomllib.loads((TEXTS / f"notice-adult-{language}.toml").read_text(encoding="utf-8")) | {"version": version}
+    for name, value in changes.items():
+        what, _, key = name.partition("__")
+        raw = raw | ({what: raw[what] | {key: value}} if key else {what: value})
+    text = NoticeFile.model_validate(raw)
+    await govern.load(world.means, ReviewedFile(text=(text,)), actor=world.operator.actor)
+    await govern.approve_text(world.means, text.id, by=world.dpo)
+    return text.id
 
 
 def paris(year: int, month: int, day: int, hour: int = 12, minute: int = 0) -> datetime:

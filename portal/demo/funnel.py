@@ -13,15 +13,17 @@ import pyarrow.parquet as pq
 
 from portal.demo.cast import Part
 from portal.demo.driver import OBSERVATORY, STUDY, Play
+from portal.flow.assemble import opened
 from portal.flow.decide import Asked, PatientVerdict, verdicts
 from portal.gate.filtering import record_reasons
 from portal.gate.permit import Permit, read_permit
 from portal.gate.terms import Terms
 from portal.outside.tokens import pseudonym
+from portal.records.releases import Release
 from portal.rules.clearance import ORDER
 from portal.rules.words import Crossing
 
-SMALL_CELL, CLOSED_SINCE = "G61", "G70"
+COPY, SMALL_CELL, CLOSED_SINCE = "G60", "G61", "G70"
 
 Verdicts = dict[tuple[str, str], PatientVerdict]
 PRACTICE_CODE = {Part.NOT_ENROLLED: "G20", Part.NOT_SIGNED: "G22", Part.NOT_VERIFIED: "G21"}
@@ -32,7 +34,9 @@ async def at_release(p: Play) -> tuple[Verdicts, Permit]:
     """The portal's verdicts and the release's own permit, to be read between preparing and sealing."""
     _, found = await verdicts(p.stage.means, Asked(OBSERVATORY, STUDY))
     folder = p.stage.folder / "permit-of-the-release"
-    shutil.copytree(p.stage.means.data_dir / "work" / p.release_id / "permit", folder)
+    prepared = await Release.get(id=p.release_id)
+    with opened(p.stage.means, prepared.id, prepared.manifest_sha256) as kept:
+        shutil.copytree(kept / "permit", folder)
     permit = read_permit(folder, p.stage.means.ring.public_key(), p.now, crossing=Crossing.RELEASE)
     return {(v.practice_id, v.number): v for v in found}, permit
 
@@ -62,6 +66,8 @@ def count(p: Play, at_prepare: Verdicts, permit: Permit) -> dict[str, Any]:
             withheld[reason] += n
         else:
             passed += n
+    if copies := passed - _rows(p.stage.folder / "release"):
+        passed, withheld[COPY] = passed - copies, copies
     shutil.rmtree(p.stage.folder / "permit-of-the-release")
     if passed + sum(withheld.values()) != records_in:
         raise ValueError("the funnel does not add up")
@@ -110,6 +116,10 @@ def _released(folder: Path) -> set[str]:
     for file in sorted((folder / "records").glob("*.parquet")):
         names |= set(pq.read_table(file, columns=["pseudonym"])["pseudonym"].to_pylist())
     return names
+
+
+def _rows(folder: Path) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in (folder / "records").glob("*.parquet"))
 
 
 def _closed_since(p: Play, verdict: PatientVerdict) -> bool:

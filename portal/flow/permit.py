@@ -10,6 +10,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from portal.flow.decide import Asked, Decision, person_closes_at, refuse_withheld_batch, snapshot, stand
+from portal.flow.key_custody import bind_key
 from portal.flow.look import Member
 from portal.flow.means import Means
 from portal.gate.permit import write_permit
@@ -125,6 +126,7 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acco
         touches: list[Touch] = [("permit", sha256[:16])]
         summary = f"{practice_id}, serial {serial}, permit {sha256[:16]}"
         entry = await enter(c, "permit_issued", actor=by.actor, at=now, touches=touches, summary=summary)
+        await bind_key(means, c, family, at=now, entry=entry)
         permit = await Permit.create(
             crossing=Crossing.EXTRACTION,
             observatory_id=observatory_id,
@@ -154,7 +156,7 @@ def make_terms(
     ground = decision.ground
     if ground.conditions is None:
         raise Refused("G02", "no authorisation on file", where="gate")
-    ends = ground.now + LIFE
+    ends, asked = ground.now + LIFE, ground.study_conditions or ground.conditions
     return Terms(
         permit_id=permit_id,
         crossing=ground.asked.crossing,
@@ -165,8 +167,8 @@ def make_terms(
         rule_version=rule_version(),
         columns=tuple(ColumnTerm(name, grant.precision, grant.codes) for name, grant in sorted(ground.columns.items())),
         provenance=ALLOWED_PROVENANCE,
-        period_from=ground.conditions.period_from,
-        period_until=ground.conditions.period_until,
+        period_from=max(asked.period_from, ground.conditions.period_from),
+        period_until=min(asked.period_until, ground.conditions.period_until),
         doctors=tuple(spans),
         unnamed_doctor_ok=tuple(unnamed),
         not_before=ground.now,

@@ -1,5 +1,6 @@
 """Sessions: who is signed in, proved by the identity provider, kept on the server, ended at once when told to."""
 
+import hashlib
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -42,6 +43,24 @@ async def add_staff(means: Means, *, email: str, role: Role, study_id: str | Non
     if (role is Role.RECIPIENT) != (study_id is not None):
         raise Refused("role", "a recipient belongs to one study, and only a recipient does", status=422)
     return await transact(step)
+
+
+async def operator(email: str) -> Account:
+    """The operator who acts on the command line."""
+    account = await Account.get_or_none(email=email.casefold(), role=Role.OPERATOR, closed_at=None)
+    if account is None:
+        raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
+    return account
+
+
+async def loader(email: str) -> str:
+    """Who loads a file: the operator who is named, or the only one there is; before there is any, nobody in person."""
+    if email:
+        return (await operator(email)).actor
+    there = await Account.filter(role=Role.OPERATOR, closed_at=None)
+    if len(there) > 1:
+        raise Refused("unknown_operator", "there are several operators: say who loads this file", where="--as")
+    return there[0].actor if there else "system:cli"
 
 
 async def sign_in_doctor(means: Means, identity: Identity) -> tuple[Account, str]:
@@ -98,6 +117,14 @@ async def sign_out(cookie: str) -> None:
     await Session.filter(token_hash=token_hash(cookie).hex()).delete()
 
 
+async def operator_of(email: str) -> Account:
+    """The operator who acts by a command; Refused("unknown_operator")."""
+    account = await Account.get_or_none(email=email.casefold(), role=Role.OPERATOR, closed_at=None)
+    if account is None:
+        raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
+    return account
+
+
 def same_human(one: Account, other: Account) -> bool:
     """Two accounts of one human count once: the identity provider's subject, or the invited address, is the same."""
     if one.id == other.id:
@@ -105,6 +132,16 @@ def same_human(one: Account, other: Account) -> bool:
     if one.subject is not None and (one.issuer, one.subject) == (other.issuer, other.subject):
         return True
     return one.email is not None and one.email == other.email
+
+
+def human(account: Account) -> tuple[str | None, str | None]:
+    """Fingerprints of what `same_human` compares, by which the database tells humans apart: subject, and address."""
+    subject = None if account.subject is None else f"{account.issuer}\0{account.subject}"
+    return _fingerprint(subject), _fingerprint(account.email)
+
+
+def _fingerprint(text: str | None) -> str | None:
+    return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 async def _open_session(account: Account, now: datetime, *, second_factor: bool, sites: tuple[Site, ...] = ()) -> str:

@@ -3,15 +3,17 @@
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from portal.flow.decide import Asked, stand
 from portal.flow.means import Means
 from portal.records.clearance import decided
 from portal.records.database import Connection, rows, transact
-from portal.records.governance import Authorisation
+from portal.records.governance import deciding_authorisation
 from portal.rules.clearance import Withheld
 from portal.rules.refusals import Refused
+from portal.rules.waiting import paris_day
 
 PASSES = "passes"
 LONGEST_REFLECTION = 365
@@ -74,15 +76,15 @@ async def _count(means: Means, c: Connection, asked: Asked) -> dict[str, int]:
 async def _make(means: Means, c: Connection, asked: Asked, change: str) -> None:
     name, _, value = change.partition("=")
     if name == "reflection":
-        await _reflect(asked, value)
+        await _reflect(asked, value, paris_day(await means.now(c)))
         return
     statement, values = _statement(name, value, asked, await means.now(c))
     if not await rows(c, f"{statement} RETURNING 1 AS one", *values):
         raise Refused("unknown_change", "the change concerns nobody: check the name after `=`", where="--if")
 
 
-async def _reflect(asked: Asked, days: str) -> None:
-    authorisation = await Authorisation.filter(observatory_id=asked.observatory_id).order_by("-valid_until").first()
+async def _reflect(asked: Asked, days: str, today: date) -> None:
+    authorisation = await deciding_authorisation(asked.observatory_id, today)
     if authorisation is None or not days.isdecimal() or int(days) > LONGEST_REFLECTION:
         raise Refused("unknown_change", f"give days from 0 to {LONGEST_REFLECTION}, as reflection=60", where="--if")
     authorisation.conditions = {**authorisation.conditions, "reflection_days": int(days)}

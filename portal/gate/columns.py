@@ -10,8 +10,8 @@ import duckdb
 from portal.gate import fhir, flat
 from portal.gate.engine import select
 from portal.gate.forms import RESOURCES, Form, recognise, refuse_unreadable
+from portal.rules.precision import BANDS, OLDEST, STEPS, Kind, resolve
 from portal.rules.precision import COLUMNS as RELEASED
-from portal.rules.precision import OLDEST, STEPS, Kind, resolve
 from portal.rules.refusals import Problem, Refused, RefusedFile
 from portal.rules.words import Precision
 
@@ -131,7 +131,7 @@ def released(column: str, precision: Precision, source: str, reference_year: int
         case Kind.YEAR:
             oldest = source if reference_year is None else f"greatest({source}, {reference_year - OLDEST})"
             capped = f"CASE WHEN {source} IS NOT NULL THEN {oldest} END"
-            step = 10 if wanted is Precision.DECADE else 1
+            step = BANDS[wanted]
             return f"CAST(floor(({capped}) / {step}) * {step} AS INTEGER)"
         case Kind.NUMBER:
             step = STEPS[wanted]
@@ -144,5 +144,6 @@ def released(column: str, precision: Precision, source: str, reference_year: int
 _PERIODS = {
     Precision.WEEK: "strftime({}, '%G-W%V')",
     Precision.MONTH: "strftime({}, '%Y-%m')",
+    Precision.QUARTER: "strftime({0}, '%Y-Q') || quarter({0})",
     Precision.YEAR: "CAST(year({}) AS INTEGER)",
 }

@@ -14,10 +14,10 @@ import pyarrow as pa
 from portal.gate import cells
 from portal.gate.engine import select, text
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
-from portal.rules.clearance import verdict_table
 from portal.rules.codes import UNITS, coarsen, normalise, spellings
 from portal.rules.facts import Code, Dated, Origin, RecordDoctor, RecordFacts, words_of
 from portal.rules.precision import COLUMNS, Kind, resolve
+from portal.rules.verdicts import verdict_table
 from portal.rules.words import Precision, Provenance
 
 _FIRST, _LAST = date(1, 1, 1), date(9999, 12, 31)

@@ -18,10 +18,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import broadcast, col
 
-from portal.gate.buckets import bucket_names
-from portal.gate.engine import engine, select
+from portal.gate.buckets import SOURCE_DAY, bucket_names
+from portal.gate.engine import NO_LIMITS, engine, select
 from portal.gate.extraction import write_statement
-from portal.gate.filtering import NO_LIMITS, STORE_NAMES, Counts, expect, outputs
+from portal.gate.filtering import STORE_NAMES, Counts, expect, outputs, without_copies
 from portal.gate.folders import whole_folder
 from portal.gate.permit import Permit
 from portal.gate.record_facts import judged, load_allowed, load_terms
@@ -129,17 +129,21 @@ def _pass(
         counts = _count(records)
         passing = records.where("person IS NOT NULL AND reason IS NULL")
         rows = passing.selectExpr(*map(spoken, outputs(permit.terms, reference_year)))
+        expected = counts.passed
+        if permit.terms.crossing is Crossing.RELEASE:
+            rows = rows.distinct().drop(SOURCE_DAY)
+            expected = rows.count()
         with _staged(spark, part, staging) as folder:
             _write(rows, folder, buckets)
             written = _gather(rows, folder, part / "records", buckets)
-    if sum(written.values()) != counts.passed:
+    if sum(written.values()) != expected:
         raise Refused(
             "records_incomplete",
             "Not as many rows arrived as passed. Did the records change meanwhile? Can every machine of the cluster, "
             "and this one, write to the folder named by --staging?",
             where="records",
         )
-    return counts, written
+    return without_copies(counts, expected), written
 
 
 def _count(records: DataFrame) -> Counts:

@@ -63,6 +63,12 @@ class Terms:
             resolve(column.name, column.precision)
         if self.not_before.tzinfo is None or self.expires_at.tzinfo is None:
             raise ValueError("moments without a zone")
+        if self.expires_at <= self.not_before or self.period_until < self.period_from:
+            raise ValueError("an end before its beginning")
+        if (self.crossing is Crossing.RELEASE) != isinstance(self.study_id, str):
+            raise ValueError("a release is for one study, an extraction for none")
+        if not self.practices or not {d.practice_id for d in self.doctors} <= set(self.practices):
+            raise ValueError("practices: none, or doctors of others")
 
     def precision_of(self, column: str) -> Precision | None:
         """How finely a column may cross; None when it may not."""
@@ -96,6 +102,9 @@ def from_payload(plain: Mapping[str, Any]) -> Terms:
     if set(plain) != set(Terms.__slots__):
         raise ValueError("other fields than those of a permit")
     fields = dict(plain)
+    for name, kind in _PLAIN.items():
+        if type(fields[name]) is not kind:
+            raise TypeError(f"{name} is not what it must be")
     fields["crossing"] = Crossing(fields["crossing"])
     fields["provenance"] = tuple(Provenance(word) for word in fields["provenance"])
     fields["practices"] = _texts(fields["practices"])
@@ -115,6 +124,11 @@ def from_payload(plain: Mapping[str, Any]) -> Terms:
     for name in ("not_before", "expires_at"):
         fields[name] = datetime.fromisoformat(fields[name])
     return Terms(**fields)
+
+
+_PLAIN = {
+    "permit_id": str, "observatory_id": str, "cut": int, "rule_version": str, "serial": int, "list_sha256": str,
+}  # fmt: skip
 
 
 def _texts(values: Sequence[object]) -> tuple[str, ...]:

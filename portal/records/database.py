@@ -29,12 +29,16 @@ MODEL_MODULES = (
     "portal.records.tree",
     "portal.records.accounts",
     "portal.records.governance",
+    "portal.records.drafts",
     "portal.records.people",
     "portal.records.enrolments",
     "portal.records.notices",
     "portal.records.objections",
+    "portal.records.rights_requests",
     "portal.records.releases",
     "portal.records.retractions",
+    "portal.records.stored",
+    "portal.records.key_bindings",
 )
 
 _running: set[asyncio.Task[Any]] = set()

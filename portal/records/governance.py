@@ -1,5 +1,6 @@
 """What the observatory may do: observatories, authorisations, recipients, studies, and the texts people read."""
 
+from datetime import date
 from typing import Any
 
 from tortoise import fields
@@ -9,6 +10,7 @@ from tortoise.models import Model
 
 from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
+from portal.rules.fitting import precedence
 from portal.rules.words import Language, Purpose, Reader, TextState
 
 
@@ -56,11 +58,14 @@ class Authorisation(Model):
 
 
 class Recipient(Model):
+    """`age_recipient`: the age public key for which its releases are encrypted."""
+
     id = fields.CharField(max_length=80, primary_key=True)
     name = fields.CharField(max_length=200)
     category = fields.CharField(max_length=80)
     country = fields.CharField(max_length=2)
     contract_until = fields.DateField()
+    age_recipient = fields.CharField(max_length=62, null=True)
     entry_id: int
     entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
 
@@ -159,3 +164,13 @@ class NoticeText(Model):
             CheckConstraint(check="approved_by IS NULL OR approved_by <> author", name="notice_text_two_persons"),
             CheckConstraint(check="state <> 'published' OR approved_by IS NOT NULL", name="notice_text_needs_approval"),
         )
+
+
+async def deciding_authorisation(observatory_id: str, today: date) -> Authorisation | None:
+    """The one under which an observatory's crossings are decided: in force today if any is, else the longest."""
+    found = await Authorisation.filter(observatory_id=observatory_id).order_by("id")
+    return max(
+        found,
+        key=lambda a: (a.suspended_at is None, *precedence(a.valid_from, a.valid_until, today)),
+        default=None,
+    )

@@ -49,7 +49,7 @@ async def observatories() -> list[Row]:
 
 
 async def studies() -> list[Row]:
-    """Every study, newest on the page first, with its recipient, columns and sealed releases (persons, records)."""
+    """Every study, newest on the page first, with its recipient, conditions and sealed releases (persons, records)."""
     c = connection()
     found = await rows(
         c,
@@ -59,7 +59,7 @@ async def studies() -> list[Row]:
     )
     sealed = await rows(
         c,
-        "SELECT id, study_id, sealed_at, summary, manifest_sha256 FROM release WHERE state = 'sealed' "
+        "SELECT id, study_id, sealed_at, version, summary, manifest_sha256 FROM release WHERE state = 'sealed' "
         "ORDER BY sealed_at DESC",
     )
     releases: dict[str, list[Row]] = {}
@@ -68,7 +68,7 @@ async def studies() -> list[Row]:
         releases.setdefault(row["study_id"], []).append(
             {
                 "id": row["id"], "sealed_at": as_moment(row["sealed_at"]), "persons": summary["persons"],
-                "records": summary["rows"], "hash": row["manifest_sha256"],
+                "records": summary["rows"], "hash": row["manifest_sha256"], "version": row["version"],
             }
         )  # fmt: skip
     return [
@@ -76,8 +76,29 @@ async def studies() -> list[Row]:
             **row,
             "listed_at": as_moment(row["listed_at"]),
             "closed_at": as_moment(row["closed_at"]),
+            "conditions": from_json(row["conditions"]),
             "columns": from_json(row["conditions"])["columns"],
             "releases": releases.get(row["id"], []),
+        }
+        for row in found
+    ]
+
+
+async def authorisations() -> list[Row]:
+    """Every authorisation, with its observatory and its conditions; those in force first."""
+    found = await rows(
+        connection(),
+        "SELECT a.id, a.reference, a.valid_from, a.valid_until, a.dpia_review_on, a.suspended_at, a.conditions, "
+        "o.name AS observatory FROM authorisation a JOIN observatory o ON o.id = a.observatory_id "
+        "ORDER BY a.suspended_at IS NOT NULL, a.valid_until DESC, a.id",
+    )
+    days = ("valid_from", "valid_until", "dpia_review_on")
+    return [
+        {
+            **row,
+            **{name: as_day(row[name]) for name in days},
+            "suspended_at": as_moment(row["suspended_at"]),
+            "conditions": from_json(row["conditions"]),
         }
         for row in found
     ]
@@ -99,10 +120,13 @@ async def to_do(today: date) -> list[Row]:
         "WHERE state = 'signed' "
         "UNION ALL SELECT 'texts', count(*), min(e.at) FROM notice_text t JOIN log_entry e ON e.id = t.entry_id "
         "WHERE t.state = 'draft' "
+        "UNION ALL SELECT 'drafts', count(*), min(loaded_at) FROM reviewed_draft WHERE state = 'waiting' "
         "UNION ALL SELECT 'to_approve', count(*), min(prepared_at) FROM release WHERE state = 'prepared' "
         "UNION ALL SELECT 'to_seal', count(*), min(approved_at) FROM release WHERE state = 'approved' "
         "UNION ALL SELECT 'late_deletions', count(*), min(made_at) FROM retraction "
-        "WHERE acknowledged_at IS NULL AND due_on < $1",
+        "WHERE acknowledged_at IS NULL AND due_on < $1 "
+        "UNION ALL SELECT 'late_erasures', count(*), min(made_at) FROM store_retraction "
+        "WHERE erased_at IS NULL AND due_on < $1",
         today,
     )
     waiting = [{**row, "oldest": as_moment(row["oldest"])} for row in found if row["count"]]

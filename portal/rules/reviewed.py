@@ -1,13 +1,25 @@
 """The shape of the files that `portal load` takes: reviewed by people, refused whole if anything is off."""
 
 import datetime
+from collections import Counter
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
-from portal.rules.conditions import AuthorisationConditions, Country, NoticeCoverage, Slug, StudyConditions
-from portal.rules.words import Language, Purpose, Reader
+from portal.rules.bech32 import decode
+from portal.rules.conditions import (
+    AuthorisationConditions,
+    Category,
+    Country,
+    K,
+    NoticeCoverage,
+    Slug,
+    StudyConditions,
+)
+from portal.rules.toml_lines import Places
+from portal.rules.words import BANNED_PURPOSES, Language, Purpose, Reader
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
 Prose = Annotated[str, StringConstraints(min_length=1, max_length=8000, strip_whitespace=True)]
@@ -48,13 +60,29 @@ class AuthorisationFile(_Reviewed):
     dpia_review_on: date | None = None
     conditions: AuthorisationConditions
 
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.valid_until < self.valid_from:
+            raise PydanticCustomError("validity", "valid_until is before valid_from: mend one of the two days")
+        return self
+
+
+def _is_age_recipient(text: str) -> str:
+    key = decode("age", text)
+    if key is None or len(key) != 32:
+        raise ValueError("not an age public key (age1…, as age-keygen prints it)")
+    return text
+
 
 class RecipientFile(_Reviewed):
+    """`age_recipient`: the public key for which releases are encrypted; without it none is sealed."""
+
     id: Slug
     name: Line
-    category: Line
+    category: Category
     country: Country
     contract_until: date
+    age_recipient: Annotated[str, AfterValidator(_is_age_recipient)] | None = None
 
 
 class StudyFile(_Reviewed):
@@ -65,8 +93,14 @@ class StudyFile(_Reviewed):
     question: Annotated[str, StringConstraints(min_length=10, max_length=600)]
     purpose: Purpose
     ethics_opinion: str = Field(default="", max_length=120)
-    k: int = Field(ge=2, le=1000)
+    k: K
     conditions: StudyConditions
+
+    @model_validator(mode="after")
+    def _is_for_no_banned_use(self) -> Self:
+        if self.purpose in BANNED_PURPOSES:
+            raise PydanticCustomError("banned_purpose", f"{self.purpose} is banned by law: no study may have it")
+        return self
 
 
 class PracticeFile(_Reviewed):
@@ -108,9 +142,13 @@ class AgreementFile(_Text):
 
 
 class NoticeFile(_Text):
-    """What a patient reads, with every required item present or marked not applicable with a reason."""
+    """What a patient reads, with every required item present or marked not applicable with a reason.
+
+    `material`: from its approval on, notices with an older version count no more, and everybody is told again (G52).
+    """
 
     kind: Literal["notice"]
+    material: bool = False
     reader: Reader
     objection: Prose
     covers: NoticeCoverage
@@ -126,10 +164,15 @@ class NoticeFile(_Text):
     def _is_complete(self) -> Self:
         missing = sorted(REQUIRED_ITEMS - self.items.keys())
         if missing:
-            raise ValueError(f"required items are missing: {', '.join(missing)}")
-        if self.items.keys() - self.headings.keys():
-            raise ValueError("every item needs a heading")
+            raise PydanticCustomError("missing_item", f"required items are missing: add {', '.join(missing)}")
+        if bare := sorted(self.items.keys() - self.headings.keys()):
+            raise PydanticCustomError("missing_heading", f"every item needs a heading: add one to {', '.join(bare)}")
         return self
+
+
+Text = Annotated[AgreementFile | NoticeFile, Field(discriminator="kind")]
+Governed = ObservatoryFile | RecipientFile | AuthorisationFile | StudyFile
+"""What waits for a second person before it counts."""
 
 
 class ReviewedFile(_Reviewed):
@@ -140,4 +183,36 @@ class ReviewedFile(_Reviewed):
     authorisation: tuple[AuthorisationFile, ...] = ()
     study: tuple[StudyFile, ...] = ()
     practice: tuple[PracticeFile, ...] = ()
-    text: tuple[AgreementFile | NoticeFile, ...] = ()
+    text: tuple[Text, ...] = ()
+    _places: Places = PrivateAttr(default_factory=Places)
+
+    @model_validator(mode="after")
+    def _holds_each_thing_once(self) -> Self:
+        tables = (self.observatory, self.recipient, self.authorisation, self.study, self.practice)
+        if not any((*tables, self.text)):
+            raise PydanticCustomError("empty", "the file holds nothing: add an observatory, a study, a text …")
+        for table in tables:
+            twice = [key for key, n in Counter(each.id for each in table).items() if n > 1]
+            if twice:
+                raise PydanticCustomError("twice", f"the id stands twice: {', '.join(twice)}")
+        return self
+
+    def read_from(self, places: Places) -> Self:
+        """The same, knowing where each key stands in its file."""
+        copy = self.model_copy()
+        copy._places = places
+        return copy
+
+    def place(self, *path: str | int) -> str:
+        """Where something of this file stands, for a problem about it."""
+        return self._places.of(*path)
+
+    def governed(self) -> list[tuple[str, int, Governed]]:
+        """(table, place in it, object), each after what it refers to."""
+        tables: dict[str, tuple[Governed, ...]] = {
+            "observatory": self.observatory,
+            "recipient": self.recipient,
+            "authorisation": self.authorisation,
+            "study": self.study,
+        }
+        return [(name, place, each) for name, table in tables.items() for place, each in enumerate(table)]

@@ -11,7 +11,18 @@ from starlette.types import Receive, Scope, Send
 from portal.flow.sign_in import STAFF, signed_in
 from portal.rules.refusals import Refused
 from portal.rules.words import Role
-from portal.web import desk, desk_releases, doctor, patient, public, recipient, sign_in
+from portal.web import (
+    desk,
+    desk_drafts,
+    desk_identity,
+    desk_objections,
+    desk_releases,
+    doctor,
+    patient,
+    public,
+    recipient,
+    sign_in,
+)
 from portal.web.frame import portal_of, see_other
 from portal.web.security import session_cookie
 
@@ -79,12 +90,28 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/desk/texts/{id}/approve", desk.approve_text, DPOS),
     Page("GET", "/desk/campaigns", desk.campaigns, DESK),
     Page("POST", "/desk/campaigns", desk.start_campaign, OPERATORS),
-    Page("GET", "/desk/studies", desk.studies, DESK),
+    Page("GET", "/desk/drafts", desk_drafts.drafts, DESK),
+    Page("POST", "/desk/drafts/{id:int}/approve", desk_drafts.approve, DPOS),
+    Page("POST", "/desk/drafts/{id:int}/refuse", desk_drafts.refuse, DPOS),
+    Page("GET", "/desk/studies", desk_drafts.studies, DESK),
+    Page("POST", "/desk/studies/{id}/close", desk_drafts.close_study, DESK),
+    Page("POST", "/desk/authorisations/{id}/suspend", desk_drafts.suspend_authorisation, DESK),
     Page("GET", "/desk/releases", desk_releases.releases, DESK),
     Page("POST", "/desk/releases", desk_releases.prepare, OPERATORS),
     Page("GET", "/desk/releases/{id}", desk_releases.release, DESK),
     Page("POST", "/desk/releases/{id}/approve", desk_releases.approve, DPOS),
     Page("POST", "/desk/releases/{id}/seal", desk_releases.seal, OPERATORS),
+    Page("GET", "/desk/objections", desk_objections.objections, DESK),
+    Page("POST", "/desk/objections", desk_objections.record, DESK),
+    Page("POST", "/desk/objections/{id}/open", desk_objections.open_objection, DPOS),
+    Page("POST", "/desk/objections/{id}/settle", desk_objections.settle, DPOS),
+    Page("GET", "/desk/doubts", desk_identity.doubts, DESK),
+    Page("POST", "/desk/doubts/part", desk_identity.part, DPOS),
+    Page("POST", "/desk/doubts/{id:int}/open", desk_identity.open_doubt, DPOS),
+    Page("POST", "/desk/doubts/{id:int}/settle", desk_identity.settle_doubt, DPOS),
+    Page("GET", "/desk/requests", desk_identity.requests, DESK),
+    Page("POST", "/desk/requests", desk_identity.open_request, DPOS),
+    Page("POST", "/desk/requests/{id}/answer", desk_identity.answer_request, DPOS),
     Page("GET", "/recipient", recipient.home, RECIPIENTS),
     Page("POST", "/recipient/releases/{id}/download", recipient.download, RECIPIENTS),
     Page("POST", "/recipient/retractions/acknowledge", recipient.acknowledge, RECIPIENTS),

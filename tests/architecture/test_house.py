@@ -16,7 +16,6 @@ HOUSE = ROOT / "portal"
 LONGEST = 300
 LONGER = {
     "__main__.py": 400,
-    "flow/decide.py": 330,
     "flow/notify.py": 330,
     "flow/register.py": 350,
     "rules/clearance.py": 325,

@@ -154,15 +154,23 @@ def mailed_base(folder: Path) -> str:
 
 
 def load_draft(folder: Path) -> None:
-    """A notice text that waits for approval, loaded by the command."""
+    """A notice text, an authorisation and a new study that wait for approval, loaded by the command."""
+    notice = (TEXTS / "notice-adult-fr.toml").read_text(encoding="utf-8")
+    assert "adult-fr-2026-12" in _load(folder, re.sub(r'(?m)^version = ".*"$', 'version = "2026-12"', notice))
+    observatory = (TEXTS.parent / "observatory.toml").read_text(encoding="utf-8")
+    changed = observatory.replace("retention_months = 60", "retention_months = 48").replace('"rxnorm|10831", ', "")
+    changed = changed.replace('id = "long-treatments"', 'id = "new-study"')
+    assert "new-study" in _load(folder, changed)
+
+
+def _load(folder: Path, text: str) -> str:
     draft = folder / "draft.toml"
-    text = (TEXTS / "notice-adult-fr.toml").read_text(encoding="utf-8")
-    draft.write_text(re.sub(r'(?m)^version = ".*"$', 'version = "2026-12"', text), encoding="utf-8")
+    draft.write_text(text, encoding="utf-8")
     settings = {"DATABASE_URL": f"sqlite://{folder}/portal.sqlite3", "DATA_DIR": folder, "KEYS_DIR": folder / "keys"}
     command = [sys.executable, "-m", "portal", "load", str(draft)]
     done = subprocess.run(command, env={f"PORTAL_{name}": str(value) for name, value in settings.items()}, check=True,
                           capture_output=True, text=True)  # fmt: skip
-    assert "adult-fr-2026-12" in done.stdout
+    return done.stdout
 
 
 def serve(folder: Path) -> Iterator[Site]:

@@ -11,7 +11,7 @@ from portal.flow import govern
 from portal.flow.sign_in import add_staff
 from portal.records.accounts import Account
 from portal.records.database import connection
-from portal.records.governance import AgreementText, NoticeText, Study
+from portal.records.governance import AgreementText, NoticeText
 from portal.records.ledger import last_entry
 from portal.rules.refusals import RefusedFile
 from portal.rules.words import Role, TextState
@@ -43,16 +43,6 @@ async def test_loading_the_same_files_again_changes_nothing(world: World) -> Non
     for path in sorted(TEXTS.glob("*.toml")):
         assert await govern.load(world.means, govern.read_reviewed(path), actor="operator:1") == []
     assert await dump() == before
-
-
-async def test_a_changed_study_is_entered_and_listed_anew(world: World) -> None:
-    first = await Study.get(id="diabetes")
-    world.wait(10)
-    async with one_entry("study_loaded", ("study", "diabetes")):
-        assert await govern.load(world.means, reviewed(study__k=3), actor="operator:1") == ["diabetes"]
-    changed = await Study.get(id="diabetes")
-    assert changed.listed_at == world.clock.now() > first.listed_at
-    assert changed.conditions_hash != first.conditions_hash
 
 
 async def test_a_loaded_notice_is_a_draft_until_somebody_else_approves_it(world: World) -> None:
@@ -123,6 +113,21 @@ async def test_a_withdrawal_and_a_suspension_are_entered_and_happen_once(world: 
     for authorisation in ("cnil-1", "nothing"):
         async with refused("unknown_authorisation"):
             await govern.suspend_authorisation(world.means, authorisation, by=world.dpo)
+
+
+async def test_a_study_is_closed_at_once_and_once(world: World) -> None:
+    async with one_entry("study_closed", ("study", "diabetes")):
+        await govern.close_study(world.means, "diabetes", by=world.operator)
+    for study in ("diabetes", "nothing"):
+        async with refused("unknown_study"):
+            await govern.close_study(world.means, study, by=world.operator)
+
+
+async def test_a_text_of_an_observatory_that_nobody_approved_is_refused(world: World) -> None:
+    file = notice(world.folder)
+    other = file.model_copy(update={"text": tuple(t.model_copy(update={"observatory": "other"}) for t in file.text)})
+    async with refused("unknown_observatory"):
+        await govern.load(world.means, other, actor=world.operator.actor)
 
 
 @pytest.mark.parametrize("content", ["[observatory", '[[observatory]]\nid = "demo"', 'kind = "notice"', "x = 1"])

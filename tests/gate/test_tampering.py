@@ -143,7 +143,7 @@ PERMITS: list[tuple[str, Spoil]] = [
     ("permit_malformed", list_with("practice_id", "p9")),
     ("permit_malformed", both(rewrite("allowed.parquet", lambda t: t.drop_columns(["holds_until"])),
                               lambda f: terms_with()(f))),
-    ("permit_wrong_crossing", terms_with(crossing=Crossing.RELEASE)),
+    ("permit_wrong_crossing", terms_with(crossing=Crossing.RELEASE, study_id="study-1")),
     ("permit_expired", terms_with(expires_at=made.NOW)),
     ("permit_not_yet_valid", terms_with(not_before=made.NOW + timedelta(seconds=1))),
 ]  # fmt: skip
