@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ from typer.testing import CliRunner
 
 from portal.__main__ import app
 from portal.gate import filtering, spark
-from portal.gate.columns import read_records
+from portal.gate.columns import read_records, released
 from portal.gate.engine import Limits, engine
 from portal.gate.extraction import read_extraction
 from portal.gate.permit import ColumnTerm, Permit
 from portal.gate.record_facts import judged, load_allowed, load_terms
+from portal.gate.spark_sql import own_session, spoken
 from portal.outside.keys import KeyRing, public_pem
+from portal.rules.precision import COLUMNS, Kind
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.words import Precision
 
@@ -240,6 +242,36 @@ def test_random_records_pass_as_with_duckdb(tmp_path: Path, cluster: SparkSessio
     assert min(counts.passed, counts.not_in_permit) > 1000
     assert set(counts.by_reason) == {"G25", "G30", "G31", "G32", "G33", "G34"}
     same_rows(tmp_path / "spark" / "records", tmp_path / "duckdb" / "records")
+
+
+def test_every_precision_of_every_column_is_duckdbs(cluster: SparkSession) -> None:
+    chance = random.Random(7)
+    days = [date(1900, 1, 1) + timedelta(days=chance.randrange(73_000)) for _ in range(2000)]
+    values = pa.table(
+        {
+            Kind.DAY: pa.array([None, *days], pa.date32()),
+            Kind.YEAR: [None, *(chance.randrange(3700, 4400) / 2 for _ in days)],
+            Kind.NUMBER: [None, *(chance.choice((chance.random() * 700, chance.randrange(1400) / 2)) for _ in days)],
+            Kind.WORD: [None, *(chance.choice(("female", "38", "388a", "38A1", "é")) for _ in days)],
+        }
+    )
+    asked = [
+        released(column.name, precision, column.kind, year)
+        for column in COLUMNS.values()
+        for precision in column.precisions
+        for year in (2026, None)
+        if not column.listed
+    ]
+    own = own_session(cluster)
+    own.createDataFrame(values).createOrReplaceTempView("given_values")
+    statement = "SELECT " + ", ".join(f"{said} AS c{place}" for place, said in enumerate(asked)) + " FROM given_values"
+    found = [tuple(row) for row in own.sql(spoken(statement)).collect()]
+    with engine(Limits()) as con:
+        con.register("given_values", values)
+        wanted = con.execute(statement).fetchall()
+    assert sorted(found, key=repr) == sorted(wanted, key=repr)
+    assert len(asked) > 20
+    assert not [place for place in range(len(asked)) if all(row[place] is None for row in wanted)]
 
 
 # --- what cannot be read ---------------------------------------------------------------------------------------------
