@@ -3,6 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt
+SPARK_LOCK := requirements/spark.txt
 
 .PHONY: setup demo test check test-long format clean
 .DELETE_ON_ERROR:
@@ -15,8 +16,10 @@ DEV_LOCK := requirements/dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.dev: .venv/.run $(DEV_LOCK)
+# pyspark is built here, with what requirements/build.txt has installed and nothing fetched beside it.
+.venv/.dev: .venv/.run $(DEV_LOCK) $(SPARK_LOCK)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(DEV_LOCK)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r $(SPARK_LOCK)
 	@touch $@
 
 setup: .venv/.run
