@@ -26,11 +26,11 @@ demo: .venv/.run
 
 test: .venv/.dev
 	@tests/needs.sh
-	$(PY) -m pytest -m "not long"
+	$(PY) -m pytest --numprocesses 2 --dist loadfile
 
 test-long: .venv/.dev
 	@tests/needs.sh
-	$(PY) -m pytest -m "long or not long"
+	$(PY) -m pytest --numprocesses 2 --dist loadfile --long
 
 check: .venv/.dev
 	.venv/bin/ruff check .

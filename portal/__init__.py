@@ -20,6 +20,7 @@ records | gate | outside → rules.
       rules/differences.py      what a draft changes, field by field
       rules/wording.py          a text that calls persons' data anonymous
       rules/merkle.py           the tree: roots and proofs
+      rules/bech32.py           the letters of age keys
       rules/log_leaf.py         what a leaf of the log commits to
 
     flow/       WHAT HAPPENS: one step, one transaction, one log entry
@@ -41,6 +42,8 @@ records | gate | outside → rules.
       flow/receive.py           an extraction arrives and is decided again
       flow/basis.py             what a release is made from, and what its approval binds
       flow/release.py           prepare, approve, seal, serve
+      flow/sealing.py           the second look, and the same release with fewer rows
+      flow/clear_away.py        what killed work left behind
       flow/retract.py           who was delivered and would not be now: deleted by a day
       flow/assemble.py          the files of a release
       flow/sequence.py          log entries get their places, checkpoints are signed
@@ -90,6 +93,10 @@ records | gate | outside → rules.
       gate/store.py             the observatory's store
       gate/disclosure.py        k, uniques, small cells
       gate/manifest.py          the papers of a release
+      gate/shrinking.py         somebody taken out of released files
+      gate/drafts.py            what the portal keeps of a release, encrypted
+      gate/age.py               files encrypted for one reader
+      gate/delivery.py          a sealed release as its recipient gets it
       gate/readme.py            the words of a release
       gate/verify.py            a release verified offline
       gate/retraction.py        retractions as CSV and FHIR
@@ -148,5 +155,5 @@ records | gate | outside → rules.
 
     __main__.py   the command line      app.py   puts the parts together
     service.py    pages and worker      settings.py   what the operator may set
-    log_commands.py   the log's commands
+    log_commands.py   the log's commands      release_commands.py   a release verified and opened
 """

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import log_commands
+from portal import log_commands, release_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
@@ -23,7 +23,6 @@ from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
 from portal.gate.filtering import filter_extraction
 from portal.gate.permit import read_permit
 from portal.gate.retraction import write_retractions
-from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing, read_public_key
 from portal.records.clearance import renew_verdicts
@@ -51,9 +50,8 @@ groups = {
         "keys": "The key families.",
         "gate": "What would pass, and why not.",
         "permit": "Extraction permits.",
-        "release": "Releases; approving needs a signed-in second person on the desk.",
     }.items()
-}
+} | {"release": release_commands.group}
 for _name, _group in (groups | {"log": log_commands.group}).items():
     app.add_typer(_group, name=_name)
 
@@ -346,27 +344,6 @@ def withdraw(release_id: str, acting: As) -> None:
         await release.withdraw(means, release_id, by=await sign_in.operator(acting))
 
     _run(step)
-
-
-@groups["release"].command()
-def verify(
-    directory: Path,
-    key: Annotated[Path, typer.Option(help="The pinned public key of the portal.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(exists=True, help="A checkpoint of the log kept elsewhere.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Offline: manifest, signature, hashes, counts, log proof; exit status 1 and the reason if anything is off."""
-    kept = checkpoint.read_text(encoding="utf-8", errors="replace") if checkpoint else None
-    found = verify_release(directory, read_public_key(key), checkpoint=kept)
-    if as_json:
-        typer.echo(json.dumps({k: v for k, v in asdict(found).items() if k != "manifest"}))
-        return
-    typer.echo(
-        f"{found.release_id} is genuine: {found.rows} records of {found.persons} persons in {found.files} files, "
-        f"k at least {found.k_min}, {found.uniques} unique. Pseudonymised personal data."
-    )
 
 
 @app.command()

@@ -33,6 +33,7 @@ def make_means(settings: Settings, clock: Clock) -> Means:
         base_url=settings.base_url,
         mail_from=settings.mail_from,
         returns_address=settings.returns_address,
+        releases_in_plain=settings.demo,
     )
 
 

@@ -10,6 +10,7 @@ from granian.constants import Interfaces
 from starlette.applications import Starlette
 
 from portal.app import build, make_means, make_providers
+from portal.flow.clear_away import clear_away
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
 from portal.flow.retract import reconcile, remind_due
@@ -88,6 +89,7 @@ async def one_round(means: Means, post: Post, returns: ReturnMailbox, *, reading
     await reconcile(means)
     await remind_due(means)
     await sequence(means)
+    await clear_away(means)
 
 
 async def work(means: Means, settings: Settings, *, once: bool) -> None:

@@ -27,6 +27,8 @@ from portal.records.clearance import renew_verdicts
 from portal.records.database import configuration
 from portal.records.migrations import migrate
 
+pytest_plugins = ["evidence"]
+
 ROOT = Path(__file__).parents[1]
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -136,7 +138,7 @@ def clock() -> PlayedClock:
 @pytest.fixture
 def ring(tmp_path: Path) -> KeyRing:
     keys = KeyRing(tmp_path / "keys")
-    for family in ("contacts", "blind", "links", "matching", "signing"):
+    for family in ("contacts", "blind", "links", "matching", "signing", "releases"):
         keys.create(family)
     return keys
 
@@ -150,6 +152,7 @@ def means(clock: PlayedClock, ring: KeyRing, tmp_path: Path) -> Means:
         base_url="http://127.0.0.1:8000",
         mail_from="notices@observatory.example.org",
         returns_address="returns+{ref}@observatory.example.org",
+        releases_in_plain=True,
     )
 
 

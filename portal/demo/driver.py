@@ -16,6 +16,9 @@ from portal.rules.waiting import midnight, paris_day
 
 OBSERVATORY, STUDY = "demo", "long-treatments"
 HERE = Path(__file__).parent
+IDENTITY = "recipient.identity"
+"""The study team's age identity, in the demo's folder: the portal itself knows only its public half."""
+
 DAYS = 80
 """How far back the play begins: thirty days on the transparency page, thirty of reflection, and what comes between."""
 

@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 
 from portal.demo.cast import Part
 from portal.demo.driver import OBSERVATORY, STUDY, Play
+from portal.flow.assemble import opened
 from portal.flow.decide import Asked, PatientVerdict, verdicts
 from portal.gate.filtering import record_reasons
 from portal.gate.permit import Permit, read_permit
 from portal.gate.terms import Terms
 from portal.outside.tokens import pseudonym
+from portal.records.releases import Release
 from portal.rules.clearance import ORDER
 from portal.rules.words import Crossing
 
@@ -32,7 +34,9 @@ async def at_release(p: Play) -> tuple[Verdicts, Permit]:
     """The portal's verdicts and the release's own permit, to be read between preparing and sealing."""
     _, found = await verdicts(p.stage.means, Asked(OBSERVATORY, STUDY))
     folder = p.stage.folder / "permit-of-the-release"
-    shutil.copytree(p.stage.means.data_dir / "work" / p.release_id / "permit", folder)
+    prepared = await Release.get(id=p.release_id)
+    with opened(p.stage.means, prepared.id, prepared.manifest_sha256) as kept:
+        shutil.copytree(kept / "permit", folder)
     permit = read_permit(folder, p.stage.means.ring.public_key(), p.now, crossing=Crossing.RELEASE)
     return {(v.practice_id, v.number): v for v in found}, permit
 

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Sequence
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 from portal.demo.browser import Browser
 from portal.demo.bulk import Doctor
 from portal.demo.cast import Part, Role
-from portal.demo.driver import HERE, OBSERVATORY, STUDY, Play
+from portal.demo.driver import HERE, IDENTITY, OBSERVATORY, STUDY, Play
 from portal.demo.people import STAFF
 from portal.flow import govern
 from portal.flow.sign_in import add_staff
+from portal.gate.age import new_identity, recipient_of
 from portal.rules.reviewed import NoticeFile, ReviewedFile
 from portal.rules.words import Role as StaffRole
 
@@ -33,6 +35,7 @@ async def govern_act(p: Play) -> None:
         {"id": r.practice.id, "finess": r.practice.finess, "name": r.practice.name, "city": r.practice.city}
         for r in p.roles
     ]
+    reviewed = _with_its_key(reviewed, p.stage.folder / IDENTITY)
     await govern.load(means, reviewed, actor=p.operator.actor)
     await _approve_drafts(p)
     await govern.load(means, ReviewedFile.model_validate({"practice": practices}), actor=p.operator.actor)
@@ -47,6 +50,15 @@ async def _approve_drafts(p: Play) -> None:
         await dpo.sign_in("staff", "demo-dpo")
         while actions := re.findall(r"/desk/drafts/\d+/approve", await dpo.read("/desk/drafts")):
             await dpo.send("/desk/drafts", actions[0])
+
+
+def _with_its_key(reviewed: ReviewedFile, identity_file: Path) -> ReviewedFile:
+    """The study team makes an identity, keeps it, and hands in its public half."""
+    identity = new_identity()
+    identity_file.touch(mode=0o600)
+    identity_file.write_text(f"# public key: {recipient_of(identity)}\n{identity}\n", encoding="ascii")
+    team = reviewed.recipient[0].model_copy(update={"age_recipient": recipient_of(identity)})
+    return reviewed.model_copy(update={"recipient": (team, *reviewed.recipient[1:])})
 
 
 def _tell_ground(p: Play, reviewed: ReviewedFile) -> None:

@@ -16,14 +16,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from portal.demo.bulk import SHIPPED, part, read_practices
 from portal.demo.cast import Part, give_parts
 from portal.demo.clock import PlayedClock
-from portal.demo.driver import DAYS, Play, Tell
+from portal.demo.driver import DAYS, IDENTITY, Play, Tell
 from portal.demo.funnel import at_release, count
 from portal.demo.people import STAFF, demo_doctors
 from portal.demo.play import before_release, finish_release
 from portal.demo.stage import Stage, stage
+from portal.flow.clear_away import clear_away
 from portal.flow.sequence import sequence
+from portal.gate.age import read_identity
 from portal.gate.folders import write_whole
-from portal.gate.verify import verify_release
+from portal.gate.verify import open_release
 from portal.outside.clock import SystemClock
 
 PORT = 8000
@@ -60,6 +62,7 @@ async def demo(
         folder, clock=clock, doctors=demo_doctors(practices), port=port, database_url=database_url, guide=lambda: guide
     ) as served:
         console.print(f"\nThe pages are served at [bold]{served.base}[/bold] until Ctrl-C.")
+        await clear_away(served.means)
         while True:
             await sequence(served.means)
             await asyncio.sleep(BETWEEN_PLACES)
@@ -103,11 +106,9 @@ async def play_all(
 
 
 def _copy_release(s: Stage, release_id: str) -> None:
-    """The last release, where the contract says, and verified as a stranger would."""
-    target, draft = s.folder / "release", s.folder / "release.part"
-    shutil.copytree(s.means.releases / release_id, draft)
-    draft.rename(target)
-    verify_release(target, s.means.ring.public_key())
+    """The last release, where the contract says, opened by its recipient's identity as a study team would."""
+    sealed, identity = s.means.releases / release_id, read_identity(s.folder / IDENTITY)
+    open_release(sealed, s.folder / "release", s.means.ring.public_key(), identity=identity)
 
 
 def _guide(p: Play, s: Stage) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from portal.web.render import folder
 ISSUER = "http://id.demo.invalid"
 """The demo's identity provider keeps its name whatever the port, so that accounts stay bound to it."""
 
-FAMILIES = ("contacts", "blind", "links", "matching", "signing")
+FAMILIES = ("contacts", "blind", "links", "matching", "signing", "releases")
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ async def _verify(c: Connection, key: Ed25519PublicKey, outside: Checkpoint | No
     edge: list[bytes] = []
     size, last, forgotten = 0, 0, 0
     _hold(signed, 0, edge)
-    while batch := await places_from(c, size, most=AT_ONCE):
+    while batch := await _places(c, size):
         for place, leaf, entry, salt in batch:
             if place != size or entry.id <= last:
                 raise _off("log_place", f"place {size}", "a place is missing or out of order")
@@ -65,6 +65,13 @@ async def _verify(c: Connection, key: Ed25519PublicKey, outside: Checkpoint | No
         raise _off("log_checkpoint", f"size {size}", "no checkpoint stands over the last places")
     waiting = await rows(c, "SELECT count(*) AS n FROM log_entry WHERE id > $1", last)
     return Audited(size, int(kept[0]["n"]), forgotten, int(waiting[0]["n"]))
+
+
+async def _places(c: Connection, size: int) -> list[tuple[int, bytes, LeafEntry, bytes | None]]:
+    try:
+        return await places_from(c, size, most=AT_ONCE)
+    except ValueError:
+        raise _off("log_entry", f"from place {size}", "an entry holds a value that nobody can have written") from None
 
 
 async def _signed(c: Connection, key: Ed25519PublicKey) -> dict[int, list[Checkpoint]]:

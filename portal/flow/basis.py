@@ -36,6 +36,13 @@ class Basis:
         spans = [[s.practice_id, s.pseudonym, _iso(s.recorded_from)] for s in self.spans]
         return {"files": [list(file) for file in self.files], "spans": spans, "unnamed": self.unnamed}
 
+    def as_approved(self, approved: dict[str, Any]) -> "Basis":
+        """With the files and doctors that were approved, whatever the store holds by now."""
+        days = [(p, name, date.fromisoformat(day) if day else None) for p, name, day in approved["spans"]]
+        spans = [DoctorSpan(practice, name, name, day) for practice, name, day in days]
+        files = [(str(p), str(name), str(sha)) for p, name, sha in approved["files"]]
+        return replace(self, files=files, spans=spans, unnamed=list(approved["unnamed"]))
+
     def no_wider_than(self, approved: dict[str, Any]) -> "Basis":
         """With the approved files, and only the doctors whose records could pass then. Refused if a file is gone."""
         files = [(str(p), str(name), str(sha)) for p, name, sha in approved["files"]]

@@ -17,6 +17,8 @@ class Means:
     base_url: str
     mail_from: str
     returns_address: str
+    releases_in_plain: bool = False
+    """Whether a release may leave unencrypted to a recipient that has no age key: in demo mode and in tests."""
 
     @property
     def store(self) -> Path:
@@ -25,7 +27,22 @@ class Means:
 
     @property
     def releases(self) -> Path:
+        """Sealed releases as they are handed over."""
         return self.data_dir / "releases"
+
+    @property
+    def drafts(self) -> Path:
+        """The files of releases that have not closed, encrypted for the portal itself: one folder a release."""
+        return self.data_dir / "drafts"
+
+    @property
+    def work(self) -> Path:
+        """Plain rows, only while somebody works on them."""
+        return self.data_dir / "work"
+
+    def lock(self, release_id: str) -> Path:
+        """Held by whoever writes a release's files."""
+        return self.data_dir / "locks" / release_id
 
     async def now(self, c: Connection) -> datetime:
         """The moment of a step, read inside it: the database's own clock where one server holds many writers."""

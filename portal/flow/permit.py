@@ -103,7 +103,9 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acco
         listed = await passing(c, decision, among="WHERE p.practice_id = {v1}", values=(practice_id,))
         spans, accounts = await doctor_spans(means, observatory_id, practice_id)
         if not spans:
-            raise Refused("G23", "no doctor of this practice is active: there is no permit", where=practice_id)
+            known = await Enrolment.filter(observatory_id=observatory_id, practice_id=practice_id).exists()
+            code = "G23" if known else "G20"
+            raise Refused(code, "no doctor of this practice is active: there is no permit", where=practice_id)
         last = await rows(c, "SELECT coalesce(max(serial), 0) AS n FROM permit WHERE practice_id = $1", practice_id)
         return decision, listed, spans, accounts, int(last[0]["n"]) + 1
 

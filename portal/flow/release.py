@@ -3,28 +3,43 @@
 A prepared release only shrinks: whoever closes loses her rows, k is measured again, nobody is added.
 """
 
-import hashlib
-from dataclasses import replace
-from datetime import datetime
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import UUID
+from typing import Any, TypeVar
 
-from portal.flow.assemble import Draft, assemble, place, placed
-from portal.flow.basis import basis_of, bound_conditions, has_narrowed
-from portal.flow.decide import Asked, ground_of
-from portal.flow.look import Looked, Member, look
+from portal.flow.assemble import Draft, assemble, kept_at, opened
+from portal.flow.basis import Basis, basis_of, bound_conditions
+from portal.flow.decide import Asked, stand
+from portal.flow.look import Looked
 from portal.flow.means import Means
+from portal.flow.sealing import (
+    as_kept,
+    is_unchanged,
+    list_sha256,
+    look_at,
+    reader_of,
+    refuse_changed_conditions,
+    try_seal,
+    with_fewer,
+)
 from portal.flow.sequence import proof_of
-from portal.flow.sign_in import same_human
+from portal.flow.sign_in import human, same_human
+from portal.gate.delivery import is_delivery, write_delivery
+from portal.gate.drafts import alone_with, left_over, remove
 from portal.records.accounts import Account
-from portal.records.database import Connection, rows, transact, transact_alone, write_many
+from portal.records.database import Connection, transact, transact_alone, write_many
 from portal.records.governance import Study
 from portal.records.ledger import enter
-from portal.records.releases import Release, ReleasePerson
+from portal.records.releases import Delivery, Release
+from portal.rules.clearance import Withheld
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import ReleaseState as State
 from portal.rules.words import Role
+
+T = TypeVar("T")
 
 LOOKS = 20
 """How often a seal rewrites and asks again before it says that too many people are changing their minds."""
@@ -34,35 +49,46 @@ async def prepare(means: Means, study_id: str, *, by: Account) -> str:
     """Decide, filter and measure; nothing is released. Returns the new release's id."""
     if by.role != Role.OPERATOR:
         raise Refused("G09", "an operator prepares a release", status=403)
-    basis = await basis_of(means, study_id)
-    day = paris_day(basis.decision.ground.now)
-    release_id = f"{study_id}-{day:%Y%m%d}-{await Release.filter(study_id=study_id).count() + 1:02d}"
-    draft = await assemble(means, release_id, basis, reference_year=day.year)
+    async with alone_with(means.lock(study_id)):
+        basis = await basis_of(means, study_id)
+        day = paris_day(basis.decision.ground.now)
+        release_id = f"{study_id}-{day:%Y%m%d}-{await Release.filter(study_id=study_id).count() + 1:02d}"
+        async with _files_of(means, release_id):
+            draft = await assemble(means, release_id, basis, version=1, reference_year=day.year)
+            return await transact(lambda c: _record(means, c, draft, basis, by))
 
-    async def record(c: Connection) -> str:
-        now = await means.now(c)
-        summary = f"{release_id}, manifest {draft.manifest_sha256[:16]}"
-        entry = await enter(
-            c, "release_prepared", actor=by.actor, at=now, touches=[("release", release_id)], summary=summary
-        )
-        await Release.create(
-            id=release_id,
-            study_id=study_id,
-            state=State.PREPARED,
-            cut=basis.decision.cut,
-            holds_until=basis.decision.closes_at,
-            conditions_hash=bound_conditions(basis.decision.ground),
-            list_sha256=list_sha256(draft),
-            manifest_sha256=draft.manifest_sha256,
-            summary=draft.summary | {"basis": basis.as_json()},
-            prepared_at=now,
-            prepared_by=by.actor,
-            entry_id=entry,
-        )
-        await _write_members(c, release_id, draft)
-        return release_id
 
-    return await transact(record)
+async def _record(means: Means, c: Connection, draft: Draft, basis: Basis, by: Account) -> str:
+    now, release_id = await means.now(c), draft.release_id
+    summary = f"{release_id}, manifest {draft.manifest_sha256[:16]}"
+    entry = await enter(
+        c, "release_prepared", actor=by.actor, at=now, touches=[("release", release_id)], summary=summary
+    )
+    subject, address = human(by)
+    await Release.create(
+        id=release_id,
+        study_id=basis.decision.ground.asked.study_id,
+        state=State.PREPARED,
+        cut=draft.cut,
+        holds_until=basis.decision.closes_at,
+        conditions_hash=bound_conditions(basis.decision.ground),
+        list_sha256=list_sha256(draft.members.values()),
+        version=draft.version,
+        manifest_sha256=draft.manifest_sha256,
+        summary=draft.summary,
+        prepared_at=now,
+        prepared_by=by.actor,
+        preparer_subject=subject,
+        preparer_address=address,
+        entry_id=entry,
+    )
+    await write_many(
+        c,
+        "INSERT INTO release_person (release_id, person_id, practice_id, pseudonym, holds_until) "
+        "VALUES ($1, $2, $3, $4, $5)",
+        [(release_id, m.person_id, m.practice_id, name, m.holds_until) for m, name in draft.members.items()],
+    )
+    return release_id
 
 
 async def approve(means: Means, release_id: str, *, by: Account, second_factor: bool) -> None:
@@ -77,12 +103,14 @@ async def approve(means: Means, release_id: str, *, by: Account, second_factor: 
         preparer = await Account.get(id=int(release.prepared_by.partition(":")[2]))
         if same_human(preparer, by):
             raise Refused("G09", "who prepared a release does not approve it", status=403)
-        await _refuse_changed_conditions(means, c, release)
+        await refuse_changed_conditions(means, c, release)
+        subject, address = human(by)
         await Release.filter(id=release_id).update(
-            state=State.APPROVED, approved_at=now, approved_by=by.actor, entry_id=entry
-        )
+            state=State.APPROVED, approved_at=now, approved_by=by.actor, approver_subject=subject,
+            approver_address=address, entry_id=entry,
+        )  # fmt: skip
 
-    if by.role != Role.DPO or not second_factor:
+    if by.role != Role.DPO or not second_factor or by.subject is None:
         raise Refused("G09", "a DPO, signed in with a second factor, approves a release", status=403)
     await transact(step)
 
@@ -94,99 +122,100 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
     """
     if by.role not in (Role.OPERATOR, Role.DPO):
         raise Refused("G09", "an operator or a DPO seals a release", status=403)
-    for _ in range(LOOKS):
+    async with _files_of(means, release_id):
         release = await _in_state(release_id, State.APPROVED)
-        members = await _members(release_id)
-        looked = await transact_alone(lambda c, r=release, m=members: _try_seal(means, c, r, m, by))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
+        kept = await as_kept(release)
+        draft = await _sealed(means, release, kept, kept, actor=by.actor)
+        await _placed(means, await _in_state(release_id, State.SEALED))
+        return int(draft.summary["rows"])
+
+
+async def _sealed(means: Means, release: Release, kept: Draft, draft: Draft, *, actor: str) -> Draft:
+    """The draft, or what is left of it once nobody in it has closed: sealed instead of what was kept."""
+    for _ in range(LOOKS):
+        looked = await transact_alone(
+            lambda c, d=draft: try_seal(means, c, release, d, instead_of=kept, actor=actor)  # type: ignore[misc] # mypy cannot infer a lambda's default argument
+        )
         if looked.stands:
-            await _put_in_place(means, release_id, release.manifest_sha256, looked.seen)
-            return int(release.summary["rows"])
-        await _shrink(means, release, {m for m in members if m not in looked.closed}, by)
+            stays = kept_at(means, release.id, draft.manifest_sha256)
+            await asyncio.to_thread(remove, [old for old in stays.parent.iterdir() if old != stays])
+            return draft
+        draft = await with_fewer(means, release, draft, looked, version=draft.version)
     raise Refused("busy", "people kept closing while the release was sealed: try again", status=503)
 
 
-async def _try_seal(means: Means, c: Connection, release: Release, members: dict[Member, str], by: Account) -> Looked:
-    """The second look and, if nobody has closed, the entry: one statement after the other under the log's lock."""
-    looked = await _look(means, c, release, members)
-    if not looked.stands:
-        return looked
-    await _refuse_changed_conditions(means, c, release)
-    now = await means.now(c)
-    summary = f"{release.id}, manifest {release.manifest_sha256}"
-    entry = await enter(c, "release_sealed", actor=by.actor, at=now, touches=[("release", release.id)], summary=summary)
-    changed = await Release.filter(id=release.id, state=State.APPROVED, manifest_sha256=release.manifest_sha256).update(
-        state=State.SEALED, sealed_at=now, sealed_by=by.actor, entry_id=entry
-    )
-    if not changed:
-        raise Refused("G71", "the release changed while it was sealed: look at it again")
-    return Looked(frozenset(), entry)
-
-
-async def _look(means: Means, c: Connection, release: Release, members: dict[Member, str]) -> Looked:
-    observatory_id = await _observatory(release)
-    looked = await look(means, c, Asked(observatory_id, release.study_id), cut=release.cut, members=members)
-    return replace(looked, narrowed=await has_narrowed(means, c, observatory_id, release.summary["basis"]))
-
-
-async def _shrink(means: Means, release: Release, staying: set[Member], by: Account) -> None:
-    """Write the release again with those who stay: a subset of the approved list, under the same approval."""
-    basis = (await basis_of(means, release.study_id)).no_wider_than(release.summary["basis"])
-    keep = {(m.person_id, m.practice_id) for m in staying}
-    basis = replace(basis, listed=[p for p in basis.listed if (p.member.person_id, p.member.practice_id) in keep])
-    year = paris_day(release.prepared_at).year
-    frozen = dict(release.summary["refused"])
-    draft = await assemble(means, release.id, basis, reference_year=year, frozen=frozen)
-
-    async def record(c: Connection) -> None:
-        now = await means.now(c)
-        summary = f"{release.id}, manifest {draft.manifest_sha256[:16]}"
-        await enter(c, "release_shrunk", actor=by.actor, at=now, touches=[("release", release.id)], summary=summary)
-        changed = await Release.filter(
-            id=release.id, state=State.APPROVED, manifest_sha256=release.manifest_sha256
-        ).update(
-            cut=basis.decision.cut,
-            list_sha256=list_sha256(draft),
-            manifest_sha256=draft.manifest_sha256,
-            summary=draft.summary | {"basis": basis.as_json()},
-        )
-        if not changed:
-            raise Refused("G71", "the release changed while it was written again: look at it again")
-        await rows(c, "DELETE FROM release_person WHERE release_id = $1", release.id)
-        await _write_members(c, release.id, draft)
-
-    await transact(record)
-
-
 async def serve(means: Means, release_id: str, *, by: Account) -> Path:
+    """Hand a sealed release over; returns its folder."""
+    return await hand_over(means, release_id, by=by, take=lambda folder: folder)
+
+
+async def hand_over(means: Means, release_id: str, *, by: Account, take: Callable[[Path], T]) -> T:
     """Before the first byte: the look again, and the entry "served" in the same commit, which is the crossing.
 
-    Returns the folder to hand over.
+    Whoever has closed leaves first: the release is sealed again with fewer rows, under the same approval, as its next
+    version. Returns what `take` makes of the folder, in a thread; nobody changes the folder meanwhile, so what it
+    opens is of one version. Refused when the batch itself has closed.
     """
-
-    async def step(c: Connection) -> None:
-        release = await _in_state(release_id, State.SEALED)
-        if by.role != Role.RECIPIENT or by.study_id != release.study_id:
-            raise Refused("G09", "a release is handed to the recipient of its study", status=403)
-        members = await _members(release_id)
-        if not (await _look(means, c, release, members)).stands:
-            raise Refused("G70", "the release is being made again with fewer rows: it is not served meanwhile")
-        now = await means.now(c)
-        await enter(c, "release_served", actor=by.actor, at=now, touches=[("release", release_id)], summary=release_id)
-
-    await transact_alone(step)
-    release = await _in_state(release_id, State.SEALED)
-    return await _put_in_place(means, release_id, release.manifest_sha256, release.entry_id)
+    async with _files_of(means, release_id):
+        for _ in range(LOOKS):
+            release = await _in_state(release_id, State.SEALED)
+            if by.role != Role.RECIPIENT or by.study_id != release.study_id:
+                raise Refused("G09", "a release is handed to the recipient of its study", status=403)
+            folder, kept = await _placed(means, release), await as_kept(release)
+            looked = await transact_alone(lambda c, r=release, k=kept: _try_serve(means, c, r, k, by))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
+            if looked.stands:
+                return await asyncio.to_thread(take, folder)
+            fewer = await with_fewer(means, release, kept, looked, version=release.version + 1)
+            await _sealed(means, release, kept, fewer, actor="system")
+    raise Refused("busy", "people kept closing while the release was fetched: try again", status=503)
 
 
-async def _put_in_place(means: Means, release_id: str, manifest_sha256: str, entry: int) -> Path:
-    """The folder gets its name once the seal has its place in the log's tree, and only once."""
-    if (means.releases / release_id).exists():
-        return placed(means, release_id, manifest_sha256)
-    return place(means, release_id, manifest_sha256, await proof_of(means, entry))
+async def _try_serve(means: Means, c: Connection, release: Release, kept: Draft, by: Account) -> Looked:
+    """The look and, if nobody has closed, the entry; and what is delivered by it is kept as delivered."""
+    looked = await look_at(means, c, release, kept)
+    if not looked.stands:
+        return looked
+    now = await means.now(c)
+    summary = f"{release.id}, version {release.version}"
+    entry = await enter(c, "release_served", actor=by.actor, at=now, touches=[("release", release.id)], summary=summary)
+    if not await is_unchanged(c, release):
+        raise Refused("G71", "the release changed while it was fetched: fetch it again")
+    await Delivery.get_or_create(
+        defaults={
+            "cut": kept.cut, "manifest_sha256": release.manifest_sha256, "served_at": now, "entry_id": entry,
+            "doctors": [[practice, name] for practice, name, _ in kept.summary["basis"]["spans"]],
+        },
+        release_id=release.id,
+        version=release.version,
+    )  # fmt: skip
+    return looked
+
+
+async def _placed(means: Means, release: Release) -> Path:
+    """The folder of this version for this recipient. It gets its name once the seal has its place in the log's tree;
+    what a killed process left half done is done again."""
+    reader, target = await reader_of(means, release), means.releases / release.id
+    there = (target, release.manifest_sha256, reader, means.ring.public_key())
+    if not await asyncio.to_thread(is_delivery, *there):
+        proof = await proof_of(means, release.entry_id)
+        await asyncio.to_thread(_put_in_place, means, release, target, proof, reader)
+    return target
+
+
+def _put_in_place(means: Means, release: Release, target: Path, proof: Mapping[str, Any], reader: str | None) -> None:
+    with opened(means, release.id, release.manifest_sha256) as part:
+        write_delivery(part / "release", target, proof=proof, recipient=reader, key=means.ring.signing_key())
+
+
+async def may_be_served(means: Means, study_id: str) -> bool:
+    """Whether nothing of the batch stands against a download of the study's releases now. Reads only."""
+    study = await Study.get(id=study_id)
+    decision = await transact(lambda c: stand(means, c, Asked(study.observatory_id, study_id), cut=0))
+    return not isinstance(decision.verdict, Withheld)
 
 
 async def withdraw(means: Means, release_id: str, *, by: Account) -> None:
-    """Give a release up before it is sealed."""
+    """Give a release up before it is sealed; its files go."""
 
     if by.role not in (Role.OPERATOR, Role.DPO):
         raise Refused("G09", "an operator or a DPO withdraws a release", status=403)
@@ -200,12 +229,17 @@ async def withdraw(means: Means, release_id: str, *, by: Account) -> None:
         if not await Release.filter(id=release_id, state__in=open_states).update(state=State.WITHDRAWN, entry_id=entry):
             raise Refused("release_state", "only a release that is not sealed can be withdrawn")
 
-    await transact(step)
+    async with _files_of(means, release_id):
+        await transact(step)
+        await asyncio.to_thread(remove, [means.drafts / release_id])
 
 
-def list_sha256(draft: Draft) -> str:
-    """A hash of the list. The pseudonyms are keyed, so nobody without the study's key can try members against it."""
-    return hashlib.sha256("\n".join(sorted(draft.members.values())).encode()).hexdigest()
+@asynccontextmanager
+async def _files_of(means: Means, release_id: str) -> AsyncIterator[None]:
+    """Alone with the files of a release; what a killed process left of its work is taken away first."""
+    async with alone_with(means.lock(release_id)):
+        await asyncio.to_thread(remove, left_over(means.work, release_id))
+        yield
 
 
 async def _in_state(release_id: str, state: State) -> Release:
@@ -215,33 +249,3 @@ async def _in_state(release_id: str, state: State) -> Release:
     if release.state != state:
         raise Refused("release_state", f"the release is {release.state}; this step needs one that is {state}")
     return release
-
-
-async def _refuse_changed_conditions(means: Means, c: Connection, release: Release) -> None:
-    ground = await ground_of(means, c, Asked(await _observatory(release), release.study_id))
-    if bound_conditions(ground) != release.conditions_hash:
-        raise Refused("G72", "the conditions are not those that were prepared: prepare a new release")
-
-
-async def _observatory(release: Release) -> str:
-    return (await Study.get(id=release.study_id)).observatory_id
-
-
-async def _members(release_id: str) -> dict[Member, str]:
-    found = await ReleasePerson.filter(release_id=release_id).values_list(
-        "person_id", "practice_id", "holds_until", "pseudonym"
-    )
-    return {Member(UUID(str(p)), practice, _moment(until)): name for p, practice, until, name in found}
-
-
-def _moment(value: object) -> datetime | None:
-    return value if isinstance(value, datetime) else None
-
-
-async def _write_members(c: Connection, release_id: str, draft: Draft) -> None:
-    await write_many(
-        c,
-        "INSERT INTO release_person (release_id, person_id, practice_id, pseudonym, holds_until) "
-        "VALUES ($1, $2, $3, $4, $5)",
-        [(release_id, m.person_id, m.practice_id, name, m.holds_until) for m, name in draft.members.items()],
-    )

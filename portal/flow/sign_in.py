@@ -1,5 +1,6 @@
 """Sessions: who is signed in, proved by the identity provider, kept on the server, ended at once when told to."""
 
+import hashlib
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -123,6 +124,16 @@ def same_human(one: Account, other: Account) -> bool:
     if one.subject is not None and (one.issuer, one.subject) == (other.issuer, other.subject):
         return True
     return one.email is not None and one.email == other.email
+
+
+def human(account: Account) -> tuple[str | None, str | None]:
+    """Fingerprints of what `same_human` compares, by which the database tells humans apart: subject, and address."""
+    subject = None if account.subject is None else f"{account.issuer}\0{account.subject}"
+    return _fingerprint(subject), _fingerprint(account.email)
+
+
+def _fingerprint(text: str | None) -> str | None:
+    return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 async def _open_session(account: Account, now: datetime, *, second_factor: bool, sites: tuple[Site, ...] = ()) -> str:

@@ -26,8 +26,8 @@ FORMAT = "observatory-portal release 1"
 NATURE = "pseudonymised personal data"
 MASK_BELOW = 11
 
-PAPERS = ("manifest.json", "manifest.jws", "counts.csv", "disclosure.json", "README.md", "proof.json")
-"""The files of a release that are no records. The first two and the last are not listed in the manifest."""
+PAPERS = ("manifest.json", "manifest.jws", "counts.csv", "disclosure.json", "README.md", "proof.json", "cipher.jws")
+"""The files of a release that are no records. The first two and the last two are not listed in the manifest."""
 
 CLASSES = {
     "practice": ("G20", "G21", "G22", "G23", "G26"),
@@ -41,9 +41,13 @@ CLASSES = {
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the portal says of a release; `approval` and others come from the flow, in plain JSON values."""
+    """What the portal says of a release; `approval` and others come from the flow, in plain JSON values.
+
+    version: 1 for the first that is sealed, one more each time it is sealed again with fewer rows.
+    """
 
     release_id: str
+    version: int
     study_id: str
     observatory_id: str
     permit_sha256: str
@@ -54,10 +58,12 @@ class Head:
     more: Mapping[str, Any]
 
 
-def head_of(terms: Terms, *, release_id: str, permit_sha256: str, more: Mapping[str, Any] | None = None) -> Head:
+def head_of(
+    terms: Terms, *, release_id: str, permit_sha256: str, version: int = 1, more: Mapping[str, Any] | None = None
+) -> Head:
     """The head of a release that was filtered under these terms."""
     return Head(
-        release_id, terms.study_id or "", terms.observatory_id, permit_sha256, terms.cut, terms.rule_version,
+        release_id, version, terms.study_id or "", terms.observatory_id, permit_sha256, terms.cut, terms.rule_version,
         terms.period_from, terms.period_until, more or {},
     )  # fmt: skip
 

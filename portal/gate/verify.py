@@ -1,6 +1,10 @@
 """A release checked offline, against a key that its reader already has and never one found in the folder."""
 
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from portal.gate.age import SUFFIX, decrypt
+from portal.gate.delivery import CIPHER, Cipher, read_cipher
 from portal.gate.extraction import PSEUDONYM
-from portal.gate.folders import files_below, sha256_of
+from portal.gate.folders import files_below, sha256_of, whole_folder
 from portal.gate.log_proof import verify_proof
 from portal.gate.manifest import FORMAT, KIND, NATURE, PAPERS, counts_csv, persons_in
 from portal.gate.signature import BadSignature, verified
@@ -20,9 +26,13 @@ from portal.rules.refusals import Refused
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A genuine release, as its manifest says it. log_entry: from proof.json, None when that is not there yet."""
+    """A genuine release, as its manifest says it. log_entry: from proof.json, None when that is not there yet.
+
+    opened: whether the records themselves were read; encrypted ones are not, without their reader's identity.
+    """
 
     release_id: str
+    version: int
     study_id: str
     rows: int
     persons: int
@@ -31,20 +41,34 @@ class Verified:
     files: int
     manifest_sha256: str
     log_entry: int | None
+    opened: bool
     manifest: dict[str, Any]
 
 
-def verify_release(folder: Path, public_key: Ed25519PublicKey, *, checkpoint: str | None = None) -> Verified:
+def verify_release(
+    folder: Path,
+    public_key: Ed25519PublicKey,
+    *,
+    checkpoint: str | None = None,
+    identity: str | None = None,
+    version: int | None = None,
+) -> Verified:
     """Signature, then every file, row count, column and pseudonym, then the proof that the seal stands in the log.
 
-    `checkpoint`: one kept elsewhere, of which the proof's log must be the beginning. Refused: the first that is off.
+    `checkpoint`: one kept elsewhere, of which the proof's log must be the beginning. `identity`: the age identity that
+    opens encrypted records; without it their encrypted form is checked. `version`: the one that is expected.
+    Refused: the first that is off.
     """
     manifest = _manifest(folder, public_key)
     try:
-        _check_files(folder, manifest["files"])
-        _check_records(folder, manifest)
-        _check_sums(folder, manifest)
         manifest_sha256 = sha256_of(folder / "manifest.json")
+        cipher = _cipher(folder, public_key, manifest, manifest_sha256)
+        _check_files(folder, _expected(manifest, cipher))
+        with _plain(folder, manifest, cipher, identity) as records:
+            if records is not None:
+                _check_records(records, manifest)
+            _check_sums(folder, manifest, records)
+        _check_version(manifest["version"], version)
         log_entry = verify_proof(
             folder,
             public_key,
@@ -54,6 +78,7 @@ def verify_release(folder: Path, public_key: Ed25519PublicKey, *, checkpoint: st
         )
         return Verified(
             release_id=manifest["release_id"],
+            version=manifest["version"],
             study_id=manifest["study_id"],
             rows=manifest["rows"],
             persons=manifest["persons"],
@@ -62,10 +87,24 @@ def verify_release(folder: Path, public_key: Ed25519PublicKey, *, checkpoint: st
             files=len(manifest["files"]),
             manifest_sha256=manifest_sha256,
             log_entry=log_entry,
+            opened=cipher is None or identity is not None,
             manifest=manifest,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise _refused("manifest_malformed", "The manifest lacks what a release must say.") from error
+
+
+def open_release(folder: Path, out: Path, public_key: Ed25519PublicKey, *, identity: str) -> Verified:
+    """The release with its records in plain, as the new folder `out`; verified before and after."""
+    verify_release(folder, public_key)
+    with whole_folder(out) as part:
+        (part / "records").mkdir()
+        for name, file in files_below(folder).items():
+            if name.endswith(SUFFIX):
+                decrypt(file, part / name.removesuffix(SUFFIX), identity)
+            elif name != CIPHER:
+                shutil.copyfile(file, part / name)
+        return verify_release(part, public_key)
 
 
 def _refused(code: str, what: str, where: str = "manifest.json") -> Refused:
@@ -92,14 +131,61 @@ def _manifest(folder: Path, public_key: Ed25519PublicKey) -> dict[str, Any]:
     return manifest
 
 
-def _check_files(folder: Path, listed: dict[str, dict[str, Any]]) -> None:
+def _check_version(found: int, expected: int | None) -> None:
+    """An older version is as genuine as it ever was; only who expects the newer one can tell."""
+    if type(found) is not int or found < 1:
+        raise TypeError
+    if expected is not None and found != expected:
+        raise _refused("version_other", f"This is version {found}, not {expected}: fetch the release again.")
+
+
+def _cipher(
+    folder: Path, public_key: Ed25519PublicKey, manifest: dict[str, Any], manifest_sha256: str
+) -> Cipher | None:
+    cipher = read_cipher(folder, public_key)
+    if cipher is None:
+        return None
+    said = (cipher.release_id, cipher.version, cipher.manifest_sha256)
+    encrypted = {f"{name}{SUFFIX}" for name in manifest["files"] if name not in PAPERS}
+    if said != (manifest["release_id"], manifest["version"], manifest_sha256) or set(cipher.files) != encrypted:
+        raise _refused("cipher_other", "It speaks of another release than the manifest.", CIPHER)
+    return cipher
+
+
+def _expected(manifest: dict[str, Any], cipher: Cipher | None) -> dict[str, str]:
+    """The SHA-256 of every file that must be in the folder."""
+    listed = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+    if cipher is None:
+        return listed
+    return {name: sha256 for name, sha256 in listed.items() if name in PAPERS} | cipher.files
+
+
+@contextmanager
+def _plain(
+    folder: Path, manifest: dict[str, Any], cipher: Cipher | None, identity: str | None
+) -> Iterator[Path | None]:
+    """Where the plain records lie: in the folder, or opened while they are looked at; None if they cannot be."""
+    if cipher is None or identity is None:
+        yield folder if cipher is None else None
+        return
+    with tempfile.TemporaryDirectory(prefix="portal-verify-") as opened:
+        (Path(opened) / "records").mkdir()
+        for name in cipher.files:
+            plain = name.removesuffix(SUFFIX)
+            decrypt(folder / name, Path(opened) / plain, identity)
+            if sha256_of(Path(opened) / plain) != manifest["files"][plain]["sha256"]:
+                raise _refused("file_altered", "What was encrypted is not what was released.", name)
+        yield Path(opened)
+
+
+def _check_files(folder: Path, listed: dict[str, str]) -> None:
     """The listed files and no others, to the byte."""
     there = files_below(folder)
-    unsigned = {"manifest.json", "manifest.jws", "proof.json"}
-    for name, entry in sorted(listed.items()):
+    unsigned = {"manifest.json", "manifest.jws", "proof.json", CIPHER}
+    for name, sha256 in sorted(listed.items()):
         if name not in there:
             raise _refused("file_missing", "A file of the release is missing.", name)
-        if there[name].is_symlink() or sha256_of(there[name]) != entry["sha256"]:
+        if there[name].is_symlink() or sha256_of(there[name]) != sha256:
             raise _refused("file_altered", "The file is not the one that was released.", name)
     for name in sorted(set(there) - set(listed) - unsigned):
         raise _refused("file_unknown", "The file is no part of the release.", name)
@@ -127,9 +213,11 @@ def _ordered(columns: dict[str, str], found: list[str]) -> list[str]:
     return found if sorted(found) == sorted(columns) and len(set(found)) == len(found) else sorted(columns)
 
 
-def _check_sums(folder: Path, manifest: dict[str, Any]) -> None:
+def _check_sums(folder: Path, manifest: dict[str, Any], plain: Path | None) -> None:
     records = {name: entry for name, entry in manifest["files"].items() if name not in PAPERS}
-    persons = persons_in([folder / name for name in records]) if records else 0
+    persons = manifest["persons"]
+    if plain is not None:
+        persons = persons_in([plain / name for name in records]) if records else 0
     if manifest["rows"] != sum(entry["rows"] for entry in records.values()) or manifest["persons"] != persons:
         raise _refused("counts_mismatch", "Rows or persons do not add up.")
     if (folder / "counts.csv").read_bytes() != counts_csv(manifest["counts"]):

@@ -1,7 +1,8 @@
 """The key families: files of mode 0600 in a folder of mode 0700, never in the database.
 
 `contacts` seals contacts; `blind` makes their indexes; `links` link tokens; `matching` person tokens;
-`observatory:<id>` and `study:<id>` make pseudonyms; `signing` and `practice:<id>` sign (Ed25519).
+`releases` closes what the portal keeps of a release; `observatory:<id>` and `study:<id>` make pseudonyms; `signing`
+and `practice:<id>` sign (Ed25519).
 """
 
 import base64
@@ -19,7 +20,7 @@ from portal.rules.refusals import Refused
 Chance = Callable[[int], bytes]
 
 _FAMILY = re.compile(
-    r"contacts|blind|links|matching|signing"
+    r"contacts|blind|links|matching|signing|releases"
     r"|(?:observatory|study|practice):[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
 )
 _LINE = "portal key v1"

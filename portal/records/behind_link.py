@@ -44,20 +44,19 @@ async def newest_conditions(c: Connection, observatory_id: str) -> Any:
 
 
 async def deliveries_of(c: Connection, person_id: UUID) -> list[dict[str, Any]]:
-    """Each release that was served and holds this person: observatory_id, title, recipient, served_at; with the
-    retraction's delete_by (None without one) and deleted_at, once the recipient has acknowledged all of it."""
+    """Each release of which a version that holds this person was served: observatory_id, title, recipient, served_at;
+    with the retraction's delete_by (None without one) and deleted_at, once the recipient has acknowledged all of it."""
     found = await rows(
         c,
-        "SELECT s.observatory_id, s.title, rc.name AS recipient, min(e.at) AS served_at, "
+        "SELECT s.observatory_id, s.title, rc.name AS recipient, min(d.served_at) AS served_at, "
         "x.due_on, x.deleted_at FROM release r "
         "JOIN study s ON s.id = r.study_id JOIN recipient rc ON rc.id = s.recipient_id "
-        "JOIN log_touch t ON t.kind = 'release' AND t.ref = r.id "
-        "JOIN log_entry e ON e.id = t.entry_id AND e.kind = 'release_served' "
+        "JOIN delivery d ON d.release_id = r.id JOIN release_person m ON m.release_id = r.id AND m.person_id = $1 "
+        "AND (m.left_version IS NULL OR d.version < m.left_version) "
         "LEFT JOIN (SELECT release_id, min(due_on) AS due_on, CASE WHEN count(*) = count(acknowledged_at) "
         "THEN max(acknowledged_at) END AS deleted_at FROM retraction WHERE person_id = $1 GROUP BY release_id) x "
         "ON x.release_id = r.id "
-        "WHERE r.id IN (SELECT release_id FROM release_person WHERE person_id = $1) "
-        "GROUP BY r.id, s.observatory_id, s.title, rc.name, x.due_on, x.deleted_at ORDER BY min(e.at)",
+        "GROUP BY r.id, s.observatory_id, s.title, rc.name, x.due_on, x.deleted_at ORDER BY min(d.served_at)",
         person_id,
     )
     return [

@@ -58,11 +58,14 @@ class Authorisation(Model):
 
 
 class Recipient(Model):
+    """`age_recipient`: the age public key for which its releases are encrypted."""
+
     id = fields.CharField(max_length=80, primary_key=True)
     name = fields.CharField(max_length=200)
     category = fields.CharField(max_length=80)
     country = fields.CharField(max_length=2)
     contract_until = fields.DateField()
+    age_recipient = fields.CharField(max_length=62, null=True)
     entry_id: int
     entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
 

@@ -59,7 +59,7 @@ async def studies() -> list[Row]:
     )
     sealed = await rows(
         c,
-        "SELECT id, study_id, sealed_at, summary, manifest_sha256 FROM release WHERE state = 'sealed' "
+        "SELECT id, study_id, sealed_at, version, summary, manifest_sha256 FROM release WHERE state = 'sealed' "
         "ORDER BY sealed_at DESC",
     )
     releases: dict[str, list[Row]] = {}
@@ -68,7 +68,7 @@ async def studies() -> list[Row]:
         releases.setdefault(row["study_id"], []).append(
             {
                 "id": row["id"], "sealed_at": as_moment(row["sealed_at"]), "persons": summary["persons"],
-                "records": summary["rows"], "hash": row["manifest_sha256"],
+                "records": summary["rows"], "hash": row["manifest_sha256"], "version": row["version"],
             }
         )  # fmt: skip
     return [

@@ -73,11 +73,11 @@ async def sent_from(practice_id: str, observatory_id: str) -> list[dict[str, Any
     """The studies that were served records of this practice, and when first."""
     found = await rows(
         connection(),
-        "SELECT s.title AS study, min(e.at) AS sent_on FROM release r JOIN study s ON s.id = r.study_id "
-        "JOIN log_touch t ON t.kind = 'release' AND t.ref = r.id "
-        "JOIN log_entry e ON e.id = t.entry_id AND e.kind = 'release_served' "
-        "WHERE s.observatory_id = $2 AND r.id IN (SELECT release_id FROM release_person WHERE practice_id = $1) "
-        "GROUP BY r.id, s.title ORDER BY min(e.at)",
+        "SELECT s.title AS study, min(d.served_at) AS sent_on FROM release r JOIN study s ON s.id = r.study_id "
+        "JOIN delivery d ON d.release_id = r.id WHERE s.observatory_id = $2 AND EXISTS "
+        "(SELECT 1 FROM release_person m WHERE m.release_id = r.id AND m.practice_id = $1 "
+        "AND (m.left_version IS NULL OR d.version < m.left_version)) "
+        "GROUP BY r.id, s.title ORDER BY min(d.served_at)",
         practice_id,
         observatory_id,
     )

@@ -7,7 +7,8 @@ from portal.records.database import Connection, as_moment, connection, from_json
 from portal.records.overview import NEWEST_EXTRACTIONS, Row
 
 _RELEASE = (
-    "SELECT r.id, r.study_id, s.title AS study, rc.name AS recipient, s.k AS k_limit, r.state, r.prepared_by, "
+    "SELECT r.id, r.study_id, s.title AS study, rc.name AS recipient, rc.age_recipient, r.version, s.k AS k_limit, "
+    "r.state, r.prepared_by, "
     "r.approved_by, r.prepared_at, r.holds_until, r.cut, r.manifest_sha256 AS hash, r.summary, l.at "
     "FROM release r JOIN study s ON s.id = r.study_id JOIN recipient rc ON rc.id = s.recipient_id "
     "JOIN log_entry l ON l.id = r.entry_id "
@@ -63,8 +64,8 @@ async def _since_last(c: Connection, row: Row) -> dict[str, int] | None:
 async def _only_in(c: Connection, one: str, other: str) -> int:
     found = await rows(
         c,
-        "SELECT count(DISTINCT person_id) AS n FROM release_person WHERE release_id = $1 AND person_id NOT IN "
-        "(SELECT person_id FROM release_person WHERE release_id = $2)",
+        "SELECT count(DISTINCT person_id) AS n FROM release_person WHERE release_id = $1 AND left_version IS NULL "
+        "AND person_id NOT IN (SELECT person_id FROM release_person WHERE release_id = $2 AND left_version IS NULL)",
         one,
         other,
     )

@@ -92,7 +92,11 @@ class Extraction(Model):
 
 
 class Release(Model):
-    """prepared → approved (by another person) → sealed. The database refuses the preparer as approver."""
+    """prepared → approved (by another person) → sealed, and sealed again with fewer rows: then `version` goes up.
+
+    `list_sha256` binds the list that was approved. The database refuses the preparer as approver: by account, and by
+    the fingerprints of the human's identity at the provider and of her address, for two accounts may be one human.
+    """
 
     id = fields.CharField(max_length=80, primary_key=True)
     study_id: str
@@ -102,12 +106,17 @@ class Release(Model):
     holds_until = fields.DatetimeField(null=True)
     conditions_hash = fields.CharField(max_length=64)
     list_sha256 = fields.CharField(max_length=64)
+    version = fields.IntField(default=1)
     manifest_sha256 = fields.CharField(max_length=64)
     summary: Any = fields.JSONField()
     prepared_at = fields.DatetimeField()
     prepared_by = fields.CharField(max_length=80)
     approved_at = fields.DatetimeField(null=True)
     approved_by = fields.CharField(max_length=80, null=True)
+    preparer_subject = fields.CharField(max_length=64, null=True)
+    preparer_address = fields.CharField(max_length=64, null=True)
+    approver_subject = fields.CharField(max_length=64, null=True)
+    approver_address = fields.CharField(max_length=64, null=True)
     sealed_at = fields.DatetimeField(null=True)
     sealed_by = fields.CharField(max_length=80, null=True)
     entry_id: int
@@ -125,6 +134,17 @@ class Release(Model):
             together("sealed_at", "sealed_by", name="release_sealed"),
             CheckConstraint(check="approved_by IS NULL OR approved_by <> prepared_by", name="release_two_persons"),
             CheckConstraint(
+                check="approver_subject IS NULL OR preparer_subject IS NULL OR approver_subject <> preparer_subject",
+                name="release_two_subjects",
+            ),
+            CheckConstraint(
+                check="approver_address IS NULL OR preparer_address IS NULL OR approver_address <> preparer_address",
+                name="release_two_addresses",
+            ),
+            CheckConstraint(
+                check="approved_by IS NULL OR approver_subject IS NOT NULL", name="release_approver_is_known"
+            ),
+            CheckConstraint(
                 check="state NOT IN ('approved', 'sealed') OR approved_by IS NOT NULL",
                 name="release_needs_approval",
             ),
@@ -132,7 +152,10 @@ class Release(Model):
 
 
 class ReleasePerson(Model):
-    """Who is in a release, at which practice, until when, and under which pseudonym it was written."""
+    """Who is on a release's approved list, at which practice, until when, and under which pseudonym it was written.
+
+    `left_version` is the first version that she is not in (1: in none); nobody comes back, and no row goes.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     release_id: str
@@ -143,6 +166,7 @@ class ReleasePerson(Model):
     practice: fields.ForeignKeyRelation[Practice] = fields.ForeignKeyField("portal.Practice", on_delete=fields.RESTRICT)
     pseudonym = fields.CharField(max_length=32)
     holds_until = fields.DatetimeField(null=True)
+    left_version = fields.IntField(null=True)
 
     class Meta:
         table = "release_person"
@@ -151,3 +175,26 @@ class ReleasePerson(Model):
             Index(fields=("person_id",), name="release_person_person"),
             Index(fields=("practice_id",), name="release_person_practice"),
         )
+
+
+class Delivery(Model):
+    """A version of a release that has left, as it left: who was in it says `left_version` of its list.
+
+    `doctors` are the (practice, pseudonym) whose records it may hold.
+    """
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    release_id: str
+    release: fields.ForeignKeyRelation[Release] = fields.ForeignKeyField("portal.Release", on_delete=fields.RESTRICT)
+    version = fields.IntField()
+    cut = fields.BigIntField()
+    manifest_sha256 = fields.CharField(max_length=64)
+    doctors: Any = fields.JSONField()
+    served_at = fields.DatetimeField()
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "delivery"
+        unique_together = (("release", "version"),)
+        indexes = (Index(fields=("entry_id",), name="delivery_entry"),)

@@ -15,11 +15,12 @@ from portal.records.ledger import LogEntry
 from portal.records.people import Person, Practice
 from portal.records.releases import Release
 
-SERVED = (
-    "SELECT t.ref FROM log_touch t JOIN log_entry e ON e.id = t.entry_id "
-    "WHERE t.kind = 'release' AND e.kind = 'release_served'"
+DELIVERED = (
+    "SELECT m.release_id, m.person_id, m.practice_id, m.pseudonym, min(d.cut) AS cut FROM release_person m "
+    "JOIN delivery d ON d.release_id = m.release_id AND (m.left_version IS NULL OR d.version < m.left_version) "
 )
-"""The releases that have left: the entry "served" is the delivery."""
+"""Everybody in a version that has left, once a release: group by the first four columns. Who left the list before
+the first delivery is nowhere in it; who was delivered stays, whatever later versions hold."""
 
 
 class Retraction(Model):
@@ -56,7 +57,8 @@ class Retraction(Model):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A person at a practice in a release that has left, as it named her; and what that release stood on."""
+    """A person at a practice in a release that has left, as it named her; and what its first version that left and
+    holds her stood on."""
 
     release_id: str
     person_id: str
@@ -67,7 +69,9 @@ class Delivered:
 
 async def delivered_studies(c: Connection) -> list[str]:
     """The studies of which a release has left."""
-    found = await rows(c, f"SELECT DISTINCT study_id FROM release WHERE id IN ({SERVED}) ORDER BY study_id")
+    found = await rows(
+        c, "SELECT DISTINCT study_id FROM release WHERE id IN (SELECT release_id FROM delivery) ORDER BY study_id"
+    )
     return [row["study_id"] for row in found]
 
 
@@ -75,10 +79,10 @@ async def not_retracted(c: Connection, study_id: str) -> list[Delivered]:
     """Everybody in the study's delivered releases for whom there is no retraction."""
     found = await rows(
         c,
-        "SELECT m.release_id, m.person_id, m.practice_id, m.pseudonym, r.cut FROM release_person m "
-        f"JOIN release r ON r.id = m.release_id WHERE r.study_id = $1 AND r.id IN ({SERVED}) "
+        f"{DELIVERED} JOIN release r ON r.id = m.release_id WHERE r.study_id = $1 "
         "AND NOT EXISTS (SELECT 1 FROM retraction x WHERE x.release_id = m.release_id "
-        "AND x.person_id = m.person_id AND x.practice_id = m.practice_id) ORDER BY m.release_id, m.pseudonym",
+        "AND x.person_id = m.person_id AND x.practice_id = m.practice_id) "
+        "GROUP BY m.release_id, m.person_id, m.practice_id, m.pseudonym ORDER BY m.release_id, m.pseudonym",
         study_id,
     )
     return [
@@ -87,13 +91,23 @@ async def not_retracted(c: Connection, study_id: str) -> list[Delivered]:
     ]
 
 
+async def retracted_from(c: Connection, release_id: str) -> set[tuple[str, str]]:
+    """The (person, practice) of whoever was taken back from a release."""
+    found = await rows(c, "SELECT person_id, practice_id FROM retraction WHERE release_id = $1", release_id)
+    return {(str(row["person_id"]), row["practice_id"]) for row in found}
+
+
 async def doctors_delivered(c: Connection, study_id: str) -> dict[str, set[tuple[str, str]]]:
-    """For each delivered release, the (practice, pseudonym) of the doctors whose records it may hold."""
-    found = await rows(c, f"SELECT id, summary FROM release WHERE study_id = $1 AND id IN ({SERVED})", study_id)
-    return {
-        row["id"]: {(practice, name) for practice, name, _ in from_json(row["summary"])["basis"]["spans"]}
-        for row in found
-    }
+    """For each delivered release, the (practice, pseudonym) of the doctors whose records any version of it may hold."""
+    found = await rows(
+        c,
+        "SELECT d.release_id, d.doctors FROM delivery d JOIN release r ON r.id = d.release_id WHERE r.study_id = $1",
+        study_id,
+    )
+    doctors: dict[str, set[tuple[str, str]]] = {}
+    for row in found:
+        doctors.setdefault(row["release_id"], set()).update((p, name) for p, name in from_json(row["doctors"]))
+    return doctors
 
 
 async def first_due(c: Connection, recipient_id: str) -> date | None:

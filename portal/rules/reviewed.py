@@ -5,9 +5,10 @@ from collections import Counter
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from portal.rules.bech32 import decode
 from portal.rules.conditions import (
     AuthorisationConditions,
     Category,
@@ -66,12 +67,22 @@ class AuthorisationFile(_Reviewed):
         return self
 
 
+def _is_age_recipient(text: str) -> str:
+    key = decode("age", text)
+    if key is None or len(key) != 32:
+        raise PydanticCustomError("age_recipient", "not an age public key: write age1…, as age-keygen prints it")
+    return text
+
+
 class RecipientFile(_Reviewed):
+    """`age_recipient`: the public key for which releases are encrypted; without it none is sealed."""
+
     id: Slug
     name: Line
     category: Category
     country: Country
     contract_until: date
+    age_recipient: Annotated[str, AfterValidator(_is_age_recipient)] | None = None
 
 
 class StudyFile(_Reviewed):

@@ -37,13 +37,16 @@ async def release(request: Request) -> Response:
     account = who(request).account
     own = same_human(found["preparer_account"], account)
     to_approve = account.role == Role.DPO and found["state"] == ReleaseState.PREPARED
+    to_seal = account.role == Role.OPERATOR and found["state"] == ReleaseState.APPROVED
+    no_key = found["age_recipient"] is None and not portal_of(request).means.releases_in_plain
     return await show(
         request,
         "desk/release.html",
         release=(await _named([found]))[0],
         since_last=found["since_last"],
         may_approve=to_approve and not own,
-        may_seal=account.role == Role.OPERATOR and found["state"] == ReleaseState.APPROVED,
+        may_seal=to_seal and not no_key,
+        no_key=no_key,
         why_not=words(request, "Il faut une seconde personne, avec le droit de le faire.")
         if to_approve and own
         else None,

@@ -1,9 +1,10 @@
 """The study team's pages: what it must delete, then its own releases, handed over by POST: a download is a crossing."""
 
-import asyncio
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -20,11 +21,12 @@ CHUNK = 1024 * 1024
 
 
 async def home(request: Request) -> Response:
-    """What must be deleted first; then the studies of this account with their sealed releases. Whether one may go
-    out is asked at each download."""
+    """What must be deleted first; then the studies of this account with their sealed releases. Whether somebody must
+    be taken out first is asked at each download; whether the study itself has closed is shown here."""
     own = [s for s in await overview.studies() if s["id"] == who(request).account.study_id]
     for study in own:
-        study["releases"] = [{**r, "servable": True} for r in study["releases"]]
+        servable = await flow.may_be_served(portal_of(request).means, study["id"])
+        study["releases"] = [{**r, "servable": servable} for r in study["releases"]]
     today = paris_day(portal_of(request).means.clock.now())
     due = [
         {**r, "overdue": r["due_on"] < today, "reminded": r["reminded_at"] is not None}
@@ -59,33 +61,39 @@ async def retraction_list(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """Look, log, then the whole folder as one archive of one version: the same release gives the same bytes."""
-    folder = await flow.serve(portal_of(request).means, path_id(request), by=who(request).account)
-    files, length = await asyncio.to_thread(_files, folder)
+    """Look, log, then the whole folder as one archive of one version: the same version gives the same bytes."""
+    release_id = path_id(request)
+    entries = await flow.hand_over(portal_of(request).means, release_id, by=who(request).account, take=_opened)
+    length = sum(tarfile.BLOCKSIZE + _padded(entry.size) for entry, _ in entries) + 2 * tarfile.BLOCKSIZE
     return StreamingResponse(
-        _archive(folder, files),
+        _archive(entries),
         media_type="application/x-tar",
         headers={
-            "Content-Disposition": f'attachment; filename="{folder.name}.tar"',
+            "Content-Disposition": f'attachment; filename="{release_id}.tar"',
             "Content-Length": str(length),
         },
     )
 
 
-def _files(folder: Path) -> tuple[list[Path], int]:
-    """The files in order of their names, and the length of the archive that holds them."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    length = sum(tarfile.BLOCKSIZE + _padded(path.stat().st_size) for path in files) + 2 * tarfile.BLOCKSIZE
-    return files, length
+Entry = tuple[tarfile.TarInfo, BinaryIO]
 
 
-def _archive(folder: Path, files: list[Path]) -> Iterator[bytes]:
-    """The files as a POSIX archive, without owner or time."""
-    for path in files:
-        entry = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}")
-        entry.size, entry.mode = path.stat().st_size, 0o644
+def _opened(folder: Path) -> list[Entry]:
+    """Every file opened, in order of their names, without owner or time: what is read later is this version, even
+    when the folder holds the next one by then."""
+    entries: list[Entry] = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        entry, file = tarfile.TarInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}"), path.open("rb")
+        entry.size, entry.mode = os.fstat(file.fileno()).st_size, 0o644
+        entries.append((entry, file))
+    return entries
+
+
+def _archive(entries: list[Entry]) -> Iterator[bytes]:
+    """The files as a POSIX archive."""
+    for entry, file in entries:
         yield entry.tobuf(tarfile.USTAR_FORMAT)
-        with path.open("rb") as file:
+        with file:
             while piece := file.read(CHUNK):
                 yield piece
         yield b"\0" * (_padded(entry.size) - entry.size)

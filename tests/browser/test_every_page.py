@@ -48,6 +48,7 @@ def lookers(chromium: Browser, site: Site) -> Lookers:
     return Lookers(chromium, site, known, cookies)
 
 
+@pytest.mark.shows("R22")
 @pytest.mark.parametrize("language", LOCALES)
 @pytest.mark.parametrize("visit", VISITS, ids=str)
 def test_page(lookers: Lookers, visit: Visit, language: str) -> None:

@@ -1,4 +1,4 @@
-"""Where most failures begin: a release of three patients that its recipient has downloaded."""
+"""Where most failures begin: three patients told forty days ago, a practice with a key, or a release downloaded."""
 
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from portal.flow.means import Means
 
 
 @pytest.fixture
-async def delivered(database: str, means: Means, clock: PlayedClock, tmp_path: Path) -> tuple[World, str]:
+async def line(database: str, means: Means, clock: PlayedClock, tmp_path: Path) -> Line:
+    """Three adults of one active doctor, told and waited for; the practice's key is registered."""
     world = await build(means, clock, tmp_path)
     await world.enrol()
     await world.register([patient("1"), patient("2"), patient("3")])
@@ -21,8 +22,15 @@ async def delivered(database: str, means: Means, clock: PlayedClock, tmp_path: P
     await world.read_returns()
     line = Line(world)
     await line.open()
+    return line
+
+
+@pytest.fixture
+async def delivered(line: Line) -> tuple[World, str]:
+    """A release of the three that its recipient has downloaded."""
+    world = line.world
     await line.receive(await line.extract(*(record(str(n)) for n in (1, 2, 3))))
     release_id = await approved(world)
-    await release.seal(means, release_id, by=world.operator)
-    await release.serve(means, release_id, by=world.recipient)
+    await release.seal(world.means, release_id, by=world.operator)
+    await release.serve(world.means, release_id, by=world.recipient)
     return world, release_id

@@ -299,6 +299,7 @@ SPOILS: list[tuple[str, Spoil]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.shows("R9")
 @pytest.mark.parametrize(("code", "spoil"), SPOILS, ids=[f"{n}-{code}" for n, (code, _) in enumerate(SPOILS)])
 async def test_whatever_is_changed_is_seen(database: str, means: Means, code: str, spoil: Spoil) -> None:
     written = await write(means, 3)

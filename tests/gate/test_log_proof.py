@@ -136,6 +136,7 @@ SPOILS: list[tuple[str, Spoil]] = [
 ]
 
 
+@pytest.mark.shows("R9")
 @pytest.mark.parametrize(("code", "spoil"), SPOILS, ids=[f"{n}-{code}" for n, (code, _) in enumerate(SPOILS)])
 def test_a_spoiled_proof_is_refused(tmp_path: Path, sealed: Path, code: str, spoil: Spoil) -> None:
     folder = Path(shutil.copytree(sealed, tmp_path / "release"))
@@ -145,6 +146,7 @@ def test_a_spoiled_proof_is_refused(tmp_path: Path, sealed: Path, code: str, spo
     assert refusal(folder) == code
 
 
+@pytest.mark.shows("R9")
 @pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{}", b'"x"', b"\xff\xfe", b'{"log_entry": 41}'])
 def test_what_is_no_proof_is_refused(tmp_path: Path, sealed: Path, content: bytes) -> None:
     folder = Path(shutil.copytree(sealed, tmp_path / "release"))
@@ -170,6 +172,7 @@ def test_a_later_checkpoint_agrees_by_its_way(sealed: Path, size: int) -> None:
     assert verify_release(sealed, made.KEY.public_key(), checkpoint=way).log_entry == 41
 
 
+@pytest.mark.shows("R9")
 def test_another_checkpoint_is_refused(sealed: Path, tmp_path: Path) -> None:
     later, other = grown(sealed, 12), [leaf_hash(b"x"), *grown(sealed, 12)[1:]]
     path = consistency(later, SIZE)

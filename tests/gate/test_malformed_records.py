@@ -150,6 +150,7 @@ CASES: list[tuple[str, str, Callable[[Path], Path]]] = [
 ]
 
 
+@pytest.mark.shows("R8")
 @pytest.mark.parametrize(("code", "place", "write"), CASES, ids=[f"{n}-{case[0]}" for n, case in enumerate(CASES)])
 def test_a_malformed_file_is_refused_with_its_place_and_nothing_is_written(
     tmp_path: Path, code: str, place: str, write: Callable[[Path], Path]

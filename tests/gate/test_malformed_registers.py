@@ -188,6 +188,7 @@ def refusal(path: Path) -> RefusedFile:
     return caught.value
 
 
+@pytest.mark.shows("R8")
 @pytest.mark.parametrize(
     ("code", "name", "data", "where"), CASES, ids=[f"{i}-{case[0]}" for i, case in enumerate(CASES)]
 )

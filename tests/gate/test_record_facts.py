@@ -8,6 +8,7 @@ from typing import Any
 
 import made
 import oracle
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +112,7 @@ def _listed(r: dict[str, Any], terms: Terms) -> bool:
     )
 
 
+@pytest.mark.shows("R4")
 @settings(max_examples=40, deadline=None)
 @given(records=st.lists(RECORDS, min_size=1, max_size=30), terms=TERMS, spans=st.lists(SPANS, min_size=1, max_size=3))
 def test_facts_in_sql_are_the_facts_in_python(records: list[dict[str, Any]], terms: Terms, spans: made.Spans) -> None:

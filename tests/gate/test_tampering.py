@@ -149,6 +149,7 @@ PERMITS: list[tuple[str, Spoil]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.shows("R9")
 @pytest.mark.parametrize(("code", "spoil"), PERMITS, ids=[f"{n}-{code}" for n, (code, _) in enumerate(PERMITS)])
 def test_a_spoiled_permit_is_refused(tmp_path: Path, code: str, spoil: Spoil) -> None:
     made.permit(tmp_path / "permit")
@@ -238,6 +239,7 @@ EXTRACTIONS: list[tuple[str, Spoil]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.shows("R9")
 @pytest.mark.parametrize(("code", "spoil"), EXTRACTIONS, ids=[f"{n}-{c}" for n, (c, _) in enumerate(EXTRACTIONS)])
 def test_a_spoiled_extraction_is_refused(tmp_path: Path, code: str, spoil: Spoil) -> None:
     folder = papers.extraction(tmp_path)
@@ -320,6 +322,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return papers.release(tmp_path_factory.mktemp("sealed"))[0]
 
 
+@pytest.mark.shows("R9")
 @pytest.mark.parametrize(("code", "spoil"), RELEASES, ids=[f"{n}-{code}" for n, (code, _) in enumerate(RELEASES)])
 def test_a_spoiled_release_is_refused(tmp_path: Path, sealed: Path, code: str, spoil: Spoil) -> None:
     folder = Path(shutil.copytree(sealed, tmp_path / "release"))
@@ -330,6 +333,7 @@ def test_a_spoiled_release_is_refused(tmp_path: Path, sealed: Path, code: str, s
     assert refused.value.code == code
 
 
+@pytest.mark.shows("R9")
 def test_a_key_found_in_the_folder_is_not_believed(tmp_path: Path, sealed: Path) -> None:
     folder = Path(shutil.copytree(sealed, tmp_path / "release"))
     with pytest.raises(Refused, match="manifest_signature"):

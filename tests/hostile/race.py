@@ -11,25 +11,25 @@ from uuid import UUID, uuid4
 from world import World
 
 from portal.flow import opt_out
+from portal.flow.assemble import Draft
 from portal.flow.basis import bound_conditions
 from portal.flow.decide import Asked, ground_of, snapshot, stand
 from portal.flow.look import Looked, Member
 from portal.flow.permit import passing
-from portal.flow.release import _members, serve
-from portal.records.database import Connection, connection, rows, transact, write_many
+from portal.flow.release import _try_serve
+from portal.flow.sealing import as_kept, list_sha256
+from portal.records.database import Connection, connection, rows, transact, transact_alone, write_many
 from portal.records.governance import Study
 from portal.records.ledger import enter, take_cut
 from portal.records.objections import Objection
 from portal.records.releases import Release
-from portal.rules.refusals import Refused
 from portal.rules.words import ObjectionChannel, ReleaseState, Scope
 
 ASKED = Asked("demo", "diabetes")
 RELEASES = 6
 """So many releases of everybody who passes are decided and sealed while everybody's objections come in."""
 
-Members = dict[Member, str]
-Seal = Callable[[World, Release, Members], Awaitable[Looked]]
+Seal = Callable[[World, Release, Draft], Awaitable[Looked]]
 """One attempt at a seal: who has closed, or nobody and the sealed entry."""
 
 Cut = Callable[[], Awaitable[int]]
@@ -44,8 +44,7 @@ class Outcome:
     taken_out: int = 0
     leaks: int = 0
     served: int = 0
-    refused: int = 0
-    other_refusals: int = 0
+    held_back: int = 0
     served_although_closed: int = 0
 
 
@@ -107,8 +106,10 @@ async def _seal_one(world: World, seal: Seal, cut: Cut, release_id: str, outcome
     at, listed = await _decide(world, cut)
     await _put_approved(world, release_id, at, listed)
     while True:
-        release, members = await Release.get(id=release_id), await _members(release_id)
-        looked = await seal(world, release, members)
+        release = await Release.get(id=release_id)
+        kept = await as_kept(release)
+        members = kept.members
+        looked = await seal(world, release, kept)
         if not looked.closed:
             return
         outcome.taken_out += len(looked.closed)
@@ -127,20 +128,18 @@ async def _decide(world: World, cut: Cut) -> tuple[int, set[Member]]:
 
 
 async def _put_approved(world: World, release_id: str, cut: int, listed: set[Member]) -> None:
-    manifest = world.means.releases / release_id / "manifest.json"
-    manifest.parent.mkdir(parents=True)
-    manifest.write_text(release_id)
     study = await Study.get(id=ASKED.study_id)
 
     async def step(c: Connection) -> None:
         now = await world.means.now(c)
         entry = await enter(c, "release_approved", actor="dpo:2", at=now, touches=[("release", release_id)])
         await Release.create(
-            id=release_id, study_id=study.id, state=ReleaseState.APPROVED, cut=cut, list_sha256="0" * 64,
+            id=release_id, study_id=study.id, state=ReleaseState.APPROVED, cut=cut, list_sha256=_list(listed),
             conditions_hash=bound_conditions(await ground_of(world.means, c, ASKED)),
             manifest_sha256=hashlib.sha256(release_id.encode()).hexdigest(),
             summary={"basis": {"files": [], "spans": [], "unnamed": []}},
-            prepared_at=now, prepared_by="operator:1", approved_at=now, approved_by="dpo:2", entry_id=entry,
+            prepared_at=now, prepared_by="operator:1", approved_at=now, approved_by="dpo:2", approver_subject="2",
+            entry_id=entry,
         )  # fmt: skip
         await _write(c, release_id, listed)
 
@@ -151,9 +150,13 @@ async def _shrink(release_id: str, cut: int, staying: set[Member]) -> None:
     async def step(c: Connection) -> None:
         await rows(c, "DELETE FROM release_person WHERE release_id = $1", release_id)
         await _write(c, release_id, staying)
-        await Release.filter(id=release_id).update(cut=cut)
+        await Release.filter(id=release_id).update(cut=cut, list_sha256=_list(staying))
 
     await transact(step)
+
+
+def _list(members: set[Member]) -> str:
+    return list_sha256(m.person_id.hex for m in members)
 
 
 async def _write(c: Connection, release_id: str, members: set[Member]) -> None:
@@ -171,13 +174,11 @@ async def _compare(world: World, outcome: Outcome, number: int) -> None:
     said = {UUID(str(o["person_id"])): int(o["entry_id"]) for o in objections}
     outcome.objections += len(said)
     for release in await Release.filter(id__startswith=f"release-{number}-", state=ReleaseState.SEALED):
-        objectors = [said[m.person_id] for m in await _members(release.id) if m.person_id in said]
+        kept = await as_kept(release)
+        objectors = [said[m.person_id] for m in kept.members if m.person_id in said]
         outcome.sealed += 1
         outcome.leaks += sum(entry < release.entry_id for entry in objectors)
-        try:
-            await serve(world.means, release.id, by=world.recipient)
-            outcome.served += 1
-            outcome.served_although_closed += bool(objectors)
-        except Refused as no:
-            outcome.refused += 1
-            outcome.other_refusals += no.code != "G70"
+        looked = await transact_alone(lambda c, r=release, k=kept: _try_serve(world.means, c, r, k, world.recipient))
+        outcome.served += looked.stands
+        outcome.held_back += not looked.stands
+        outcome.served_although_closed += looked.stands and bool(objectors)

@@ -99,11 +99,13 @@ def payload_changed(claims: dict[str, Any], key: RSAKey) -> str:
     return f"{head}.{other.split('.')[1]}.{mark}"
 
 
+@pytest.mark.shows("R13")
 @pytest.mark.parametrize("sign", [unsigned, public_key_as_secret, another_key, key_in_the_header, payload_changed])
 async def test_an_answer_that_the_provider_did_not_sign_is_refused(sign: Callable[..., str]):
     assert await refused(Rig(sign=sign).sign_in()) == "token_signature"
 
 
+@pytest.mark.shows("R13")
 async def test_a_secret_key_in_the_published_keys_is_never_used():
     secret = OctKey.import_key("k" * 32, {"kid": "oct"})
     rig = Rig(sign=lambda claims, _: jwt.encode({"alg": "HS256", "kid": "oct"}, claims, secret))
@@ -157,6 +159,7 @@ TWISTS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.shows("R13")
 @pytest.mark.parametrize(("answer", "changed", "code"), TWISTS, ids=lambda each: str(each)[:40])
 async def test_a_hostile_answer_is_refused_under_its_own_code(answer: str, changed: dict[str, Any], code: str):
     hostile = True
@@ -177,6 +180,7 @@ async def test_thirty_seconds_between_the_clocks_are_forgiven():
     assert (await rig.sign_in()).subject == DOCTOR["sub"]
 
 
+@pytest.mark.shows("R13")
 async def test_a_code_signs_in_once():
     rig = Rig()
     begun = await rig.ours.begin(CALLBACK)
@@ -185,6 +189,7 @@ async def test_a_code_signs_in_once():
     assert await refused(rig.ours.finish(begun.flow, callback)) == "code_refused"
 
 
+@pytest.mark.shows("R13")
 async def test_a_stolen_code_is_worth_nothing_without_the_verifier():
     rig = Rig()
     victim, thief = await rig.ours.begin(CALLBACK), await rig.ours.begin(CALLBACK)
@@ -192,6 +197,7 @@ async def test_a_stolen_code_is_worth_nothing_without_the_verifier():
     assert await refused(rig.ours.finish(thief.flow, stolen)) == "code_refused"
 
 
+@pytest.mark.shows("R13")
 async def test_an_answer_of_another_sign_in_of_the_same_person_is_refused():
     tokens: list[str] = []
 
@@ -206,6 +212,7 @@ async def test_an_answer_of_another_sign_in_of_the_same_person_is_refused():
     assert await refused(rig.sign_in()) == "nonce"
 
 
+@pytest.mark.shows("R13")
 async def test_a_flow_begun_with_another_provider_or_lost_is_refused():
     rig = Rig()
     begun = await rig.ours.begin(CALLBACK)
@@ -218,6 +225,7 @@ async def test_a_wrong_client_secret_is_refused():
     assert await refused(Rig(peer={"client_secret": "another"}).sign_in()) == "code_refused"
 
 
+@pytest.mark.shows("R13")
 @pytest.mark.parametrize("amr", [(), ("pwd",), ("otp",), ("pwd", "sms"), ("pwd", "pin")])
 async def test_staff_without_a_second_factor_are_refused(amr: tuple[str, ...]):
     rig = Rig(staff=True, person=DemoPerson("operator", OPERATOR, amr=amr))

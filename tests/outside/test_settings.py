@@ -43,6 +43,7 @@ def without(kind: type[SignIn], **changed: Any) -> SignIn:
     return kind(issuer="https://idp.example", client_id="portal", client_secret="s").model_copy(update=changed)
 
 
+@pytest.mark.shows("R19")
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [
@@ -79,12 +80,14 @@ def test_each_unsafe_setting_is_refused_alone_and_says_how_to_mend_it(
     assert unsafe(Settings(**safe | {name: value, "demo": True})) == []
 
 
+@pytest.mark.shows("R19")
 @pytest.mark.parametrize("mode", [0o705, 0o750, 0o702])
 def test_a_folder_of_keys_open_to_others_is_refused(safe: dict[str, Any], mode: int):
     safe["keys_dir"].chmod(mode)
     assert [problem.code for problem in unsafe(Settings(**safe))] == ["keys_exposed"]
 
 
+@pytest.mark.shows("R19")
 def test_a_key_open_to_others_is_refused(safe: dict[str, Any]):
     key = safe["keys_dir"] / "links.key"
     key.touch(mode=0o600)

@@ -104,11 +104,13 @@ def passes(facts: Any) -> bool:
 # --- what passes ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("R4")
 def test_there_are_as_many_persons_as_words_multiply_to() -> None:
     assert len(PERSONS) == len(set(PERSONS)) == 43_200
     assert len(RECORDS) == len(set(RECORDS)) == 120
 
 
+@pytest.mark.shows("R4")
 def test_a_person_passes_only_when_told_not_objecting_enrolled_and_known() -> None:
     for p in PERSONS:
         assert passes(p) == (
@@ -125,6 +127,7 @@ def test_a_person_passes_only_when_told_not_objecting_enrolled_and_known() -> No
         )
 
 
+@pytest.mark.shows("R4")
 def test_a_record_passes_only_of_allowed_origin_in_its_span_by_an_enrolled_doctor_with_a_listed_code() -> None:
     for r in RECORDS:
         assert passes(r) == (
@@ -135,6 +138,7 @@ def test_a_record_passes_only_of_allowed_origin_in_its_span_by_an_enrolled_docto
         )
 
 
+@pytest.mark.shows("R4")
 def test_a_release_passes_only_with_every_study_fact_and_an_extraction_may_have_none() -> None:
     for crossing in Crossing:
         allowed = {f.Applies.YES} if crossing is Crossing.RELEASE else {f.Applies.YES, f.Applies.NOT_APPLICABLE}
@@ -147,6 +151,7 @@ def test_a_release_passes_only_with_every_study_fact_and_an_extraction_may_have_
             assert passes(b) == (plain and all(getattr(b, name) in allowed for name in STUDY_FACTS))
 
 
+@pytest.mark.shows("R4")
 @pytest.mark.parametrize("name", STUDY_FACTS)
 def test_not_applicable_never_passes_at_a_release(name: str) -> None:
     batch = replace(open_facts(BatchFacts), **{name: f.Applies.NOT_APPLICABLE})
@@ -154,6 +159,7 @@ def test_not_applicable_never_passes_at_a_release(name: str) -> None:
     assert passes(replace(batch, crossing=Crossing.EXTRACTION))
 
 
+@pytest.mark.shows("R4")
 def test_what_passes_holds_as_long_as_it_was_told_to() -> None:
     until = datetime(2026, 5, 1, tzinfo=UTC)
     assert decide(open_facts(PersonFacts), until) == Cleared(until)
@@ -163,10 +169,12 @@ def test_what_passes_holds_as_long_as_it_was_told_to() -> None:
 # --- each rule -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("R4")
 def test_every_rule_has_its_meaning_written_down() -> None:
     assert set(MEANINGS) == {rule.code for rule in RULES}
 
 
+@pytest.mark.shows("R4")
 @pytest.mark.parametrize("code", MEANINGS)
 def test_one_fact_alone_withholds_under_its_own_code_and_no_other(code: str) -> None:
     """Reachable and necessary: without this rule, these facts would pass."""
@@ -174,6 +182,7 @@ def test_one_fact_alone_withholds_under_its_own_code_and_no_other(code: str) -> 
     assert decide(replace(open_facts(grain), **{name: word})) == Withheld((code,))
 
 
+@pytest.mark.shows("R4")
 def test_without_a_notice_only_that_is_said() -> None:
     nothing = PersonFacts(
         f.Practice.ACTIVE, f.Identity.RESOLVED, f.Doubt.NONE, f.Objection.NONE, f.Capacity.KNOWN, f.Presence.PRESENT,
@@ -182,6 +191,7 @@ def test_without_a_notice_only_that_is_said() -> None:
     assert decide(nothing) == Withheld(("G50",))
 
 
+@pytest.mark.shows("R4")
 def test_who_said_no_is_shown_her_no_before_any_missing_notice() -> None:
     for p in PERSONS:
         if (
@@ -192,6 +202,7 @@ def test_who_said_no_is_shown_her_no_before_any_missing_notice() -> None:
             assert first_reason(decide(p)) in {"G41", "G42", "G43", "G44"}
 
 
+@pytest.mark.shows("R4")
 def test_every_failing_reason_is_kept() -> None:
     closed = decide(PersonFacts(*(list(words)[-1] for words in words_of(PersonFacts).values())))
     assert closed == Withheld(("G26", "G40", "G44", "G45", "G47", "G49", "G53", "G54", "G56", "G57"))
@@ -220,6 +231,7 @@ def samples(rule: Rule) -> list[Any]:
     return [replace(open_facts(rule.grain), **dict(zip(rule.reads, values, strict=True))) for values in product(*words)]
 
 
+@pytest.mark.shows("R4")
 @pytest.mark.parametrize("rule", NARROW, ids=lambda rule: rule.code)
 def test_a_rule_reads_exactly_the_fields_that_it_declares(rule: Rule) -> None:
     read: set[str] = set()
@@ -228,6 +240,7 @@ def test_a_rule_reads_exactly_the_fields_that_it_declares(rule: Rule) -> None:
     assert read == set(rule.reads)
 
 
+@pytest.mark.shows("R4")
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_every_field_that_a_rule_declares_matters_to_it(rule: Rule) -> None:
     for name in rule.reads:
@@ -247,6 +260,7 @@ FOREIGN: tuple[Any, ...] = (None, "", "yes", -1, 99, f.Available.YES, f.Objectio
 LAST_LINE = {BatchFacts: "G00", PersonFacts: "G40", RecordFacts: "G31"}
 
 
+@pytest.mark.shows("R4")
 @pytest.mark.parametrize(("grain", "name"), [(grain, name) for grain in LAST_LINE for name in words_of(grain)], ids=str)
 def test_a_value_that_is_no_word_of_its_field_never_passes(grain: type[Any], name: str) -> None:
     for value in (*FOREIGN, 0, True):
@@ -260,6 +274,7 @@ def test_a_value_that_is_no_word_of_its_field_never_passes(grain: type[Any], nam
 # --- as one integer ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("R4")
 @pytest.mark.parametrize("grain", [PersonFacts, RecordFacts])
 def test_key_and_facts_are_inverse_and_keys_leave_no_gap(grain: type[Any]) -> None:
     every = list(every_combination(grain))
@@ -267,6 +282,7 @@ def test_key_and_facts_are_inverse_and_keys_leave_no_gap(grain: type[Any]) -> No
     assert all(facts_of(grain, key) == facts for key, facts in enumerate(every))
 
 
+@pytest.mark.shows("R4")
 @pytest.mark.parametrize("grain", [PersonFacts, RecordFacts])
 def test_a_key_outside_the_space_is_refused(grain: type[Any]) -> None:
     with pytest.raises(ValueError, match="no such combination"):
@@ -275,11 +291,13 @@ def test_a_key_outside_the_space_is_refused(grain: type[Any]) -> None:
         facts_of(grain, -1)
 
 
+@pytest.mark.shows("R4")
 def test_what_passes_has_the_key_zero_and_nothing_else_has() -> None:
     assert key_of(open_facts(PersonFacts)) == 0
     assert [key for key, bits, _ in verdict_table(PersonFacts) if bits == 0] == [0]
 
 
+@pytest.mark.shows("R4")
 def test_the_table_says_what_decide_says() -> None:
     for key, bits, reason in verdict_table(PersonFacts):
         verdict = decide(PERSONS[key])
@@ -298,11 +316,13 @@ DOMAIN = tuple(
 """The codes in the order in which the domain says a record does not pass."""
 
 
+@pytest.mark.shows("R4")
 def test_every_code_of_the_domain_stands_in_exactly_one_place() -> None:
     places = Counter([rule.code for rule in RULES] + list(LATER_CODES) + list(NOT_YET_REACHABLE))
     assert places == Counter(DOMAIN)
 
 
+@pytest.mark.shows("R4")
 def test_reasons_are_kept_in_the_order_of_the_domain() -> None:
     codes = [rule.code for rule in RULES]
     assert codes == [code for code in DOMAIN if code in codes]
@@ -311,6 +331,7 @@ def test_reasons_are_kept_in_the_order_of_the_domain() -> None:
         assert [rule for rule in RULES if rule.grain is grain] == list(rules_of(grain))
 
 
+@pytest.mark.shows("R4")
 def test_of_several_grains_the_first_reason_in_order_counts() -> None:
     person, record = Withheld(("G41", "G50")), Withheld(("G34",))
     assert first_reason(person, record) == "G34"
@@ -318,5 +339,6 @@ def test_of_several_grains_the_first_reason_in_order_counts() -> None:
     assert first_reason(Cleared(), Cleared()) is None
 
 
+@pytest.mark.shows("R4")
 def test_every_code_that_is_not_a_rule_says_why() -> None:
     assert all(len(reason) > 20 for reason in (LATER_CODES | NOT_YET_REACHABLE).values())

@@ -3,16 +3,21 @@
 import io
 import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from whole_site import Web
+from whole_site import Web, site
 from world import TEXTS
 
 from portal.flow import govern
+from portal.flow import release as flow
 from portal.flow.sign_in import add_staff
+from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.enrolments import Enrolment
+from portal.records.people import Patient
 from portal.records.releases import Release
 from portal.rules.words import Role
 
@@ -93,14 +98,51 @@ async def test_a_release_of_another_study_is_not_handed_over(web: Web) -> None:
     assert (await browser.post(f"/recipient/releases/{release_id}/download")).status_code == 403
 
 
-async def test_a_no_after_the_seal_stops_the_download(web: Web) -> None:
+async def test_a_no_after_the_seal_is_in_no_download(web: Web) -> None:
     release_id = await web.sealed()
-    link = web.world.links["patient1@example.org"]
+    browser, link = await web.as_account(web.world.recipient), web.world.links["patient1@example.org"]
+    first = await browser.post(f"/recipient/releases/{release_id}/download")
+    assert "Version 1," in (await browser.get("/recipient")).text
     await web.browser().post(f"/o/{link}/object", data={"scope": "everything"})
+    second = await browser.post(f"/recipient/releases/{release_id}/download")
+    (person,) = await Patient.filter(number="1")
+    named = pseudonym(web.world.means.ring, "study:diabetes", person.person_id.bytes).hex()
+    assert [named in pseudonyms(answer.content) for answer in (first, second)] == [True, False]
+    assert "Version 2," in (await browser.get("/recipient")).text
+
+
+async def test_a_closed_study_offers_no_download(web: Web) -> None:
+    release_id = await web.sealed()
     browser = await web.as_account(web.world.recipient)
-    answer = await browser.post(f"/recipient/releases/{release_id}/download")
-    assert answer.status_code == 409
-    assert "Fermé depuis la décision" in answer.text
+    offered = f"/recipient/releases/{release_id}/download"
+    assert offered in (await browser.get("/recipient")).text
+    await govern.suspend_authorisation(web.world.means, "cnil-1", by=web.world.dpo)
+    page = (await browser.get("/recipient")).text
+    assert offered not in page
+    assert "Cette livraison est fermée" in page
+    assert (await browser.post(offered)).status_code == 409
+
+
+async def test_the_desk_says_when_a_recipient_has_no_key_and_does_not_seal(web: Web) -> None:
+    w = web.world
+    release_id = await web.prepared()
+    await flow.approve(w.means, release_id, by=w.dpo, second_factor=True)
+    strict = replace(w.means, releases_in_plain=False)
+    async with site(replace(w, means=strict)) as in_earnest:
+        desk = await in_earnest.as_account(w.operator)
+        page = (await desk.get(f"/desk/releases/{release_id}")).text
+        assert "n’a pas de clé de chiffrement" in page
+        assert f"/desk/releases/{release_id}/seal" not in page
+        refused = await desk.post(f"/desk/releases/{release_id}/seal")
+        assert (refused.status_code, (await Release.get(id=release_id)).state) == (409, "approved")
+
+
+def pseudonyms(archive: bytes) -> set[str]:
+    """Everybody in a downloaded release of plain records."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        files = [tar.extractfile(m) for m in tar.getmembers() if m.name.endswith(".parquet")]
+        tables = [pq.read_table(io.BytesIO(file.read()), columns=["pseudonym"]) for file in files if file]
+    return {name for table in tables for name in table["pseudonym"].to_pylist()}
 
 
 async def test_a_text_is_approved_by_another_than_its_author(web: Web) -> None:

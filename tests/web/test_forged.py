@@ -26,6 +26,7 @@ FORGED = (
 )
 
 
+@pytest.mark.shows("R14")
 async def test_every_unsafe_route_refuses_every_forged_origin(web: Web) -> None:
     link = web.world.links["patient1@example.org"]
     browsers = {role: await web.as_account(await Account.get(role=role)) for role in (Role.DOCTOR, Role.OPERATOR)}
@@ -42,6 +43,7 @@ async def test_every_unsafe_route_refuses_every_forged_origin(web: Web) -> None:
     assert await dump() == before
 
 
+@pytest.mark.shows("R14")
 @pytest.mark.parametrize(
     "headers", [{}, {"Origin": BASE}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}]
 )

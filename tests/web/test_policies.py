@@ -21,6 +21,7 @@ async def account(web: Web, role: Role) -> Account:
     return await Account.get(role=role)
 
 
+@pytest.mark.shows("R12")
 @pytest.mark.parametrize("role", [None, *Role])
 async def test_every_page_admits_those_whom_its_policy_names_and_turns_all_others_away(
     web: Web, role: Role | None
@@ -42,6 +43,7 @@ async def test_every_page_admits_those_whom_its_policy_names_and_turns_all_other
     assert not wrong
 
 
+@pytest.mark.shows("R12")
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.DPO, Role.RECIPIENT, Role.AUDITOR])
 async def test_no_staff_page_opens_without_a_second_factor(web: Web, role: Role) -> None:
     browser = await web.as_account(await account(web, role), second_factor=False)
@@ -50,6 +52,7 @@ async def test_no_staff_page_opens_without_a_second_factor(web: Web, role: Role)
             assert (await browser.request(page.method, address(page))).status_code == 403, page.path
 
 
+@pytest.mark.shows("R12")
 async def test_an_ended_or_invented_session_opens_nothing(web: Web) -> None:
     browser = await web.as_account(web.world.operator)
     assert (await browser.get("/desk")).status_code == 200
@@ -60,6 +63,7 @@ async def test_an_ended_or_invented_session_opens_nothing(web: Web) -> None:
     assert (await guessing.get("/desk")).headers["location"] == "/login"
 
 
+@pytest.mark.shows("R12")
 def test_a_page_without_a_policy_stops_the_start() -> None:
     with pytest.raises(TypeError, match="no policy"):
         routes([Page("GET", "/open", public.home, None)])  # type: ignore[arg-type]  # that is the point
@@ -69,6 +73,7 @@ def test_a_page_without_a_policy_stops_the_start() -> None:
         routes([PAGES[0], PAGES[0]])
 
 
+@pytest.mark.shows("R12")
 async def test_nothing_is_served_beside_the_table_but_files_and_the_demos_own_rooms(web: Web) -> None:
     other = [r for r in web.app.routes if not isinstance(getattr(r, "endpoint", None), Door)]
     assert {r.path for r in other if isinstance(r, Mount)} == {"/static", "/demo/id"}
@@ -76,6 +81,7 @@ async def test_nothing_is_served_beside_the_table_but_files_and_the_demos_own_ro
     assert {r.path for r in web.app.routes} - {"/static", "/demo/id"} == {p.path for p in PAGES}  # type: ignore[attr-defined]
 
 
+@pytest.mark.shows("R12")
 async def test_only_the_methods_of_an_address_are_answered(web: Web) -> None:
     browser = web.browser()
     for path in {address(p) for p in PAGES}:
@@ -86,6 +92,7 @@ async def test_only_the_methods_of_an_address_are_answered(web: Web) -> None:
             assert set(answer.headers["allow"].split(", ")) - {"HEAD"} == given
 
 
+@pytest.mark.shows("R12")
 async def test_the_demos_rooms_are_refused_outside_demo_mode(web: Web) -> None:
     p = web.app.state.portal
     with pytest.raises(Refused, match="demo_routes"):

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
+import pytest
 from kept import dump
 from whole_site import BASE, Shown, Web, address
 from world import patient
@@ -27,6 +28,7 @@ async def addresses(web: Web) -> list[str]:
     return sorted(set(found))
 
 
+@pytest.mark.shows("R7")
 async def test_reading_changes_nothing_however_often(web: Web) -> None:
     found = await addresses(web)
     browser = web.browser()
@@ -40,6 +42,7 @@ async def test_reading_changes_nothing_however_often(web: Web) -> None:
     assert await dump() == before
 
 
+@pytest.mark.shows("R7")
 async def test_reading_by_somebody_signed_in_changes_nothing(web: Web) -> None:
     release_id = await web.sealed()
     for role in (Role.DOCTOR, Role.OPERATOR, Role.DPO, Role.RECIPIENT):
@@ -52,6 +55,7 @@ async def test_reading_by_somebody_signed_in_changes_nothing(web: Web) -> None:
         assert await dump() == before
 
 
+@pytest.mark.shows("R7")
 async def test_a_crawler_on_every_link_of_a_mail_changes_nothing(web: Web) -> None:
     """Mail scanners open each link, and some open what they find there."""
     letters: list[Rendered] = []
