@@ -1,6 +1,6 @@
 """Drafts: what reviewed files say, until a second person approves it
 
-Revision: 0008, after 0003
+Revision: 0008, after 0004
 """
 
 import sqlalchemy as sa

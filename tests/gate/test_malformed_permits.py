@@ -208,6 +208,7 @@ def test_the_good_permit_itself_lets_the_record_out(practice: Path) -> None:
     assert (practice / "out" / "extraction.jws").is_file()
 
 
+@pytest.mark.shows("R8")
 @pytest.mark.parametrize("name", CASES)
 def test_a_malformed_permit_is_refused_with_its_place_and_nothing_is_written(name: str, practice: Path) -> None:
     CASES[name](practice / "permit")
