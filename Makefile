@@ -1,10 +1,11 @@
-# The commands of docs/contract: setup, demo, test, check, test-long (benchmarks: docs/plan.md). Everything happens in .venv.
+# The commands of docs/contract: setup, demo, test, check, test-long, bench. Everything happens in .venv.
 PYTHON ?= python3
 PY := .venv/bin/python
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt
+BENCH_LOCK := requirements/bench.txt
 
-.PHONY: setup demo test check test-long format clean
+.PHONY: setup demo test check test-long bench format clean
 .DELETE_ON_ERROR:
 
 .venv/.run: $(RUN_LOCK) pyproject.toml
@@ -19,6 +20,10 @@ DEV_LOCK := requirements/dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(DEV_LOCK)
 	@touch $@
 
+.venv/.bench: .venv/.run $(BENCH_LOCK)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(BENCH_LOCK)
+	@touch $@
+
 setup: .venv/.run
 
 demo: .venv/.run
@@ -31,6 +36,9 @@ test: .venv/.dev
 test-long: .venv/.dev
 	@tests/needs.sh
 	$(PY) -m pytest --numprocesses 2 --dist loadfile --long
+
+bench: .venv/.bench
+	$(PY) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE))
 
 check: .venv/.dev
 	.venv/bin/ruff check .
