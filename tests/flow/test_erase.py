@@ -470,12 +470,29 @@ async def test_a_release_shrinks_also_when_nothing_of_a_practice_is_left(told: W
     assert await flow.seal(world.means, release_id, by=world.operator) == 3
 
 
-async def test_a_release_prepared_before_a_newer_extraction_is_still_refused(stored: Line) -> None:
+async def test_a_release_prepared_before_a_newer_extraction_is_sealed_from_what_was_kept_of_it(stored: Line) -> None:
+    """Decision 0010: who closed leaves the kept files, and nothing of the newer extraction comes in."""
     world = stored.world
     release_id = await approved(world)
     await objects(world)
     await round_(world)
     await stored.receive(await stored.extract(*RECORDS))
+    assert await flow.seal(world.means, release_id, by=world.operator) == 4
+    folder = await flow.serve(world.means, release_id, by=world.recipient)
+    assert verify_release(folder, world.means.ring.public_key()).persons == 2
+
+
+async def test_a_release_whose_doctor_left_is_not_filtered_again_from_a_newer_extraction(told: World) -> None:
+    """Her rows cannot be told in what was kept, and the newer file may hold more than was approved."""
+    world = told
+    await world.enrol(number="doctor-2", rpps="10000000002")
+    line = Line(world)
+    await line.open()
+    await line.receive(await line.extract(record("1"), record("2", doctor_id="doctor-2"), record("3")))
+    release_id = await approved(world)
+    await leaves(world, "doctor-2")
+    await round_(world)
+    await line.receive(await line.extract(record("1"), record("3")))
     with pytest.raises(flow.Refused) as no:
         await flow.seal(world.means, release_id, by=world.operator)
     assert no.value.code == "G72"
