@@ -8,11 +8,16 @@ records | gate | outside → rules.
       rules/refusals.py         one kind of "no"
       rules/facts.py            the facts a decision reads, in three grains
       rules/clearance.py        every rule, in order, and `decide`
+      rules/verdicts.py         every combination decided beforehand
       rules/reasons.py          what each reason means, in words, and its law
       rules/waiting.py          days in Paris, and waits
       rules/people.py           ages, addressees, and the traits by which persons are matched
       rules/codes.py            code systems and their short names
       rules/precision.py        the columns, and how finely each may be released
+      rules/ladder.py           the steps by which it may become coarser
+      rules/masking.py          which cells of a table are masked
+      rules/differing.py        lists of persons that differ by a few
+      rules/identifiers.py      does a value name somebody?
       rules/conditions.py       what an authorisation gives, what a study asks for, and the difference
       rules/reviewed.py         the shape of reviewed files
       rules/toml_lines.py       where each key of such a file stands
@@ -32,11 +37,20 @@ records | gate | outside → rules.
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
       flow/notify.py            patients are told
+      flow/addressees.py        who is to be told, and what has reached her
+      flow/hand_over.py         a notice handed over at the practice
+      flow/minors.py            a minor of fifteen or more asks to be told alone
+      flow/outage.py            the path of objections fails, and works again
       flow/opt_out.py           a patient says no, or takes it back
+      flow/provisional.py       a no said without a link, on paper or by telephone
+      flow/who_is_who.py        doubts settled: one person, two, or a mistake
+      flow/read_contacts.py     contacts opened for the DPO, and that entered
+      flow/rights.py            restriction, erasure, rectification
       flow/behind_link.py       what a personal link shows
       flow/batch.py             what a crossing is asked on, and whether all of it allows it
       flow/decide.py            the batch and every patient decided; one patient explained
       flow/simulate.py          what would pass if something changed
+      flow/key_custody.py       keys bound, rotated, deleted
       flow/look.py              has anybody in a list closed since its cut?
       flow/permit.py            the signed list of those who pass
       flow/receive.py           an extraction arrives and is decided again
@@ -45,6 +59,10 @@ records | gate | outside → rules.
       flow/sealing.py           the second look, and the same release with fewer rows
       flow/clear_away.py        what killed work left behind
       flow/retract.py           who was delivered and would not be now: deleted by a day
+      flow/differ.py            what a release can be laid beside
+      flow/erase.py             who may no longer be in the store: her rows leave it by a day
+      flow/rewrite.py           the store's files without what must leave them, and the proof
+      flow/unchanged.py         nothing closed since the last reconciliation?
       flow/assemble.py          the files of a release
       flow/sequence.py          log entries get their places, checkpoints are signed
       flow/audit.py             the log held against its checkpoints
@@ -61,14 +79,20 @@ records | gate | outside → rules.
       records/governance.py     observatories, authorisations, studies, texts
       records/drafts.py         what files say of them and nobody has approved yet
       records/people.py         practices, persons, patients, contacts
+      records/contacts.py       contacts of patients and holders of authority, written
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/objections.py     objections
+      records/rights_requests.py  restriction, erasure, rectification
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
+      records/stored.py         who is in the store, what must leave it
+      records/store_overview.py     its erasures, in numbers and with proof
+      records/key_bindings.py   which key is a study's own
       records/clearance.py      facts.sql and the verdict table
       records/behind_link.py    what stands behind a personal link
       records/overview.py       what the desk and the public see
+      records/identity_overview.py  who is who, as the desk sees it
       records/practice_overview.py  what a doctor sees
       records/release_overview.py   what is seen of releases
 
@@ -78,6 +102,7 @@ records | gate | outside → rules.
       gate/register_fhir.py     FHIR patients as rows
       gate/register_faults.py   the words of a refused file
       gate/toml_file.py         a reviewed file in, or every place that is off out
+      gate/holders.py           the second file: further holders of authority
       gate/columns.py           records of any form as one table
       gate/forms.py             which form a folder has
       gate/flat.py              CSV, Parquet, flat NDJSON
@@ -89,12 +114,21 @@ records | gate | outside → rules.
       gate/filtering.py         the filter
       gate/buckets.py           passing rows sorted into files, the same bytes each time
       gate/engine.py            DuckDB, closed in
+      gate/spark.py             the same filter on a cluster
+      gate/spark_records.py     records of any Spark file system as one table
+      gate/spark_files.py       their files and headers
+      gate/spark_sql.py         the filter's SQL as Spark reads it
       gate/extraction.py        what a practice sends, verified
       gate/store.py             the observatory's store
+      gate/naming.py            no value that leaves names somebody
+      gate/combinations.py      who shares which values
       gate/disclosure.py        k, uniques, small cells
+      gate/generalise.py        coarser, until few are left alone
+      gate/protect.py           rows made safe, or refused
+      gate/aggregates.py        a table of persons, small cells masked
       gate/manifest.py          the papers of a release
       gate/shrinking.py         somebody taken out of released files
-      gate/drafts.py            what the portal keeps of a release, encrypted
+      gate/unfinished.py        what the portal keeps of a release, encrypted
       gate/age.py               files encrypted for one reader
       gate/delivery.py          a sealed release as its recipient gets it
       gate/readme.py            the words of a release
@@ -108,6 +142,7 @@ records | gate | outside → rules.
     outside/    WHAT WE TALK TO
       outside/clock.py          what time it is
       outside/keys.py           the key families
+      outside/keystore.py       a folder of keys, or a secret store
       outside/tokens.py         sealed contacts, link tokens, pseudonyms
       outside/identity.py       OpenID Connect
       outside/discovery.py      what a provider says of itself
@@ -127,6 +162,8 @@ records | gate | outside → rules.
       web/patient.py            the personal link
       web/doctor.py             doctors' pages
       web/desk.py               the desk
+      web/desk_objections.py    a no without a link at the desk
+      web/desk_identity.py      doubts and requests at the desk
       web/desk_drafts.py        drafts, authorisations and studies at the desk
       web/desk_releases.py      releases at the desk
       web/recipient.py          a study team's releases
@@ -156,4 +193,7 @@ records | gate | outside → rules.
     __main__.py   the command line      app.py   puts the parts together
     service.py    pages and worker      settings.py   what the operator may set
     log_commands.py   the log's commands      release_commands.py   a release verified and opened
+    objection_commands.py   objections on paper and by telephone
+    key_commands.py   the keys' commands
+    extract_command.py   the filter's command
 """

@@ -12,29 +12,27 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import log_commands, release_commands
+from portal import extract_command, key_commands, log_commands, objection_commands, release_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
-from portal.flow import govern, notify, permit, receive, register, release, retract, sign_in
+from portal.flow import erase, govern, notify, permit, receive, register, release, retract, sign_in
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
 from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
-from portal.gate.filtering import filter_extraction
-from portal.gate.permit import read_permit
 from portal.gate.retraction import write_retractions
 from portal.outside.clock import SystemClock
-from portal.outside.keys import KeyRing, read_public_key
 from portal.records.clearance import renew_verdicts
 from portal.records.database import opened
 from portal.records.governance import Study
 from portal.records.migrations import migrate
 from portal.records.retractions import counts, newest, open_lines
+from portal.records.store_overview import store_counts
 from portal.rules.clearance import Withheld
 from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.waiting import paris_day
-from portal.rules.words import Crossing, Language, Role
+from portal.rules.words import Language, Role
 from portal.service import serve_pages, work, worker_post
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter
@@ -47,13 +45,18 @@ groups = {
         "staff": "Staff accounts.",
         "register": "Registers of practices.",
         "notices": "Campaigns and their progress.",
-        "keys": "The key families.",
         "gate": "What would pass, and why not.",
         "permit": "Extraction permits.",
     }.items()
-} | {"release": release_commands.group}
-for _name, _group in (groups | {"log": log_commands.group}).items():
+} | {
+    "keys": key_commands.group,
+    "log": log_commands.group,
+    "objections": objection_commands.group,
+    "release": release_commands.group,
+}
+for _name, _group in groups.items():
     app.add_typer(_group, name=_name)
+app.command()(extract_command.extract)
 
 Observatory = Annotated[str, typer.Option("--observatory")]
 PracticeId = Annotated[str, typer.Option("--practice")]
@@ -87,6 +90,9 @@ def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
             return await step(means, settings)
 
     return asyncio.run(inside())
+
+
+_operator = sign_in.operator_of
 
 
 # --- the service ---------------------------------------------------------------------------------------------------
@@ -164,24 +170,6 @@ def add(email: str, role: Annotated[Role, typer.Option()], study: Annotated[str 
     typer.echo("invited")
 
 
-@groups["keys"].command()
-def create(family: str) -> None:
-    """Make a key: contacts, blind, links, matching, signing, observatory:ID or study:ID."""
-    KeyRing(Settings().keys_dir).create(family)
-
-
-@groups["keys"].command(name="list")
-def list_() -> None:
-    """The families there are."""
-    typer.echo("\n".join(KeyRing(Settings().keys_dir).list()))
-
-
-@groups["keys"].command()
-def export_public(out: Path) -> None:
-    """Write the public signing key that verifiers and practices pin."""
-    KeyRing(Settings().keys_dir).export_public(out)
-
-
 @groups["register"].command(name="import")
 def import_(
     practice: PracticeId,
@@ -189,13 +177,16 @@ def import_(
     acting: As,
     taken_at: Annotated[datetime | None, typer.Option(help="When the file was taken; now if not given.")] = None,
     partial: bool = False,
+    holders: Annotated[Path | None, typer.Option(help="A second file: further holders of parental authority.")] = None,
 ) -> None:
     """A practice's patients from CSV, Parquet or FHIR Patient NDJSON; a file with any bad row is refused whole."""
     moment = taken_at.astimezone(UTC) if taken_at else SystemClock().now()
 
     async def step(means: Means, _: Settings) -> register.Imported:
         actor = (await sign_in.operator(acting)).actor
-        return await register.import_register(means, practice, file, taken_at=moment, actor=actor, partial=partial)
+        return await register.import_register(
+            means, practice, file, taken_at=moment, actor=actor, partial=partial, holders=holders
+        )
 
     done = _run(step)
     typer.echo(f"{done.rows} rows: {done.new} new, {done.changed} changed, {done.left} left, {done.doubts} in doubt")
@@ -291,24 +282,6 @@ def issue_(observatory: Observatory, practice: PracticeId, out: Annotated[Path, 
     typer.echo(f"permit {done.serial} of {practice}: {done.patients} patients, until {done.expires_at.isoformat()}")
 
 
-@app.command()
-def extract(
-    permit_dir: Annotated[Path, typer.Option("--permit")],
-    records: Annotated[Path, typer.Option()],
-    out: Annotated[Path, typer.Option()],
-    key: Annotated[Path, typer.Option(help="The pinned public key of the portal.")],
-    sign_with: Annotated[Path, typer.Option(help="The practice's own keys folder.")] = Path("keys"),
-) -> None:
-    """The filter: needs no database and no network; runs at the doctor's computer."""
-    read = read_permit(permit_dir, read_public_key(key), SystemClock().now(), crossing=Crossing.EXTRACTION)
-    ring = KeyRing(sign_with)
-    own = ring.signing_key(f"practice:{read.terms.practices[0]}")
-    counts = filter_extraction(read, records, out, practice_key=own)
-    typer.echo(f"{counts.passed} of {counts.records_in} records passed, {counts.not_in_permit} not in the permit")
-    for code, n in sorted(counts.by_reason.items()):
-        typer.echo(f"  {code} {n}")
-
-
 @app.command(name="receive")
 def receive_(directory: Path, practice: PracticeId) -> None:
     """Take an extraction into the observatory's store: checked, decided again, dropped, stored."""
@@ -347,15 +320,26 @@ def withdraw(release_id: str, acting: As) -> None:
 
 
 @app.command()
-def retractions(study: StudyId, out: Annotated[Path | None, typer.Option()] = None, as_json: Json = False) -> None:
-    """What recipients must delete; --out writes the open ones as CSV and FHIR. Makes first what is missing."""
+def retractions(
+    study: Annotated[str | None, typer.Option()] = None,
+    observatory: Annotated[str | None, typer.Option(help="The observatory's own store.")] = None,
+    out: Annotated[Path | None, typer.Option()] = None,
+    as_json: Json = False,
+) -> None:
+    """What recipients, or the observatory's own store, must delete; --out writes a study's open ones as CSV and FHIR.
+    Makes first what is missing."""
 
     async def step(means: Means, _: Settings) -> dict[str, int]:
+        today = paris_day(means.clock.now())
+        if study is None:
+            asked = await _asked(None, observatory)
+            await erase.reconcile_store(means)
+            return await store_counts(asked.observatory_id, today)
         await _asked(study, None)
         await retract.reconcile(means, only=study)
         if out is not None:
             write_retractions(out, await open_lines(study), as_of=await newest(study) or means.clock.now())
-        return await counts(study, paris_day(means.clock.now()))
+        return await counts(study, today)
 
     done = _run(step)
     typer.echo(json.dumps(done) if as_json else ", ".join(f"{n} {name}" for name, n in done.items()))

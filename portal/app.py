@@ -1,5 +1,6 @@
 """Puts the parts together: settings, means, identity providers, pages and guards become one application."""
 
+import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from portal.flow.means import Means
 from portal.outside.clock import Clock
 from portal.outside.identity import OpenIdProvider
 from portal.outside.keys import KeyRing
+from portal.outside.keystore import CommandStore
 from portal.records.clearance import renew_verdicts
 from portal.records.database import configuration
 from portal.rules.refusals import Refused
@@ -28,13 +30,19 @@ def make_means(settings: Settings, clock: Clock) -> Means:
     """What the steps need from outside, as the settings say."""
     return Means(
         clock=clock,
-        ring=KeyRing(settings.keys_dir),
+        ring=key_ring(settings),
         data_dir=settings.data_dir,
         base_url=settings.base_url,
         mail_from=settings.mail_from,
         returns_address=settings.returns_address,
         releases_in_plain=settings.demo,
     )
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The keys, from the folder or the secret store that the settings name."""
+    command = shlex.split(settings.keys_command)
+    return KeyRing(CommandStore(command) if command else settings.keys_dir)
 
 
 def make_providers(settings: Settings, clock: Clock) -> tuple[OpenIdProvider, OpenIdProvider]:

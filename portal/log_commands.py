@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from portal.app import make_means
 from portal.flow.audit import verify_log
 from portal.flow.means import Means
 from portal.flow.sequence import checkpoint
+from portal.gate.signature import Keys
 from portal.outside.clock import SystemClock
-from portal.outside.keys import read_public_key
+from portal.outside.keys import read_public_keys
 from portal.records.database import opened
 from portal.settings import Settings
 
@@ -46,13 +46,13 @@ def verify(
     file: Annotated[
         Path | None, typer.Argument(exists=True, dir_okay=False, help="A checkpoint kept elsewhere.")
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="The pinned public key; the portal's own if not given.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The pinned public keys; the portal's own if not given.")] = None,
 ) -> None:
     """Every entry, place and checkpoint of this database; exit status 1 and the reason if anything is off."""
     kept = file.read_text(encoding="utf-8", errors="replace") if file else None
 
-    def pinned(means: Means) -> Ed25519PublicKey:
-        return read_public_key(key) if key else means.ring.public_key()
+    def pinned(means: Means) -> Keys:
+        return read_public_keys(key) if key else means.ring.public_keys()
 
     held = _run(lambda means: verify_log(pinned(means), kept=kept))
     typer.echo(

@@ -11,10 +11,13 @@ from starlette.applications import Starlette
 
 from portal.app import build, make_means, make_providers
 from portal.flow.clear_away import clear_away
+from portal.flow.erase import alarm_overdue, reconcile_store
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
 from portal.flow.retract import reconcile, remind_due
+from portal.flow.rewrite import erase_due
 from portal.flow.sequence import sequence
+from portal.flow.unchanged import Seen, begin, end, unchanged
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post, Server, SmtpPost
 from portal.outside.returns import MaildirReturns, ReturnMailbox
@@ -80,20 +83,34 @@ async def worker_post(settings: Settings) -> AsyncIterator[Post]:
         yield post
 
 
-async def one_round(means: Means, post: Post, returns: ReturnMailbox, *, reading: bool) -> None:
-    """What the worker does before it rests. A bounce just read makes its retractions; then entries get their places."""
+async def one_round(
+    means: Means, post: Post, returns: ReturnMailbox, *, reading: bool, seen: Seen | None = None
+) -> Seen | None:
+    """What the worker does before it rests. A bounce just read makes its retractions; then entries get their places.
+
+    Recipients and the store are reconciled unless nobody can have closed since `seen`; returns what the next round
+    gives for it.
+    """
     while await send_due(means, post, render_letter):
         pass
     if reading:
         await read_returns(means, returns)
-    await reconcile(means)
+    if not await unchanged(means, seen):
+        begun = await begin(means)
+        await reconcile(means)
+        await reconcile_store(means)
+        await erase_due(means)
+        seen = await end(begun)
     await remind_due(means)
+    await alarm_overdue(means)
     await sequence(means)
     await clear_away(means)
+    return seen
 
 
 async def work(means: Means, settings: Settings, *, once: bool) -> None:
-    """Send what is due, read what came back, make missing retractions, give log entries their places; again and again.
+    """Send what is due, read what came back, make missing retractions and erase what must leave the store, give log
+    entries their places; again and again.
 
     `once`: until nothing is due. Safe to run several.
     """
@@ -102,8 +119,9 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
     async with worker_post(settings) as post:
+        seen: Seen | None = None
         for number in itertools.count():
-            await one_round(means, post, returns, reading=number % ROUNDS_A_READING == 0)
+            seen = await one_round(means, post, returns, reading=number % ROUNDS_A_READING == 0, seen=seen)
             if once:
                 return
             await asyncio.sleep(BETWEEN_ROUNDS)

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     base_url: str = "http://127.0.0.1:8000"
     secret: SecretStr = SecretStr("")
     keys_dir: Path = Path("var/keys")
+    keys_command: str = ""  # speaks to a secret store: list, get NAME, put NAME, delete NAME; empty: the folder
     clock: Literal["system", "played"] = "system"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -171,7 +172,7 @@ def _unsafe_service(s: Settings) -> list[Problem]:
         (not secret, "no_secret", "secret", f"Sessions cannot be signed. {generate}"),
         (0 < len(secret) < SHORTEST_SECRET, "short_secret", "secret",
          f"The secret has fewer than {SHORTEST_SECRET} characters. {generate}"),
-        (not s.keys_dir.is_dir(), "no_keys", "keys_dir",
+        (not s.keys_command and not s.keys_dir.is_dir(), "no_keys", "keys_dir",
          "The folder of keys does not exist: create the keys with `portal keys create`."),
         (_is_open(s.keys_dir), "keys_exposed", "keys_dir",
          "Others on this machine can read or change the keys: chmod 700 the folder, 600 each file."),

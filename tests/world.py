@@ -1,5 +1,6 @@
 """A small observatory, built through the product's own steps: what most flow tests begin with."""
 
+import tomllib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from portal.outside.returns import Kind, Reading, Return
 from portal.records.accounts import Account
 from portal.records.drafts import waiting
 from portal.records.governance import AgreementText
-from portal.rules.reviewed import ReviewedFile
+from portal.rules.reviewed import NoticeFile, ReviewedFile
 from portal.rules.waiting import PARIS
 from portal.rules.words import Addressee, Language, Role, Sex
 
@@ -233,6 +234,18 @@ async def build(means: Means, clock: PlayedClock, folder: Path, **changes: Any) 
             if path.name.startswith("notice"):
                 await govern.approve_text(means, name, by=dpo)
     return World(means, clock, folder, operator, dpo, recipient)
+
+
+async def publish(world: World, version: str, language: str = "fr", **changes: Any) -> str:
+    """A newer version of the demo's notice, approved by the DPO; `changes` replace fields (covers__field too)."""
+    raw = tomllib.loads((TEXTS / f"notice-adult-{language}.toml").read_text(encoding="utf-8")) | {"version": version}
+    for name, value in changes.items():
+        what, _, key = name.partition("__")
+        raw = raw | ({what: raw[what] | {key: value}} if key else {what: value})
+    text = NoticeFile.model_validate(raw)
+    await govern.load(world.means, ReviewedFile(text=(text,)), actor=world.operator.actor)
+    await govern.approve_text(world.means, text.id, by=world.dpo)
+    return text.id
 
 
 def paris(year: int, month: int, day: int, hour: int = 12, minute: int = 0) -> datetime:

@@ -21,6 +21,7 @@ class Part(StrEnum):
     TEXT_WITHDRAWN = "text_withdrawn"
     NEVER_TOLD = "never_told"
     NO_HISTORY = "no_history"
+    TEXT_SUPERSEDED = "text_superseded"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from portal.records.releases import Release
 from portal.rules.clearance import ORDER
 from portal.rules.words import Crossing
 
-SMALL_CELL, CLOSED_SINCE = "G61", "G70"
+COPY, SMALL_CELL, CLOSED_SINCE = "G60", "G61", "G70"
 
 Verdicts = dict[tuple[str, str], PatientVerdict]
 PRACTICE_CODE = {Part.NOT_ENROLLED: "G20", Part.NOT_SIGNED: "G22", Part.NOT_VERIFIED: "G21"}
@@ -66,6 +66,8 @@ def count(p: Play, at_prepare: Verdicts, permit: Permit) -> dict[str, Any]:
             withheld[reason] += n
         else:
             passed += n
+    if copies := passed - _rows(p.stage.folder / "release"):
+        passed, withheld[COPY] = passed - copies, copies
     shutil.rmtree(p.stage.folder / "permit-of-the-release")
     if passed + sum(withheld.values()) != records_in:
         raise ValueError("the funnel does not add up")
@@ -114,6 +116,10 @@ def _released(folder: Path) -> set[str]:
     for file in sorted((folder / "records").glob("*.parquet")):
         names |= set(pq.read_table(file, columns=["pseudonym"])["pseudonym"].to_pylist())
     return names
+
+
+def _rows(folder: Path) -> int:
+    return sum(pq.read_metadata(file).num_rows for file in (folder / "records").glob("*.parquet"))
 
 
 def _closed_since(p: Play, verdict: PatientVerdict) -> bool:

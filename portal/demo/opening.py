@@ -44,14 +44,6 @@ async def govern_act(p: Play) -> None:
     _tell_ground(p, reviewed)
 
 
-async def _approve_drafts(p: Play) -> None:
-    """The DPO reads each draft at the desk and approves it; the page offers first what the others refer to."""
-    async with Browser(p.stage.base) as dpo:
-        await dpo.sign_in("staff", "demo-dpo")
-        while actions := re.findall(r"/desk/drafts/\d+/approve", await dpo.read("/desk/drafts")):
-            await dpo.send("/desk/drafts", actions[0])
-
-
 def _with_its_key(reviewed: ReviewedFile, identity_file: Path) -> ReviewedFile:
     """The study team makes an identity, keeps it, and hands in its public half."""
     identity = new_identity()
@@ -59,6 +51,14 @@ def _with_its_key(reviewed: ReviewedFile, identity_file: Path) -> ReviewedFile:
     identity_file.write_text(f"# public key: {recipient_of(identity)}\n{identity}\n", encoding="ascii")
     team = reviewed.recipient[0].model_copy(update={"age_recipient": recipient_of(identity)})
     return reviewed.model_copy(update={"recipient": (team, *reviewed.recipient[1:])})
+
+
+async def _approve_drafts(p: Play) -> None:
+    """The DPO reads each draft at the desk and approves it; the page offers first what the others refer to."""
+    async with Browser(p.stage.base) as dpo:
+        await dpo.sign_in("staff", "demo-dpo")
+        while actions := re.findall(r"/desk/drafts/\d+/approve", await dpo.read("/desk/drafts")):
+            await dpo.send("/desk/drafts", actions[0])
 
 
 def _tell_ground(p: Play, reviewed: ReviewedFile) -> None:
@@ -71,22 +71,23 @@ def _tell_ground(p: Play, reviewed: ReviewedFile) -> None:
         p.story.add("practices", id=role.practice.id, finess=role.practice.finess, part=str(role.part))
 
 
-async def publish(p: Play, version: str, *, without: Sequence[str] = ()) -> None:
-    """Load a version of the notice in both languages (told less when `without` columns) and have it approved."""
+async def publish(p: Play, version: str, *, without: Sequence[str] = (), material: bool = False) -> None:
+    """Load a version of the notice in both languages (told less when `without` columns) and have it approved. A
+    material one supersedes the older ones."""
     for language in ("fr", "en"):
         given = govern.read_reviewed(HERE / "texts" / f"notice-adult-{language}.toml").text[0]
         if not isinstance(given, NoticeFile) or p.operator is None:
             continue
         columns = tuple(c for c in given.covers.columns if c not in without)
         covers = given.covers.model_copy(update={"columns": columns})
-        text = given.model_copy(update={"version": version, "covers": covers})
+        text = given.model_copy(update={"version": version, "covers": covers, "material": material})
         await govern.load(p.stage.means, ReviewedFile(text=(text,)), actor=p.operator.actor)
         async with Browser(p.stage.base) as dpo:
             await dpo.sign_in("staff", "demo-dpo")
             await dpo.send("/desk/texts", f"/desk/texts/{text.id}/approve")
         p.story.add(
             "texts", id=text.id, version=version, language=language, approved_at=p.now, withdrawn_at=None,
-            covers=covers.model_dump(mode="json"),
+            material=material, covers=covers.model_dump(mode="json"),
         )  # fmt: skip
 
 

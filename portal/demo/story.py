@@ -21,6 +21,8 @@ class Story:
             "notices": [],
             "returns_read": [],
             "objections": [],
+            "objections_without_link": [],
+            "requests": [],
             "extractions": [],
         }
 

@@ -11,14 +11,14 @@ from typing import Any
 from portal.demo.browser import Browser
 from portal.demo.bulk import Practice
 from portal.demo.cast import Part, Role
-from portal.demo.driver import OBSERVATORY, Play
+from portal.demo.driver import OBSERVATORY, STUDY, Play
 from portal.demo.opening import publish
 from portal.demo.registers import Change, first_register, second_register
 from portal.flow import govern, notify
 from portal.flow.register import import_register
 from portal.gate.register_row import RegisterRow
 from portal.rules.waiting import paris_day
-from portal.rules.words import Addressee
+from portal.rules.words import Addressee, RightsKind
 from portal.web.letters import render_letter
 
 
@@ -70,7 +70,11 @@ def _forget_a_key(p: Play) -> None:
 
 
 async def tell_act(p: Play) -> None:
-    """Campaigns: first with a text that tells too little, then with one that is withdrawn, then with the right one."""
+    """Campaigns: first with a text that a material version supersedes, then with one that tells too little, then with
+    one that is withdrawn, then with the right one."""
+    await publish(p, "2026-01")
+    await campaign(p, p.role_of(Part.TEXT_SUPERSEDED), "2026-01")
+    await publish(p, "2026-02", material=True)
     await publish(p, "2026-03", without=("diagnosis",))
     await campaign(p, p.role_of(Part.TOLD_TOO_LITTLE), "2026-03")
     await publish(p, "2026-04")
@@ -83,7 +87,7 @@ async def tell_act(p: Play) -> None:
         if text["version"] == "2026-04":
             text["withdrawn_at"] = p.now
     await publish(p, "2026-06")
-    late = (Part.TOLD_LATE, Part.TOLD_TOO_LITTLE, Part.TEXT_WITHDRAWN, Part.NEVER_TOLD)
+    late = (Part.TOLD_LATE, Part.TOLD_TOO_LITTLE, Part.TEXT_WITHDRAWN, Part.TEXT_SUPERSEDED, Part.NEVER_TOLD)
     await campaign(p, [r for r in p.active if r.part not in late], "2026-06")
 
 
@@ -146,7 +150,8 @@ async def returns_act(p: Play) -> None:
 
 
 async def object_act(p: Play, real_now: datetime) -> None:
-    """Patients open their link and say no: to everything, or to this observatory; one takes it back later."""
+    """Patients open their link and say no: to everything, to this observatory, one to the practice as a source, two to
+    the study; the last takes it back later."""
     objecting = choose_objectors(p)
     for done, ((practice, number), scope) in enumerate(objecting):
         p.tell("patients object", done, len(objecting))
@@ -160,6 +165,28 @@ async def object_act(p: Play, real_now: datetime) -> None:
         async with Browser(p.stage.base) as patient:
             await patient.send(f"/o/{token}/withdraw", f"/o/{token}/withdraw")
         back["withdrawn_at"] = p.now
+    await _without_a_link(p, {(o["practice_id"], o["patient_id"]) for o in told})
+
+
+async def _without_a_link(p: Play, objected: set[tuple[str, str]]) -> None:
+    """Somebody says no on the telephone, with her name and year of birth; others ask for their rights at the desk."""
+    full = [r.practice.id for r in p.role_of(Part.FULL)]
+    quiet = [key for key in sorted(p.letters) if key[0] in full and key not in objected]
+    async with Browser(p.stage.base) as operator:
+        await operator.sign_in("staff", "demo-operator")
+        for practice, number in quiet[11:12]:
+            row = p.registers[practice].row(number)
+            said = {
+                "family_name": row.family_name.upper(), "birth_name": "", "given_names": row.given_names,
+                "birth": row.birth_date[:4],
+            }  # fmt: skip
+            await operator.send("/desk/objections", "/desk/objections", **said, channel="phone", scope="everything")
+            p.story.add("objections_without_link", **said, scope="everything", at=p.now)
+    async with Browser(p.stage.base) as dpo:
+        await dpo.sign_in("staff", "demo-dpo")
+        for (practice, number), kind in zip(quiet[8::14], RightsKind, strict=False):
+            await dpo.send("/desk/requests", "/desk/requests", practice=practice, number=number, kind=str(kind))
+            p.story.add("requests", practice_id=practice, patient_id=number, kind=str(kind), at=p.now)
 
 
 def choose_objectors(p: Play) -> list[tuple[tuple[str, str], str]]:
@@ -170,7 +197,10 @@ def choose_objectors(p: Play) -> list[tuple[tuple[str, str], str]]:
     chosen = [here for here, there in patients_of_two(p) if here in told and there in told][:1]
     chosen += [key for key in told if _has_namesake(p, key, told)][:1]
     chosen += [key for key in told[5::14] if key not in chosen]
-    return [(key, "observatory" if place % 3 == 2 else "everything") for place, key in enumerate(chosen)]
+    scopes = {3: "practice", 4: "study", 11: "study"}
+    return [
+        (key, scopes.get(place, "observatory" if place % 3 == 2 else "everything")) for place, key in enumerate(chosen)
+    ]
 
 
 def _has_namesake(p: Play, key: tuple[str, str], told: Sequence[tuple[str, str]]) -> bool:
@@ -194,5 +224,5 @@ async def say_no(p: Play, practice: str, number: str, scope: str) -> None:
     token = p.letters[practice, number]
     async with Browser(p.stage.base) as patient:
         page = f"/o/{token}" if scope == "everything" else f"/o/{token}/part"
-        await patient.send(page, f"/o/{token}/object", scope=scope)
+        await patient.send(page, f"/o/{token}/object", scope=STUDY if scope == "study" else scope)
     p.story.add("objections", practice_id=practice, patient_id=number, scope=scope, at=p.now, withdrawn_at=None)

@@ -5,7 +5,7 @@ Filtered once from the store, then only made smaller: somebody who leaves is tak
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +14,26 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from portal.flow.basis import Basis
+from portal.flow.differ import Beside, beside
 from portal.flow.look import Member
 from portal.flow.means import Means
 from portal.flow.permit import Passing, allowed_table, make_terms
 from portal.gate.age import identity_of
-from portal.gate.disclosure import Disclosure, measure, small_cells
-from portal.gate.drafts import keep, open_kept, work_folder
 from portal.gate.filtering import filter_release
 from portal.gate.folders import sha256_of
 from portal.gate.manifest import head_of, write_release_files
+from portal.gate.naming import refuse_identifiers
 from portal.gate.permit import read_permit, write_permit
+from portal.gate.protect import coarsen, suppress, table_of, wanted_of
 from portal.gate.shrinking import take_out
 from portal.gate.terms import Terms
+from portal.gate.unfinished import keep, open_kept, work_folder
 from portal.outside.tokens import pseudonym
 from portal.records.governance import Study
+from portal.rules.conditions import StudyConditions
+from portal.rules.differing import to_withhold
 from portal.rules.refusals import Refused
-from portal.rules.words import Crossing
+from portal.rules.words import Crossing, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +55,58 @@ async def assemble(
     *,
     version: int,
     reference_year: int,
-    refused: Mapping[str, int] | None = None,
+    approved: Mapping[str, Any] | None = None,
 ) -> Draft:
-    """Filter from the store, suppress small cells, measure, write, sign and keep, in a thread. `refused`: persons by
-    code as they were counted at the approval.
+    """Filter from the store, look for identifiers, generalise, suppress, measure, write, sign and keep, in a thread.
 
-    Refused G61 when nothing is left or k cannot be reached.
+    approved: the summary of what was approved: its steps and its counts stay, and only persons can still go.
+    Refused G11 when a value could name somebody, G61 or G62 when nothing is left or k cannot be reached.
     """
-    return await asyncio.to_thread(_filtered, means, release_id, basis, version, reference_year, refused)
+    other = await beside(means, _study(basis)[0])
+    return await asyncio.to_thread(_filtered, means, release_id, basis, version, reference_year, approved, other)
 
 
-async def reduce(means: Means, draft: Draft, basis: Basis, *, version: int, refused: Mapping[str, int]) -> Draft:
+async def reduce(means: Means, draft: Draft, basis: Basis, *, version: int, approved: Mapping[str, Any]) -> Draft:
     """The draft as it was kept, without whoever is not listed in `basis` any more; k is measured again."""
-    return await asyncio.to_thread(_reduced, means, draft, basis, version, refused)
+    other = await beside(means, _study(basis)[0])
+    return await asyncio.to_thread(_reduced, means, draft, basis, version, approved, other)
 
 
 def _filtered(
-    means: Means, release_id: str, basis: Basis, version: int, reference_year: int, refused: Mapping[str, int] | None
-) -> Draft:
+    means: Means, release_id: str, basis: Basis, version: int, reference_year: int,
+    approved: Mapping[str, Any] | None, other: Beside,
+) -> Draft:  # fmt: skip
     stored, names, terms = _stored(means, basis), _pseudonyms(means, basis), _terms(release_id, basis)
+    study, conditions = _study(basis)
+    wanted = wanted_of(terms, conditions, study.k)
     with work_folder(means.work, release_id) as work:
         _write_permit(means, work / "wide", terms, names)
         permit = read_permit(work / "wide", means.ring.public_key(), terms.not_before, crossing=Crossing.RELEASE)
-        filter_release(permit, stored, work / "draft" / "release" / "records", reference_year=reference_year)
-        return _finished(means, work / "draft", release_id, basis, names, terms, version, refused)
+        records = work / "draft" / "release" / "records"
+        filter_release(permit, stored, records, reference_year=reference_year)
+        refuse_identifiers(sorted(records.glob("*.parquet")), terms.columns)
+        precision = coarsen(records, wanted, frozen=None if approved is None else _precision(approved))
+        return _finished(means, work / "draft", release_id, basis, names, terms, version, approved, precision, other)
 
 
-def _reduced(means: Means, draft: Draft, basis: Basis, version: int, refused: Mapping[str, int]) -> Draft:
+def _reduced(
+    means: Means, draft: Draft, basis: Basis, version: int, approved: Mapping[str, Any], other: Beside
+) -> Draft:
     names, terms = _pseudonyms(means, basis), _terms(draft.release_id, basis)
     staying = {name for _, _, name in names.values()}
     if not staying <= set(draft.members.values()):
         raise Refused("G72", "the list is no subset of the approved one", where=draft.release_id)
+    study, conditions = _study(basis)
+    precision = {**wanted_of(terms, conditions, study.k).asked, **_precision(approved)}
     with opened(means, draft.release_id, draft.manifest_sha256) as part:
         take_out(part / "release" / "records", set(draft.members.values()) - staying)
         shutil.rmtree(part / "permit")
-        return _finished(means, part, draft.release_id, basis, names, terms, version, refused)
+        return _finished(means, part, draft.release_id, basis, names, terms, version, approved, precision, other)
+
+
+def _precision(summary: Mapping[str, Any]) -> dict[str, Precision]:
+    """The steps of the quasi-identifiers, as they were approved."""
+    return {column: Precision(step) for column, step in summary.get("precision", {}).items()}
 
 
 @contextmanager
@@ -95,7 +116,11 @@ def opened(means: Means, release_id: str, manifest_sha256: str) -> Iterator[Path
     Refused G71 when they are not those that were kept.
     """
     with work_folder(means.work, release_id) as work:
-        open_kept(kept_at(means, release_id, manifest_sha256), work / "draft", _own_identity(means))
+        open_kept(
+            kept_at(means, release_id, manifest_sha256),
+            work / "draft",
+            *map(identity_of, means.ring.all_bytes_of("releases")),
+        )
         manifest = work / "draft" / "release" / "manifest.json"
         if not manifest.is_file() or sha256_of(manifest) != manifest_sha256:
             raise Refused("G71", "the files of this release are not those that were kept", where=release_id, status=503)
@@ -113,53 +138,49 @@ def _own_identity(means: Means) -> str:
 
 def _finished(
     means: Means, part: Path, release_id: str, basis: Basis, names: "Named", terms: Terms, version: int,
-    refused: Mapping[str, int] | None,
+    approved: Mapping[str, Any] | None, precision: Mapping[str, Precision], other: Beside,
 ) -> Draft:  # fmt: skip
-    """Small cells out, measured, papers written and signed, all of it kept."""
+    """Small cells and small differences out, measured, papers written and signed, all of it kept."""
     records = part / "release" / "records"
-    small, measured = _safe(records, release_id, basis)
-    names = {member: value for member, value in names.items() if value[2] not in small}
+    study, conditions = _study(basis)
+    named = [{pseudonym(means.ring, f"study:{study.id}", p.bytes).hex() for p in persons} for persons in other.persons]
+    safe = suppress(
+        records, terms, wanted_of(terms, conditions, study.k), precision,
+        differing=lambda present: to_withhold(present, named, least=study.k),
+    )  # fmt: skip
+    names = {member: value for member, value in names.items() if value[2] in safe.staying}
     permit_sha256 = _write_permit(means, part / "permit", terms, names)
-    refused = dict(refused) if refused is not None else {**basis.refused, "G61": len(small)}
-    study, _ = _study(basis)
-    head = head_of(terms, release_id=release_id, version=version, permit_sha256=permit_sha256, more={"k": study.k})
+    refused = {**basis.refused, "G61": len(safe.small), "G62": len(safe.close)}
+    said = approved or {"refused": refused, "cost": safe.cost}
+    table = table_of(records, safe.terms, conditions, other.tables)
+    more = {"k": study.k}
+    head = head_of(safe.terms, release_id=release_id, version=version, permit_sha256=permit_sha256, more=more)
     manifest_sha256 = write_release_files(
-        part / "release", head=head, terms=terms, refused=refused, disclosure=measured, key=means.ring.signing_key()
-    )
+        part / "release", head=head, terms=safe.terms, refused=said["refused"], disclosure=safe.disclosure,
+        key=means.ring.signing_key(), cost=said.get("cost"), aggregates=table.as_csv() if table else None,
+    )  # fmt: skip
     keep(part, kept_at(means, release_id, manifest_sha256), _own_identity(means))
-    present = _present(records)
     summary = {
         "rows": sum(pq.read_metadata(file).num_rows for file in records.glob("*.parquet")),
-        "persons": measured.persons,
-        "k_min": measured.k_min,
-        "uniques": measured.uniques,
-        "suppressed": len(small),
-        "refused": refused,
+        "persons": safe.disclosure.persons,
+        "k_min": safe.disclosure.k_min,
+        "uniques": safe.disclosure.uniques,
+        "suppressed": len(safe.small | safe.close),
+        "refused": dict(said["refused"]),
+        "cost": dict(said.get("cost", {})),
+        "precision": {column: step.value for column, step in precision.items()},
+        "aggregates": table.as_json() if table else [],
         "basis": basis.as_json(),
     }
-    members = {member: value[2] for member, value in names.items() if value[2] in present}
+    members = {member: value[2] for member, value in names.items()}
     return Draft(release_id, version, basis.decision.cut, manifest_sha256, members, summary)
 
 
-def _safe(records: Path, release_id: str, basis: Basis) -> tuple[set[str], Disclosure]:
-    """Whom the study's k suppresses, taken out of the files; then what is measured of the rest. Refused G61."""
-    study, quasi_identifiers = _study(basis)
-    files = sorted(records.glob("*.parquet"))
-    if not any(pq.read_metadata(file).num_rows for file in files):
-        raise Refused("G61", "no record of anybody who passes is in the store: there is nothing to release")
-    small = small_cells(files, quasi_identifiers, least=study.k)
-    take_out(records, small)
-    measured = measure(files, quasi_identifiers, least=study.k)
-    if not measured.persons or measured.k_min < study.k:
-        raise Refused("G61", f"the study's k of {study.k} cannot be reached with those who pass", where=release_id)
-    return small, measured
-
-
-def _study(basis: Basis) -> tuple[Study, Sequence[str]]:
+def _study(basis: Basis) -> tuple[Study, StudyConditions]:
     study, conditions = basis.decision.ground.study, basis.decision.ground.study_conditions
     if study is None or conditions is None:
         raise Refused("G05", "there is no such study", status=404)
-    return study, conditions.quasi_identifiers
+    return study, conditions
 
 
 def _terms(release_id: str, basis: Basis) -> Terms:
@@ -206,10 +227,3 @@ def _write_permit(means: Means, folder: Path, terms: Terms, names: Named) -> str
         (p.member.practice_id, key, name, p) for p, key, name in names.values() if p.member.practice_id in permitted
     )
     return write_permit(folder, terms, table, means.ring.signing_key())
-
-
-def _present(records: Path) -> set[str]:
-    found: set[str] = set()
-    for file in records.glob("*.parquet"):
-        found |= set(pq.read_table(file, columns=["pseudonym"])["pseudonym"].unique().to_pylist())
-    return found

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from portal.flow.decide import snapshot
 from portal.gate.checkpoint import Checkpoint, read_checkpoint
-from portal.gate.signature import BadSignature
+from portal.gate.signature import BadSignature, Keys
 from portal.records.database import Connection, rows, transact
 from portal.records.tree import checkpoints, edge_of, last_place, places_from
 from portal.rules.log_leaf import LeafEntry, commitment
@@ -27,25 +25,26 @@ class Audited:
     waiting: int
 
 
-async def verify_log(key: Ed25519PublicKey, *, kept: str | None = None) -> Audited:
+async def verify_log(keys: Keys, *, kept: str | None = None) -> Audited:
     """Every entry, place and checkpoint, in one view of the database; Refused with the first thing that is off.
 
     `kept`: a checkpoint from elsewhere, which the log must contain. Without one, a log whose tail was cut off
-    together with its checkpoints looks whole.
+    together with its checkpoints looks whole. `keys`: the portal's, or those it has had, the newest first.
     """
-    outside = _read(kept, key, where="the checkpoint kept elsewhere") if kept is not None else None
+    outside = _read(kept, keys, where="the checkpoint kept elsewhere") if kept is not None else None
 
     async def step(c: Connection) -> Audited:
         await snapshot(c)
-        return await _verify(c, key, outside)
+        return await _verify(c, keys, outside)
 
     return await transact(step)
 
 
-async def _verify(c: Connection, key: Ed25519PublicKey, outside: Checkpoint | None) -> Audited:
-    signed = await _signed(c, key)
+async def _verify(c: Connection, keys: Keys, outside: Checkpoint | None) -> Audited:
+    signed = await _signed(c, keys)
     if outside is not None:
         signed.setdefault(outside.size, []).append(outside)
+    _hold_order_of_keys(signed)
     edge: list[bytes] = []
     size, last, forgotten = 0, 0, 0
     _hold(signed, 0, edge)
@@ -74,12 +73,12 @@ async def _places(c: Connection, size: int) -> list[tuple[int, bytes, LeafEntry,
         raise _off("log_entry", f"from place {size}", "an entry holds a value that nobody can have written") from None
 
 
-async def _signed(c: Connection, key: Ed25519PublicKey) -> dict[int, list[Checkpoint]]:
+async def _signed(c: Connection, keys: Keys) -> dict[int, list[Checkpoint]]:
     """The database's checkpoints by size, each signed, and its row saying the same."""
     found: dict[int, list[Checkpoint]] = {}
     for row in await checkpoints(c):
         where = f"checkpoint {row['size']}"
-        said = _read(row["note"], key, where=where)
+        said = _read(row["note"], keys, where=where)
         says_the_same = (said.size, said.root) == (row["size"], row["root"])
         if not says_the_same or not is_edge(edge_of(row["edge"]), said.size, said.root):
             raise _off("log_checkpoint", where, "the row does not say what was signed")
@@ -87,11 +86,20 @@ async def _signed(c: Connection, key: Ed25519PublicKey) -> dict[int, list[Checkp
     return found
 
 
-def _read(note: str, key: Ed25519PublicKey, *, where: str) -> Checkpoint:
+def _hold_order_of_keys(signed: dict[int, list[Checkpoint]]) -> None:
+    """A key that was replaced signs nothing that comes later."""
+    newest = max((one.signer for some in signed.values() for one in some), default=0)
+    for size, some in sorted(signed.items()):
+        if max(one.signer for one in some) > newest:
+            raise _off("log_checkpoint", f"checkpoint {size}", "signed by a key that had been replaced before")
+        newest = min(one.signer for one in some)
+
+
+def _read(note: str, keys: Keys, *, where: str) -> Checkpoint:
     try:
-        return read_checkpoint(note, key)
+        return read_checkpoint(note, keys)
     except BadSignature:
-        raise _off("log_checkpoint", where, "not a checkpoint, or not signed by this key") from None
+        raise _off("log_checkpoint", where, "not a checkpoint, or not signed by a key of this log") from None
 
 
 def _hold(signed: dict[int, list[Checkpoint]], size: int, edge: list[bytes]) -> None:

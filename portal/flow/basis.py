@@ -18,6 +18,8 @@ from portal.rules.conditions import fingerprint
 from portal.rules.refusals import Refused
 from portal.rules.words import EnrolmentState
 
+StoreFile = tuple[str, str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Basis:
@@ -28,8 +30,10 @@ class Basis:
     refused: dict[str, int]
     spans: list[DoctorSpan]
     unnamed: list[str]
-    files: list[tuple[str, str, str]]
+    files: list[StoreFile]
     """(practice, file name, SHA-256) of the store, as the newest committed entries name them."""
+    narrowed: dict[StoreFile, StoreFile | None]
+    """What became of a file from which rows were erased; None: nothing of it is left."""
 
     def as_json(self) -> dict[str, Any]:
         """What a later writing of the same release may not go beyond."""
@@ -44,10 +48,13 @@ class Basis:
         return replace(self, files=files, spans=spans, unnamed=list(approved["unnamed"]))
 
     def no_wider_than(self, approved: dict[str, Any]) -> "Basis":
-        """With the approved files, and only the doctors whose records could pass then. Refused if a file is gone."""
-        files = [(str(p), str(name), str(sha)) for p, name, sha in approved["files"]]
-        if set(files) - set(self.files):
+        """With what is left of the approved files, and only the doctors whose records could pass then. Refused when a
+        newer extraction has taken the place of one: it may hold more."""
+        became = self.narrowed | {file: file for file in self.files}
+        bound = [(str(p), str(name), str(sha)) for p, name, sha in approved["files"]]
+        if not became.keys() >= set(bound):
             raise Refused("G72", "the store holds newer extractions than were prepared: prepare a new release")
+        files = [file for one in bound if (file := became[one]) is not None]
         spans = [s for s in self.spans if [s.practice_id, s.pseudonym, _iso(s.recorded_from)] in approved["spans"]]
         unnamed = [practice for practice in self.unnamed if practice in approved["unnamed"]]
         return replace(self, files=files, spans=spans, unnamed=unnamed)
@@ -102,15 +109,10 @@ async def basis_of(means: Means, study_id: str) -> Basis:
             decision.thresholds,
             "SELECT reason, count(*) AS n FROM decided WHERE bits <> 0 GROUP BY reason ORDER BY reason",
         )
-        files = await rows(
-            c,
-            "SELECT e.practice_id, e.file_name, e.file_sha256 FROM extraction e JOIN (SELECT practice_id, "
-            "max(id) AS id FROM extraction GROUP BY practice_id) newest ON newest.id = e.id ORDER BY e.practice_id",
-        )
+        files, narrowed = await _store(c)
         spans: list[DoctorSpan] = []
         unnamed: list[str] = []
-        for file in files:
-            practice = file["practice_id"]
+        for practice, _, _ in files:
             found, _ = await doctor_spans(means, study.observatory_id, practice)
             spans += [DoctorSpan(s.practice_id, s.pseudonym, s.pseudonym, s.recorded_from) for s in found]
             if await every_doctor_active(c, study.observatory_id, practice):
@@ -121,7 +123,26 @@ async def basis_of(means: Means, study_id: str) -> Basis:
             {row["reason"]: int(row["n"]) for row in counted},
             spans,
             unnamed,
-            [(f["practice_id"], f["file_name"], f["file_sha256"]) for f in files],
+            files,
+            narrowed,
         )
 
     return await transact(read)
+
+
+async def _store(c: Connection) -> tuple[list[StoreFile], dict[StoreFile, StoreFile | None]]:
+    """The files that count, and what became of the earlier ones of the same extractions."""
+    newest = await rows(
+        c,
+        "SELECT id, practice_id, file_name, file_sha256 FROM extraction "
+        "WHERE id IN (SELECT max(id) FROM extraction GROUP BY practice_id) ORDER BY practice_id",
+    )
+    now = {r["id"]: (r["practice_id"], r["file_name"], r["file_sha256"]) if r["file_name"] else None for r in newest}
+    practice_of = {r["id"]: r["practice_id"] for r in newest}
+    earlier = await rows(c, "SELECT extraction_id, old_name, old_sha256 FROM store_change ORDER BY id")
+    narrowed = {
+        (practice_of[r["extraction_id"]], r["old_name"], r["old_sha256"]): now[r["extraction_id"]]
+        for r in earlier
+        if r["extraction_id"] in now
+    }
+    return [file for file in now.values() if file is not None], narrowed

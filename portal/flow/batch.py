@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from portal.flow.key_custody import own_key
 from portal.flow.means import Means
 from portal.records.database import Connection
 from portal.records.governance import Authorisation, Observatory, Recipient, Study, deciding_authorisation
@@ -157,7 +158,7 @@ def key_family(asked: Asked) -> str:
     return f"study:{asked.study_id}" if asked.study_id else f"observatory:{asked.observatory_id}"
 
 
-def facts_now(means: Means, ground: Ground) -> BatchFacts:
+async def facts_now(means: Means, c: Connection, ground: Ground) -> BatchFacts:
     """The batch as it stands, with the keys that there are."""
-    own = means.ring.exists(key_family(ground.asked))
+    own = await own_key(means, c, key_family(ground.asked))
     return batch_facts(ground, own_key=own, signs=means.ring.exists("signing"))

@@ -6,12 +6,19 @@ from datetime import date
 from typing import Any
 
 from portal.flow.means import Means
-from portal.flow.opt_out import Link, look
+from portal.flow.opt_out import Link, Said, look
 from portal.flow.register_rows import contact_binding
 from portal.flow.retract import ERASED_WITHIN
 from portal.outside.tokens import open_sealed
-from portal.records.behind_link import deliveries_of, doctors_of, newest_conditions, notice_with_its_text
+from portal.records.behind_link import (
+    deliveries_of,
+    doctors_of,
+    listed_studies,
+    newest_conditions,
+    notice_with_its_text,
+)
 from portal.records.database import connection
+from portal.records.notices import lost_to_outages
 from portal.rules.conditions import AuthorisationConditions
 from portal.rules.waiting import paris_day, waits_until
 from portal.rules.words import Addressee, Language, Scope
@@ -23,7 +30,7 @@ class Opened:
 
     `since`: the day on which the patient's doctors, or else the practice's first one, joined.
     `first_use`: the day from which data may be used without a no; None when the notice has not left, or nothing is
-    authorised.
+    authorised. `studies`: id and title of each study on the transparency page.
     """
 
     link: Link
@@ -38,6 +45,7 @@ class Opened:
     post: str
     today: date
     first_use: date | None
+    studies: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +76,18 @@ async def open_link(means: Means, token: str) -> Opened:
         phone=told["phone"],
         post=told["postal_address"],
         today=today,
-        first_use=_first_use(link, await newest_conditions(c, link.observatory_id)),
+        first_use=_first_use(
+            link,
+            await newest_conditions(c, link.observatory_id),
+            await lost_to_outages(c, means.clock.now()),
+        ),
+        studies={study["id"]: study["title"] for study in await listed_studies(c, link.observatory_id)},
     )
 
 
-async def deliveries(link: Link) -> list[Delivery]:
-    """What has left and is covered by the no in force: by when each recipient deletes it, and the day it says
-    it has. The day is the retraction's; until that is made, thirty days from the no."""
-    no = link.counts
-    if no is None:
-        return []
+async def deliveries(link: Link, no: Said) -> list[Delivery]:
+    """What has left and is covered by this no: by when each recipient deletes it, and the day it says it has. The day
+    is the retraction's; until that is made, thirty days from the no."""
     return [
         Delivery(
             study=d["title"],
@@ -87,8 +97,20 @@ async def deliveries(link: Link) -> list[Delivery]:
             deleted_on=paris_day(d["deleted_at"]) if d["deleted_at"] else None,
         )
         for d in await deliveries_of(connection(), link.person_id)
-        if no.scope is Scope.EVERYTHING or d["observatory_id"] == link.observatory_id
+        if _covers(no, d)
     ]
+
+
+def _covers(no: Said, delivery: dict[str, Any]) -> bool:
+    match no.scope:
+        case Scope.EVERYTHING:
+            return True
+        case Scope.OBSERVATORY:
+            return bool(delivery["observatory_id"] == no.scope_ref)
+        case Scope.STUDY:
+            return bool(delivery["study_id"] == no.scope_ref)
+        case Scope.PRACTICE:
+            return no.scope_ref in delivery["practices"]
 
 
 def _doctor(verified: list[dict[str, Any]], told: dict[str, Any]) -> tuple[str, date | None]:
@@ -100,11 +122,11 @@ def _doctor(verified: list[dict[str, Any]], told: dict[str, Any]) -> tuple[str, 
     return names or told["practice"], paris_day(min(began)) if began else None
 
 
-def _first_use(link: Link, conditions: Any) -> date | None:
+def _first_use(link: Link, conditions: Any, lost: frozenset[date]) -> date | None:
     if link.sent_at is None or conditions is None:
         return None
     given = AuthorisationConditions.model_validate(conditions)
-    return paris_day(waits_until(link.sent_at, given.reflection_days))
+    return paris_day(waits_until(link.sent_at, given.reflection_days, lost))
 
 
 def _given_names(means: Means, told: dict[str, Any]) -> str:

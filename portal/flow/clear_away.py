@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 
 from portal.flow.means import Means
-from portal.gate.drafts import if_alone_with, left_over, remove
+from portal.gate.unfinished import if_alone_with, left_over, remove
 from portal.records.database import connection, rows
 
 

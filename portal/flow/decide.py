@@ -10,10 +10,12 @@ from portal.flow.means import Means
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, rows, transact
 from portal.records.governance import AgreementText, NoticeText
-from portal.rules.clearance import Verdict, Withheld, decide, reasons_of, rules_of
+from portal.records.notices import lost_to_outages
+from portal.rules.clearance import Verdict, Withheld, decide, rules_of
 from portal.rules.conditions import NoticeCoverage, fingerprint
 from portal.rules.facts import PersonFacts, Text, facts_of
 from portal.rules.refusals import Refused
+from portal.rules.verdicts import reasons_of
 from portal.rules.waiting import began_before, midnight, paris_day, silence_counts_before
 from portal.rules.words import TextState
 
@@ -45,11 +47,14 @@ class Decision:
     """When the batch itself closes by time: the authorisation's end, the review of the impact assessment."""
 
 
-async def stand(means: Means, c: Connection, asked: Asked, *, cut: int) -> Decision:
-    """The batch decided at this moment, and what every person is compared with. Reads only."""
+async def stand(means: Means, c: Connection, asked: Asked, *, cut: int, as_delivered: bool = False) -> Decision:
+    """The batch decided at this moment, and what every person is compared with. Reads only.
+
+    `as_delivered`: for rows that have left, a text counts although a later one superseded it.
+    """
     ground = await ground_of(means, c, asked)
-    facts = facts_now(means, ground)
-    return Decision(cut, ground, decide(facts), await _thresholds(c, ground), closes_at(ground))
+    facts = await facts_now(means, c, ground)
+    return Decision(cut, ground, decide(facts), await _thresholds(c, ground, as_delivered), closes_at(ground))
 
 
 def refuse_withheld_batch(decision: Decision) -> None:
@@ -65,7 +70,7 @@ async def snapshot(c: Connection) -> None:
         await c.execute_script("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
-async def _thresholds(c: Connection, g: Ground) -> Thresholds:
+async def _thresholds(c: Connection, g: Ground, as_delivered: bool) -> Thresholds:
     days = g.observatory.register_max_days if g.observatory else 0
     reflection = g.conditions.reflection_days if g.conditions else 30
     reading = await rows(c, "SELECT max(read_at) AS at FROM returns_reading WHERE channel = 'email' AND complete")
@@ -75,9 +80,9 @@ async def _thresholds(c: Connection, g: Ground) -> Thresholds:
         study_id=g.asked.study_id or "",
         registers_since=g.now - timedelta(days=days),
         today=paris_day(g.now),
-        reflected_before=began_before(g.now, reflection),
+        reflected_before=began_before(g.now, reflection, await lost_to_outages(c, g.now)),
         silent_before=silence_counts_before(g.now, as_moment(reading[0]["at"])),
-        texts=tuple((text.id, text_word(text, g)) for text in texts),
+        texts=tuple((text.id, text_word(text, g, as_delivered)) for text in texts),
         agreements=await _agreements_that_count(g),
     )
 
@@ -90,11 +95,11 @@ async def _agreements_that_count(g: Ground) -> tuple[int, ...]:
     return tuple(t.id for t in texts if t.version >= floor)
 
 
-def text_word(text: NoticeText, g: Ground) -> Text:
+def text_word(text: NoticeText, g: Ground, as_delivered: bool = False) -> Text:
     """What a notice text is worth for this crossing."""
     if text.state != TextState.PUBLISHED or fingerprint(text.body) != text.sha256:
         return Text.NOT_VALID
-    if text.superseded_at is not None and text.superseded_at <= g.now:
+    if not as_delivered and text.superseded_at is not None and text.superseded_at <= g.now:
         return Text.SUPERSEDED
     return Text.VALID if _covers(NoticeCoverage.model_validate(text.body["covers"]), g) else Text.TOO_NARROW
 
@@ -176,7 +181,7 @@ async def explain(means: Means, asked: Asked, *, practice_id: str, number: str) 
         )
         if not found:
             raise Refused("unknown_patient", "the practice has no patient of this number", status=404)
-        batch = facts_now(means, decision.ground)
+        batch = await facts_now(means, c, decision.ground)
         person = facts_of(PersonFacts, int(found[0]["key"]))
         lines = [
             Explained(

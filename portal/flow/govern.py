@@ -90,7 +90,8 @@ async def _load_agreement(c: Connection, file: AgreementFile, actor: str, now: d
 
 
 async def _load_notice(c: Connection, file: NoticeFile, actor: str, now: datetime) -> list[str]:
-    body = file.model_dump(mode="json", exclude={"observatory", "language", "version", "reader"})
+    plain = {"observatory", "language", "version", "reader"} | (set() if file.material else {"material"})
+    body = file.model_dump(mode="json", exclude=plain)  # texts that were loaded before the flag keep their hash
     sha256 = fingerprint(body)
     found = await NoticeText.get_or_none(id=file.id)
     if found is not None and found.sha256 == sha256:
@@ -137,8 +138,22 @@ async def approve_text(means: Means, text_id: str, *, by: Account) -> None:
         text.state, text.approved_by, text.approved_at = TextState.PUBLISHED, by.actor, now
         text.entry_id = entry
         await text.save()
+        await _supersede(text, now)
 
     await transact(step)
+
+
+async def _supersede(approved: NoticeText, now: datetime) -> None:
+    """From the approval of a material version on, every older version counts no more, whatever its language (G52).
+
+    A text that is approved after a newer material version was is superseded from the start.
+    """
+    published = await NoticeText.filter(observatory_id=approved.observatory_id, state=TextState.PUBLISHED)
+    newest = max((t.version for t in published if t.body.get("material")), default="")
+    for text in published:
+        if text.version < newest and text.superseded_at is None:
+            text.superseded_at = now
+            await text.save()
 
 
 async def withdraw_text(means: Means, text_id: str, *, by: Account) -> None:

@@ -15,11 +15,14 @@ from portal.flow.means import Means
 from portal.records.clearance import decided
 from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
+from portal.records.objections import MEANT
 
-_NOTHING = frozenset({"notice", "outbox", "returns", "permit", "extraction", "release", "account", "draft"})
-"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins and drafts themselves."""
+CLOSES_NOBODY = frozenset(
+    {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact", "key", "draft"}
+)
+"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins, keys and drafts."""
 
-_NARROW = _NOTHING | {"person", "patient", "doctor", "practice"}
+_NARROW = CLOSES_NOBODY | {"person", "patient", "provisional", "doctor", "practice"}
 """Touches that concern the named persons or practices only. Every other kind is looked at in full."""
 
 
@@ -40,11 +43,13 @@ class Looked:
     seen: int
     narrowed: bool = False
     """True when fewer doctors' records may pass than the list was made for (flow/basis.py)."""
+    joined: bool = False
+    """True when a release was sealed meanwhile beside which this one has to be looked at again (flow/differ.py)."""
 
     @property
     def stands(self) -> bool:
         """Nobody and nothing has closed: the list may cross as it is."""
-        return not self.closed and not self.narrowed
+        return not (self.closed or self.narrowed or self.joined)
 
 
 async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: Iterable[Member]) -> Looked:
@@ -82,29 +87,44 @@ async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: 
             values=values,
         )
     }
-    lifted = await taken_back_since(c, cut)
-    closed = {m for m in suspects if (str(m.person_id), m.practice_id) not in passing or str(m.person_id) in lifted}
+    lifted = await taken_back_since(c, cut, asked)
+    closed = {
+        m
+        for m in suspects
+        if (str(m.person_id), m.practice_id) not in passing or has_lifted(lifted, m.person_id, m.practice_id)
+    }
     return Looked(frozenset(closed | by_time), seen)
 
 
-async def taken_back_since(c: Connection, cut: int) -> set[str]:
-    """Who took an objection back since the cut: it counts for later records only, so what the list holds is closed."""
+async def taken_back_since(c: Connection, cut: int, asked: Asked) -> set[tuple[str, str]]:
+    """Who took back an objection that covered this crossing since the cut: it counts for later records only, so what
+    the list holds is closed. (person, practice): the practice when the no was to that source only, else ""."""
+    lifted = (
+        "SELECT id, person_id, patient_id, CASE WHEN scope = 'practice' THEN scope_ref ELSE '' END AS practice_id "
+        "FROM objection WHERE withdrawal_id > $1 AND NOT (scope = 'observatory' AND scope_ref <> $2) "
+        "AND NOT (scope = 'study' AND scope_ref <> $3)"
+    )
     found = await rows(
         c,
-        "SELECT o.person_id FROM objection o WHERE o.withdrawal_id > $1 "
-        "UNION SELECT p.person_id FROM objection o JOIN patient p ON p.id = o.patient_id WHERE o.withdrawal_id > $1 "
-        "UNION SELECT f.person_id FROM objection o JOIN former_person f ON f.patient_id = o.patient_id "
-        "WHERE o.withdrawal_id > $1",
-        cut,
-    )
-    return {str(row["person_id"]) for row in found}
+        f"WITH lifted AS ({lifted}) SELECT person_id, practice_id FROM lifted "
+        "UNION SELECT p.person_id, o.practice_id FROM lifted o JOIN patient p ON p.id = o.patient_id "
+        "UNION SELECT f.person_id, o.practice_id FROM lifted o JOIN former_person f ON f.patient_id = o.patient_id "
+        "UNION SELECT b.person_id, o.practice_id FROM lifted o JOIN objection_binding b ON b.objection_id = o.id",
+        cut, asked.observatory_id, asked.study_id or "",
+    )  # fmt: skip
+    return {(str(row["person_id"]), row["practice_id"]) for row in found}
+
+
+def has_lifted(lifted: set[tuple[str, str]], person_id: UUID | str, practice_id: str) -> bool:
+    """True when one of the `taken_back_since` was hers and covered what this practice holds."""
+    return not lifted.isdisjoint({(str(person_id), ""), (str(person_id), practice_id)})
 
 
 async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[str]]:
     """The persons (with all their possible matches) and the practices that the touches name."""
     refs: dict[str, list[str]] = {}
     for kind, ref in touches:
-        if kind not in _NOTHING:
+        if kind not in CLOSES_NOBODY:
             refs.setdefault(kind, []).append(ref)
     practices = set(refs.get("practice", []))
     if refs.get("doctor"):
@@ -122,6 +142,13 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
             f"SELECT person_id FROM patient WHERE CAST(id AS text) IN ({json_texts(c, 1)}) "
             f"UNION SELECT person_id FROM former_person WHERE CAST(patient_id AS text) IN ({json_texts(c, 1)})",
             json.dumps(refs["patient"]),
+        )
+        persons |= {str(row["person_id"]) for row in found}
+    if refs.get("provisional"):
+        found = await rows(
+            c,
+            f"SELECT m.person_id FROM ({MEANT}) m WHERE CAST(m.provisional_id AS text) IN ({json_texts(c, 1)})",
+            json.dumps(refs["provisional"]),
         )
         persons |= {str(row["person_id"]) for row in found}
     return persons | await _possible_matches(c, persons), practices

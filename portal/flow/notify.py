@@ -8,19 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from portal.flow.addressees import current_texts, readers
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding
 from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.returns import Reading, ReturnMailbox
-from portal.outside.tokens import link_token, open_sealed, token_hash
+from portal.outside.tokens import link_token, open_sealed, sent_link_token, token_hash
 from portal.records.accounts import Account
-from portal.records.database import Connection, is_postgres, json_texts, rows, transact, write_many
+from portal.records.database import Connection, from_json, is_postgres, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
-from portal.rules.people import addressee
-from portal.rules.refusals import Refused
+from portal.rules.conditions import fingerprint
 from portal.rules.waiting import paris_day
-from portal.rules.words import Addressee, NoticeChannel, NoticeState, Reader, TextState
+from portal.rules.words import Addressee, NoticeChannel, NoticeState
 
 BATCH = 50
 """Messages claimed, sent and recorded together: as many may be sent twice, under one reference, after a crash."""
@@ -61,7 +61,8 @@ Render = Callable[[Letter], Rendered]
 
 @dataclass(frozen=True, slots=True)
 class Campaigned:
-    """A campaign's numbers, in patients: who gets a notice and who cannot be reached."""
+    """A campaign's numbers, in readers (a patient, or each of her holders of authority): who gets a notice, who was
+    told already, and who cannot be reached."""
 
     campaign_id: int
     queued: int
@@ -83,7 +84,7 @@ async def _campaign(c: Connection, means: Means, observatory_id: str, practice_i
     entry = await enter(
         c, "campaign_started", actor=by.actor, at=now, touches=[("practice", practice_id)], summary=observatory_id
     )
-    texts = await _current_texts(c, observatory_id)
+    texts, enough = await current_texts(c, observatory_id)
     made = await rows(
         c,
         "INSERT INTO campaign (observatory_id, practice_id, started_at, started_by, entry_id) "
@@ -93,24 +94,24 @@ async def _campaign(c: Connection, means: Means, observatory_id: str, practice_i
     campaign_id = int(made[0]["id"])
     notices: list[tuple[Any, ...]] = []
     told = unreachable = 0
-    for patient in await _patients(c, practice_id, paris_day(now)):
-        text_id = texts.get(patient["language"]) or texts["fr"]
-        if patient["email_index"] is None:
+    for reader in await readers(c, practice_id, paris_day(now)):
+        text_id = texts.get(reader["language"]) or texts["fr"]
+        if reader["email_index"] is None:
             unreachable += 1
-        elif (text_id, patient["addressee"], patient["email_index"]) in patient["had"]:
+        elif reader["had"] & enough[text_id]:
             told += 1
         else:
             notice_id = uuid4()
             hashed = token_hash(link_token(means.ring, str(notice_id))).hex()
             notices.append(
-                (notice_id, patient["id"], text_id, patient["addressee"], NoticeChannel.EMAIL, NoticeState.QUEUED,
-                 hashed, patient["email_index"], campaign_id)
+                (notice_id, reader["id"], text_id, reader["addressee"], NoticeChannel.EMAIL, NoticeState.QUEUED,
+                 hashed, reader["reader_index"], reader["email_index"], campaign_id)
             )  # fmt: skip
     await write_many(
         c,
-        "INSERT INTO notice (id, patient_id, text_id, addressee, channel, state, token_hash, address_index, "
-        "campaign_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO notice (id, patient_id, text_id, addressee, channel, state, token_hash, reader_index, "
+        "address_index, campaign_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         notices,
     )
     await write_many(
@@ -121,52 +122,6 @@ async def _campaign(c: Connection, means: Means, observatory_id: str, practice_i
     return Campaigned(campaign_id, len(notices), told, unreachable)
 
 
-async def _current_texts(c: Connection, observatory_id: str) -> dict[str, str]:
-    found = await rows(
-        c,
-        "SELECT id, language FROM notice_text WHERE observatory_id = $1 AND reader = $2 AND state = $3 "
-        "AND superseded_at IS NULL ORDER BY version",
-        observatory_id, Reader.ADULT, TextState.PUBLISHED,
-    )  # fmt: skip
-    texts = {row["language"]: row["id"] for row in found}
-    if "fr" not in texts:
-        raise Refused("no_text", "no French notice text is published: a DPO approves one first")
-    return texts
-
-
-async def _patients(c: Connection, practice_id: str, today: Any) -> list[dict[str, Any]]:
-    """The patients of a practice who can be told now, with addressee, e-mail index and which texts whom reached."""
-    found = await rows(
-        c,
-        "SELECT id, language, birth_date, representative_kind FROM patient "
-        "WHERE practice_id = $1 AND deceased_on IS NULL AND left_at IS NULL ORDER BY id",
-        practice_id,
-    )
-    addresses = {
-        (row["patient_id"], row["addressee"]): row["email_index"]
-        for row in await rows(
-            c,
-            "SELECT c.patient_id, c.addressee, c.email_index FROM contact c JOIN patient p ON p.id = c.patient_id "
-            "WHERE p.practice_id = $1",
-            practice_id,
-        )
-    }
-    had: dict[int, set[tuple[str, str, str | None]]] = {}
-    for row in await rows(
-        c,
-        "SELECT n.patient_id, n.text_id, n.addressee, n.address_index FROM notice n "
-        "JOIN patient p ON p.id = n.patient_id WHERE p.practice_id = $1",
-        practice_id,
-    ):
-        had.setdefault(row["patient_id"], set()).add((row["text_id"], row["addressee"], row["address_index"]))
-    for row in found:
-        kind = Addressee(row["representative_kind"]) if row["representative_kind"] else None
-        row["addressee"] = addressee(row["birth_date"], kind, today)
-        row["email_index"] = addresses.get((row["id"], row["addressee"]))
-        row["had"] = had.get(row["id"], set())
-    return found
-
-
 # --- the outbox ----------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +130,9 @@ async def send_due(means: Means, post: Post, render: Render, *, at_most: int = B
 
     Tokens are made here, at the moment of sending, and are nowhere at rest.
     """
-    claimed = await transact(lambda c: _claim(c, means, at_most))
+    due, claimed = await transact(lambda c: _claim(c, means, at_most))
+    while due and not claimed:
+        due, claimed = await transact(lambda c: _claim(c, means, at_most))
     if not claimed:
         return 0
     letters = [(item, _letter(means, item)) for item in claimed]
@@ -185,7 +142,9 @@ async def send_due(means: Means, post: Post, render: Render, *, at_most: int = B
     return len(claimed)
 
 
-async def _claim(c: Connection, means: Means, at_most: int) -> list[dict[str, Any]]:
+async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[dict[str, Any]]]:
+    """How much was due, and what of it can still be sent. The rest is put aside for a day: its text was superseded
+    or withdrawn, or its reader has another address; a campaign tells her there."""
     now = await means.now(c)
     skip = "FOR UPDATE SKIP LOCKED" if is_postgres(c) else ""
     due = await rows(
@@ -197,39 +156,45 @@ async def _claim(c: Connection, means: Means, at_most: int) -> list[dict[str, An
     ids = [int(row["id"]) for row in due]
     await write_many(c, "UPDATE outbox_item SET claimed_until = $1 WHERE id = $2", [(now + CLAIM, i) for i in ids])
     if not ids:
-        return []
+        return 0, []
     listed = ", ".join(map(str, ids))
-    return await rows(
+    found = await rows(
         c,
-        "SELECT i.id AS item_id, i.attempts, n.id AS notice_id, n.addressee, t.body, t.language, p.practice_id, "
-        "p.number, pr.name AS practice_name, o.name AS observatory_name, c.sealed, own.sealed AS own_sealed "
-        "FROM outbox_item i JOIN notice n ON n.id = i.notice_id JOIN notice_text t ON t.id = n.text_id "
+        "SELECT i.id AS item_id, i.attempts, n.id AS notice_id, n.token_hash, n.addressee, t.body, t.language, "
+        "p.practice_id, p.number, pr.name AS practice_name, o.name AS observatory_name, c.rank, c.sealed, "
+        "own.sealed AS own_sealed FROM outbox_item i JOIN notice n ON n.id = i.notice_id "
+        "JOIN notice_text t ON t.id = n.text_id "
         "JOIN observatory o ON o.id = t.observatory_id JOIN patient p ON p.id = n.patient_id "
         "JOIN practice pr ON pr.id = p.practice_id "
         "JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee "
-        "JOIN contact own ON own.patient_id = n.patient_id AND own.addressee = 'self' "
-        f"WHERE i.id IN ({listed}) ORDER BY i.id",
+        "AND c.email_index = n.address_index "
+        "JOIN contact own ON own.patient_id = n.patient_id AND own.rank = 0 "
+        f"WHERE i.id IN ({listed}) AND t.state = 'published' AND t.superseded_at IS NULL ORDER BY i.id",
     )
+    there = {row["item_id"] for row in found}
+    aside = "UPDATE outbox_item SET due_at = $1, claimed_until = NULL WHERE id = $2"
+    await write_many(c, aside, [(now + RETRY[-1], i) for i in ids if i not in there])
+    return len(ids), found
 
 
 def _letter(means: Means, item: dict[str, Any]) -> Letter:
-    def opened(sealed: Any, addressee: str) -> dict[str, str]:
-        binding = contact_binding(item["practice_id"], item["number"], addressee)
+    def opened(sealed: Any, addressee: str, rank: int) -> dict[str, str]:
+        binding = contact_binding(item["practice_id"], item["number"], addressee, rank)
         contact: dict[str, str] = json.loads(open_sealed(means.ring, bytes(sealed), binding))
         return contact
 
     notice_id = UUID(str(item["notice_id"]))
-    body = item["body"]
+    token = sent_link_token(means.ring, str(notice_id), item["token_hash"])
     return Letter(
         notice_id=notice_id,
-        link=f"{means.base_url}/o/{link_token(means.ring, str(notice_id))}",
+        link=f"{means.base_url}/o/{token}",
         language=item["language"],
         addressee=Addressee(item["addressee"]),
-        person=opened(item["own_sealed"], Addressee.SELF)["given_names"],
-        email=opened(item["sealed"], item["addressee"])["email"],
+        person=opened(item["own_sealed"], Addressee.SELF, 0)["given_names"],
+        email=opened(item["sealed"], item["addressee"], item["rank"])["email"],
         practice_name=item["practice_name"],
         observatory_name=item["observatory_name"],
-        text=json.loads(body) if isinstance(body, str) else body,
+        text=from_json(item["body"]),
         written_at=means.clock.now(),
     )
 
@@ -255,11 +220,16 @@ async def _record(c: Connection, means: Means, outcomes: Sequence[tuple[dict[str
     counts = {outcome: sum(a.outcome is outcome for _, a in outcomes) for outcome in Outcome}
     summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
     await enter(c, "notices_sent", actor="system:worker", at=now, touches=[("outbox", "batch")], summary=summary)
-    sent = [(now, str(a.code or 250), i["notice_id"]) for i, a in outcomes if a.outcome is Outcome.ACCEPTED]
+    sent = [
+        (now, str(a.code or 250), fingerprint(from_json(i["body"])), i["notice_id"])
+        for i, a in outcomes
+        if a.outcome is Outcome.ACCEPTED
+    ]
     bounced = [(now, str(a.code or 550), i["notice_id"]) for i, a in outcomes if a.outcome is Outcome.REFUSED_FOR_GOOD]
     await write_many(
         c,
-        "UPDATE notice SET state = 'sent', sent_at = $1, server_answer = $2 WHERE id = $3 AND state = 'queued'",
+        "UPDATE notice SET state = 'sent', sent_at = $1, server_answer = $2, text_sha256 = $3 "
+        "WHERE id = $4 AND state = 'queued'",
         sent,
     )
     await write_many(

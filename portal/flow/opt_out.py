@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from portal.flow.means import Means
 from portal.outside.tokens import token_hash
+from portal.records.behind_link import listed_studies
 from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.ledger import Touch, enter
 from portal.rules.refusals import Refused
@@ -19,18 +20,21 @@ _NOTICE = (
 )
 
 
-State = Literal["not_answered", "answered_yes", "no_everything", "no_observatory", "taken_back"]
+State = Literal["not_answered", "answered_yes", "no_everything", "no_observatory", "no_part", "taken_back"]
+
+WIDEST_FIRST = (Scope.EVERYTHING, Scope.OBSERVATORY, Scope.PRACTICE, Scope.STUDY)
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """One objection as the patient sees it. `mine`: made through this very link, so this link can take it back.
 
-    `again`: it already stood when it was said once more.
+    `scope_ref`: the observatory, practice or study that it is for. `again`: it already stood when said once more.
     """
 
     id: UUID
     scope: Scope
+    scope_ref: str
     channel: ObjectionChannel
     received_at: datetime
     withdrawn_at: datetime | None
@@ -62,7 +66,7 @@ class Link:
     def counts(self) -> Said | None:
         """The no to show: the widest in force, this link's own first; else the last of this link, taken back."""
         if self.in_force:
-            return min(self.in_force, key=lambda s: (s.scope is not Scope.EVERYTHING, not s.mine))
+            return min(self.in_force, key=lambda s: (WIDEST_FIRST.index(s.scope), not s.mine))
         return next((s for s in self.said if s.mine), None)
 
     @property
@@ -72,7 +76,13 @@ class Link:
             return "not_answered" if self.answered_at is None else "answered_yes"
         if no.withdrawn_at is not None:
             return "taken_back"
-        return "no_everything" if no.scope is Scope.EVERYTHING else "no_observatory"
+        match no.scope:
+            case Scope.EVERYTHING:
+                return "no_everything"
+            case Scope.OBSERVATORY:
+                return "no_observatory"
+            case _:
+                return "no_part"
 
 
 async def look(c: Connection, token: str) -> Link:
@@ -80,10 +90,13 @@ async def look(c: Connection, token: str) -> Link:
     return await _link(c, token)
 
 
-async def object_(means: Means, token: str, scope: Scope) -> Said:
-    """Record a no, effective at receipt; the same no again finds the first one. Returns it as it stands."""
-    if scope not in (Scope.EVERYTHING, Scope.OBSERVATORY):
-        raise Refused("scope", "choose what your no is for", status=422)
+async def object_(means: Means, token: str, scope: Scope, study_id: str = "") -> Said:
+    """Record a no, effective at receipt; the same no again finds the first one. Returns it as it stands.
+
+    The observatory and the practice are the notice's own; `study_id` names a study of that observatory which is on
+    the transparency page. Refused("scope") for any other. A narrower no beside a wider one is kept: it stands when
+    the wider one is taken back.
+    """
     notice = await _notice_of(token)
 
     async def step(c: Connection) -> Said:
@@ -91,15 +104,15 @@ async def object_(means: Means, token: str, scope: Scope) -> Said:
         entry = await enter(c, "objected", actor="patient", at=now, touches=_touches(notice), summary=str(scope))
         await _answered(c, notice["id"], now)  # holds the notice: of two at once, the second finds the first
         link = await _link(c, token)
-        standing = next((s for s in link.in_force if s.scope == scope and s.mine), None)
+        ref = await _scope_ref(c, link, scope, study_id)
+        standing = next((s for s in link.in_force if (s.scope, s.scope_ref) == (scope, ref) and s.mine), None)
         if standing is None:
             await rows(
                 c,
                 "INSERT INTO objection (id, person_id, patient_id, notice_id, scope, scope_ref, channel, actor, "
                 "received_at, entry_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                uuid4(), link.person_id, link.patient_id, link.notice_id, scope,
-                link.observatory_id if scope is Scope.OBSERVATORY else "", ObjectionChannel.LINK, link.addressee,
-                now, entry,
+                uuid4(), link.person_id, link.patient_id, link.notice_id, scope, ref, ObjectionChannel.LINK,
+                link.addressee, now, entry,
             )  # fmt: skip
         return (
             replace(standing, again=True)
@@ -108,6 +121,20 @@ async def object_(means: Means, token: str, scope: Scope) -> Said:
         )
 
     return await transact(step)
+
+
+async def _scope_ref(c: Connection, link: Link, scope: Scope, study_id: str) -> str:
+    match scope:
+        case Scope.EVERYTHING:
+            return ""
+        case Scope.OBSERVATORY:
+            return link.observatory_id
+        case Scope.PRACTICE:
+            return link.practice_id
+        case Scope.STUDY:
+            if study_id not in {study["id"] for study in await listed_studies(c, link.observatory_id)}:
+                raise Refused("scope", "choose what your no is for", status=422)
+            return study_id
 
 
 async def keep(means: Means, token: str) -> None:
@@ -123,9 +150,10 @@ async def keep(means: Means, token: str) -> None:
     await transact(step)
 
 
-async def withdraw(means: Means, token: str) -> int:
+async def withdraw(means: Means, token: str, scope: Scope | None = None, study_id: str = "") -> int:
     """Take back what was said through this link; returns how many objections. Nothing else is lifted.
 
+    With a scope only the no of exactly that scope: a narrower yes never lifts a wider no.
     Counts for the future only: records dated after today may pass again, and only with a valid notice.
     """
     notice = await _notice_of(token)
@@ -133,7 +161,11 @@ async def withdraw(means: Means, token: str) -> int:
     async def step(c: Connection) -> int:
         now = await means.now(c)
         entry = await enter(c, "objection_taken_back", actor="patient", at=now, touches=_touches(notice))
-        lifted = [s for s in (await _link(c, token)).in_force if s.mine]
+        link = await _link(c, token)
+        lifted = [s for s in link.in_force if s.mine]
+        if scope is not None:
+            ref = await _scope_ref(c, link, scope, study_id)
+            lifted = [s for s in lifted if (s.scope, s.scope_ref) == (scope, ref)]
         for said in lifted:
             await rows(
                 c,
@@ -172,11 +204,12 @@ async def _link(c: Connection, token: str) -> Link:
     notice = found[0]
     said = await rows(
         c,
-        "SELECT id, scope, channel, received_at, withdrawn_at, notice_id, entry_id FROM objection "
-        "WHERE (person_id = $1 OR patient_id = $3) "
-        "AND (scope = 'everything' OR (scope = 'observatory' AND scope_ref = $2)) "
+        "SELECT id, scope, scope_ref, channel, received_at, withdrawn_at, notice_id, entry_id FROM objection "
+        "WHERE (person_id = $1 OR patient_id = $3) AND (scope = 'everything' "
+        "OR (scope = 'observatory' AND scope_ref = $2) OR (scope = 'practice' AND scope_ref = $4) "
+        "OR (scope = 'study' AND scope_ref IN (SELECT id FROM study WHERE observatory_id = $2))) "
         "ORDER BY entry_id DESC",
-        notice["person_id"], notice["observatory_id"], notice["patient_id"],
+        notice["person_id"], notice["observatory_id"], notice["patient_id"], notice["practice_id"],
     )  # fmt: skip
     return Link(
         notice_id=UUID(str(notice["id"])),
@@ -199,6 +232,7 @@ def _said(row: dict[str, Any], notice: dict[str, Any]) -> Said:
     return Said(
         id=UUID(str(row["id"])),
         scope=Scope(row["scope"]),
+        scope_ref=row["scope_ref"],
         channel=ObjectionChannel(row["channel"]),
         received_at=received,
         withdrawn_at=as_moment(row["withdrawn_at"]),

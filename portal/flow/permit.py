@@ -10,6 +10,7 @@ from uuid import UUID
 import pyarrow as pa
 
 from portal.flow.decide import Asked, Decision, person_closes_at, refuse_withheld_batch, snapshot, stand
+from portal.flow.key_custody import bind_key
 from portal.flow.look import Member
 from portal.flow.means import Means
 from portal.gate.permit import write_permit
@@ -125,6 +126,7 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acco
         touches: list[Touch] = [("permit", sha256[:16])]
         summary = f"{practice_id}, serial {serial}, permit {sha256[:16]}"
         entry = await enter(c, "permit_issued", actor=by.actor, at=now, touches=touches, summary=summary)
+        await bind_key(means, c, family, at=now, entry=entry)
         permit = await Permit.create(
             crossing=Crossing.EXTRACTION,
             observatory_id=observatory_id,

@@ -1,6 +1,5 @@
 """An extraction arrives: checked, decided again, those who no longer pass dropped before anything is stored."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,11 @@ from portal.flow.decide import Asked, Decision, refuse_withheld_batch, snapshot,
 from portal.flow.look import Member, look
 from portal.flow.means import Means
 from portal.flow.permit import Passing, doctor_spans, passing
+from portal.flow.rewrite import sweep
 from portal.gate.extraction import read_extraction
-from portal.gate.store import StoredFile, accept, persons, prune
+from portal.gate.naming import refuse_identifiers
+from portal.gate.store import StoredFile, accept, persons
+from portal.gate.terms import ColumnTerm
 from portal.outside.keys import public_pem
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
@@ -20,6 +22,7 @@ from portal.records.database import Connection, transact, transact_alone
 from portal.records.ledger import enter, take_cut
 from portal.records.people import Practice
 from portal.records.releases import Extraction, Permit
+from portal.records.stored import present, replace_file, write_present
 from portal.rules.refusals import Refused
 
 
@@ -63,16 +66,14 @@ async def receive(means: Means, folder: Path, *, practice_id: str, actor: str) -
         raise Refused("foreign_permit", "this extraction was made with no permit of this practice", where=practice_id)
     arrived = persons(sorted((folder / "records").glob("*.parquet")))
     there = set(arrived["pseudonym"].to_pylist())
-    for _ in range(20):
-        done = await _try_to_store(means, folder, permit, there, actor)
-        if done is not None:
-            prune(means.store, practice_id, keep=_file_name(permit))
-            return done
+    try:
+        for _ in range(20):
+            done = await _try_to_store(means, folder, permit, there, actor)
+            if done is not None:
+                return done
+    finally:
+        await sweep(means, practice_id)
     raise Refused("busy", "people kept changing their minds while this was taken in: send it again", status=503)
-
-
-def _file_name(permit: Permit) -> str:
-    return f"extraction-{permit.serial:06d}"
 
 
 async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[str], actor: str) -> Received | None:
@@ -80,31 +81,35 @@ async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[s
     asked = Asked(permit.observatory_id)
     cut = await take_cut()
     decision, listed = await transact(lambda c: _decide_again(means, c, permit, asked, cut))
+    columns = [ColumnTerm(name, grant.precision, grant.codes) for name, grant in decision.ground.columns.items()]
+    refuse_identifiers(sorted((folder / "records").glob("*.parquet")), columns)
     family = f"observatory:{permit.observatory_id}"
     names = {pseudonym(means.ring, family, p.member.person_id.bytes).hex(): p.member for p in listed}
     drop = there - names.keys()
-    stored = accept(folder, means.store, permit.practice_id, drop=drop, name=_file_name(permit))
-    members: list[Member] = [member for name, member in names.items() if name in there]
+    name = f"extraction-{permit.serial:06d}"
+    stored = accept(folder, means.store, permit.practice_id, drop=drop, name=name)
+    listed_there = {name: member for name, member in names.items() if name in there}
+    members: list[Member] = list(listed_there.values())
+    inside = [(member.person_id, name, member.holds_until) for name, member in listed_there.items()]
+    await transact(lambda c: write_present(c, permit.practice_id, stored.sha256, inside))
 
     async def commit(c: Connection) -> Received | None:
         now = await means.now(c)
         await _refuse_superseded(means, permit)
         looked = await look(means, c, asked, cut=decision.cut, members=members)
-        if looked.closed:
+        known = await present(c, permit.practice_id, stored.sha256)
+        if looked.closed or known != len(members) or not stored.path.is_file():
             return None
         summary = f"{permit.practice_id}, {stored.rows} rows, file {stored.sha256[:16]}"
         entry = await enter(
             c, "extraction_received", actor=actor, at=now, touches=[("extraction", permit.practice_id)], summary=summary
         )
+        counts = (stored.path.name, stored.sha256, stored.rows)
+        await replace_file(c, permit.practice_id, counts, at=now, entry=entry)
         await _record(permit, stored, now, entry)
         return Received(permit.practice_id, stored.rows, len(members), len(drop))
 
-    with ExitStack() as undone:
-        undone.callback(stored.path.unlink, missing_ok=True)
-        done = await transact_alone(commit)
-        if done is not None:
-            undone.pop_all()
-    return done
+    return await transact_alone(commit)
 
 
 async def _decide_again(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
-from portal.flow.register_rows import Prepared, is_key, make_ready
+from portal.flow.register_rows import Prepared, SealedContact, given_by, is_key, make_ready, traits_of
+from portal.gate.holders import read_holders
 from portal.gate.register import read_register
+from portal.records.contacts import Line, put_contacts, put_holders
 from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
 from portal.records.ledger import enter
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
-
-ADULT_AGE = 18
+from portal.rules.words import DoubtReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +48,31 @@ class Plan:
 
 
 async def import_register(
-    means: Means, practice_id: str, path: Path, *, taken_at: datetime, actor: str, partial: bool = False
+    means: Means,
+    practice_id: str,
+    path: Path,
+    *,
+    taken_at: datetime,
+    actor: str,
+    partial: bool = False,
+    holders: Path | None = None,
 ) -> Imported:
     """Take in one register file, whole or not at all (RefusedFile names every bad place).
 
     A file older than the last one is refused; the same file again only renews its freshness. Patients missing
-    from a newer full file are marked as left. Contacts and tokens are made before the transaction begins.
+    from a newer full file are marked as left. Refused("changed_meanwhile") when a doubt about one of these patients
+    was settled while the file came in. Contacts and tokens are made before the transaction begins.
+    `holders`: the second file, of further holders of authority; it replaces those of the patients in the register.
+    Without it the further holders who are known stay: whoever is known must be told.
     """
     today = paris_day(means.clock.now())
-    prepared = [
-        make_ready(means.ring, practice_id, row) for row in read_register(path, practice_id=practice_id, today=today)
-    ]
+    register = read_register(path, practice_id=practice_id, today=today)
+    further = read_holders(holders, register, today=today) if holders else None
+    prepared = [make_ready(means.ring, practice_id, row, further) for row in register]
     sha256 = hashlib.sha256(b"".join(sorted(p.digest for p in prepared))).hexdigest()
-    return await transact(lambda c: _import(c, means, practice_id, prepared, sha256, taken_at, actor, partial))
+    return await transact(
+        lambda c: _import(c, means, practice_id, prepared, sha256, taken_at, actor, partial, further is not None)
+    )
 
 
 async def _import(
@@ -72,6 +84,7 @@ async def _import(
     taken_at: datetime,
     actor: str,
     partial: bool,
+    with_holders: bool,
 ) -> Imported:
     now = await means.now(c)
     summary = f"{len(prepared)} rows, content {sha256[:16]}"
@@ -83,6 +96,9 @@ async def _import(
     known = await _known_patients(c, practice_id)
     plan = await _plan(c, practice_id, prepared, known, batch, now)
     await _write(c, plan, practice_id, batch)
+    if with_holders:
+        holders = [_line(contact, ready, batch, practice_id) for ready in prepared for contact in ready.further]
+        await put_holders(c, practice_id, [ready.row.patient_id for ready in prepared], holders)
     gone = [] if partial else sorted(known.keys() - {p.row.patient_id for p in prepared})
     gone = [number for number in gone if known[number]["left_at"] is None]
     statement = "UPDATE patient SET left_at = $1 WHERE practice_id = $2 AND number = $3"
@@ -116,7 +132,8 @@ async def _batch(
 async def _known_patients(c: Connection, practice_id: str) -> dict[str, dict[str, Any]]:
     found = await rows(
         c,
-        "SELECT number, person_id, row_digest, birth_date, sex, left_at FROM patient WHERE practice_id = $1",
+        "SELECT number, person_id, row_digest, traits, birth_date, sex, deceased_on, left_at FROM patient "
+        "WHERE practice_id = $1",
         practice_id,
     )
     tokens: dict[str, set[tuple[str, str]]] = defaultdict(set)
@@ -161,7 +178,7 @@ async def _plan(
             person = _match(plan, practice_id, ready, bearers)
             _add(plan, practice_id, ready, person, batch)
         elif bytes(before["row_digest"]) != ready.digest or before["left_at"] is not None:
-            _renew(plan, practice_id, ready, before, bearers, batch)
+            _renew(plan, practice_id, ready, before, bearers, batch, now)
     return plan
 
 
@@ -180,8 +197,8 @@ def _match(plan: Plan, practice_id: str, ready: Prepared, bearers: dict[str, lis
         if not clash and not twice:
             return UUID(str(same.pop()))
         for other in others:
-            plan.doubts.add((other["practice_id"], other["number"], "key_clash"))
-        plan.doubts.add((practice_id, ready.row.patient_id, "key_clash"))
+            plan.doubts.add((other["practice_id"], other["number"], DoubtReason.KEY_CLASH))
+        plan.doubts.add((practice_id, ready.row.patient_id, DoubtReason.KEY_CLASH))
     if token:
         mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
         bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
@@ -203,40 +220,46 @@ def _renew(
     before: dict[str, Any],
     bearers: dict[str, list[dict[str, Any]]],
     batch: int,
+    now: datetime,
 ) -> None:
     """A row that changed. What was empty and becomes known enriches; what changes who it is makes a new person.
 
-    A key that is new to this row's person and that others bear is a doubt about all of them.
+    So does another sex, for somebody of two practices. A key that is new to this row's person and that others bear
+    is a doubt about all of them. Who was dead and is not any more is doubted, not revived.
     """
     plan.changed += 1
-    person = UUID(str(before["person_id"]))
+    was = person = UUID(str(before["person_id"]))
     here = (practice_id, ready.row.patient_id)
     keys = {token for kind, token in ready.tokens if is_key(kind)}
     others = [o for token in keys for o in bearers.get(token, []) if (o["practice_id"], o["number"]) != here]
-    shared = any(UUID(str(o["person_id"])) == person for o in others)
-    gained, lost = ready.tokens - before["tokens"], before["tokens"] - ready.tokens
-    if shared and not gained:
-        lost = frozenset()  # a shared person also has the names under which her other practices know her
-    if lost or before["birth_date"] not in ("", ready.row.birth_date):
+    gained = ready.tokens - before["tokens"]
+    lost = given_by(before["traits"], before["tokens"]) - ready.tokens
+    other_sex = before["sex"] != str(ready.row.sex) and any(UUID(str(o["person_id"])) == person for o in others)
+    if lost or other_sex or before["birth_date"] not in ("", ready.row.birth_date):
         plan.former.append((person, batch, *here))
         person, gained = uuid4(), ready.tokens
         plan.persons.append(person)
-        plan.doubts.add((*here, "identity_changed"))
-    if any(is_key(kind) for kind, _ in gained) and others:
-        plan.doubts |= {(*here, "key_clash"), *((o["practice_id"], o["number"], "key_clash") for o in others)}
+        plan.doubts.add((*here, DoubtReason.IDENTITY_CHANGED))
+    elif before["deceased_on"] is not None and ready.row.deceased_on is None:
+        plan.doubts.add((*here, DoubtReason.BACK_TO_LIFE))
+    if others and any(is_key(kind) for kind, _ in gained):
+        clash = DoubtReason.KEY_CLASH
+        plan.doubts |= {(*here, clash), *((o["practice_id"], o["number"], clash) for o in others)}
     for token in keys:
         mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
         bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
     plan.tokens += [(person, kind, token) for kind, token in sorted(gained)]
-    plan.updates.append((person, *_columns(ready), batch, *here))
+    since = now if person != was else None
+    plan.updates.append((person, *_columns(ready), batch, since, *here, was))
     plan.contacts_of.append(ready)
 
 
 def _columns(ready: Prepared) -> tuple[Any, ...]:
     row = ready.row
     return (
-        row.doctor_id, row.birth_date, str(row.sex), ready.adult_on, str(row.language),
-        str(row.representative_kind) if row.representative_kind else None, row.deceased_on, ready.digest,
+        row.doctor_id, row.birth_date, str(row.sex), ready.teen_on, ready.adult_on,
+        str(row.language), str(row.representative_kind) if row.representative_kind else None, row.deceased_on,
+        ready.digest, traits_of(ready.tokens),
     )  # fmt: skip
 
 
@@ -249,26 +272,32 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
     )
     await write_many(
         c,
-        "INSERT INTO patient (practice_id, number, person_id, doctor_number, birth_date, sex, adult_on, language, "
-        "representative_kind, deceased_on, row_digest, import_batch_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO patient (practice_id, number, person_id, doctor_number, birth_date, sex, teen_on, adult_on, "
+        "language, representative_kind, deceased_on, row_digest, traits, import_batch_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         plan.patients,
     )
     await write_many(
         c,
-        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, adult_on = $5, "
-        "language = $6, representative_kind = $7, deceased_on = $8, row_digest = $9, import_batch_id = $10, "
-        "left_at = NULL WHERE practice_id = $11 AND number = $12",
-        plan.updates,
+        "INSERT INTO former_person (patient_id, person_id, import_batch_id, stood_since, deceased_on) "
+        "SELECT id, $1, $2, stands_since, deceased_on FROM patient WHERE practice_id = $3 AND number = $4 "
+        "ON CONFLICT (patient_id, person_id) DO UPDATE SET stood_since = excluded.stood_since, "
+        "deceased_on = coalesce(excluded.deceased_on, former_person.deceased_on)",
+        plan.former,
     )
     await write_many(
         c,
-        "INSERT INTO former_person (patient_id, person_id, import_batch_id) "
-        "SELECT id, $1, $2 FROM patient WHERE practice_id = $3 AND number = $4 "
-        "ON CONFLICT (patient_id, person_id) DO NOTHING",
-        plan.former,
+        "UPDATE patient SET person_id = $1, doctor_number = $2, birth_date = $3, sex = $4, teen_on = $5, "
+        "adult_on = $6, language = $7, representative_kind = $8, deceased_on = $9, row_digest = $10, traits = $11, "
+        "import_batch_id = $12, stands_since = coalesce($13, stands_since), left_at = NULL "
+        "WHERE practice_id = $14 AND number = $15 AND person_id = $16",
+        plan.updates,
     )
-    await _write_contacts(c, plan.contacts_of, practice_id, batch)
+    written = await rows(c, "SELECT count(*) AS n FROM patient WHERE import_batch_id = $1", batch)
+    if int(written[0]["n"]) != plan.new + plan.changed:
+        raise Refused("changed_meanwhile", "somebody settled who a patient is while the file came in: send it again")
+    contacts = [_line(contact, ready, batch, practice_id) for ready in plan.contacts_of for contact in ready.contacts]
+    await put_contacts(c, practice_id, [ready.row.patient_id for ready in plan.contacts_of], contacts)
     await write_many(
         c,
         "INSERT INTO identity_doubt (patient_id, reason, import_batch_id) "
@@ -277,17 +306,8 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
     )
 
 
-async def _write_contacts(c: Connection, changed: Iterable[Prepared], practice_id: str, batch: int) -> None:
-    changed = list(changed)
-    gone = "DELETE FROM contact WHERE patient_id = (SELECT id FROM patient WHERE practice_id = $1 AND number = $2)"
-    await write_many(c, gone, [(practice_id, ready.row.patient_id) for ready in changed])
-    await write_many(
-        c,
-        "INSERT INTO contact (patient_id, addressee, sealed, email_index, import_batch_id) "
-        "SELECT id, $1, $2, $3, $4 FROM patient WHERE practice_id = $5 AND number = $6",
-        [
-            (addressee, sealed, index, batch, practice_id, ready.row.patient_id)
-            for ready in changed
-            for addressee, sealed, index in ready.contacts
-        ],
-    )
+def _line(contact: SealedContact, ready: Prepared, batch: int, practice_id: str) -> Line:
+    return (
+        contact.rank, str(contact.addressee), contact.sealed, contact.email_index, contact.reader_index,
+        contact.unreachable_reason, batch, practice_id, ready.row.patient_id,
+    )  # fmt: skip

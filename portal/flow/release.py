@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from portal.flow.assemble import Draft, assemble, kept_at, opened
 from portal.flow.basis import Basis, basis_of, bound_conditions
 from portal.flow.decide import Asked, stand
+from portal.flow.key_custody import bind_key, refuse_foreign_key
 from portal.flow.look import Looked
 from portal.flow.means import Means
 from portal.flow.sealing import (
@@ -27,7 +28,7 @@ from portal.flow.sealing import (
 from portal.flow.sequence import proof_of
 from portal.flow.sign_in import human, same_human
 from portal.gate.delivery import is_delivery, write_delivery
-from portal.gate.drafts import alone_with, left_over, remove
+from portal.gate.unfinished import alone_with, left_over, remove
 from portal.records.accounts import Account
 from portal.records.database import Connection, transact, transact_alone, write_many
 from portal.records.governance import Study
@@ -64,10 +65,12 @@ async def _record(means: Means, c: Connection, draft: Draft, basis: Basis, by: A
     entry = await enter(
         c, "release_prepared", actor=by.actor, at=now, touches=[("release", release_id)], summary=summary
     )
+    study_id = basis.decision.ground.asked.study_id
+    await bind_key(means, c, f"study:{study_id}", at=now, entry=entry)
     subject, address = human(by)
     await Release.create(
         id=release_id,
-        study_id=basis.decision.ground.asked.study_id,
+        study_id=study_id,
         state=State.PREPARED,
         cut=draft.cut,
         holds_until=basis.decision.closes_at,
@@ -124,6 +127,7 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
         raise Refused("G09", "an operator or a DPO seals a release", status=403)
     async with _files_of(means, release_id):
         release = await _in_state(release_id, State.APPROVED)
+        await transact(lambda c: refuse_foreign_key(means, c, f"study:{release.study_id}"))
         kept = await as_kept(release)
         draft = await _sealed(means, release, kept, kept, actor=by.actor)
         await _placed(means, await _in_state(release_id, State.SEALED))
@@ -161,6 +165,7 @@ async def hand_over(means: Means, release_id: str, *, by: Account, take: Callabl
             release = await _in_state(release_id, State.SEALED)
             if by.role != Role.RECIPIENT or by.study_id != release.study_id:
                 raise Refused("G09", "a release is handed to the recipient of its study", status=403)
+            await transact(lambda c, s=release.study_id: refuse_foreign_key(means, c, f"study:{s}"))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
             folder, kept = await _placed(means, release), await as_kept(release)
             looked = await transact_alone(lambda c, r=release, k=kept: _try_serve(means, c, r, k, by))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
             if looked.stands:
@@ -195,7 +200,7 @@ async def _placed(means: Means, release: Release) -> Path:
     """The folder of this version for this recipient. It gets its name once the seal has its place in the log's tree;
     what a killed process left half done is done again."""
     reader, target = await reader_of(means, release), means.releases / release.id
-    there = (target, release.manifest_sha256, reader, means.ring.public_key())
+    there = (target, release.manifest_sha256, reader, means.ring.public_keys())
     if not await asyncio.to_thread(is_delivery, *there):
         proof = await proof_of(means, release.entry_id)
         await asyncio.to_thread(_put_in_place, means, release, target, proof, reader)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from portal.flow.decide import Asked, Decision, snapshot, stand
-from portal.flow.look import taken_back_since
+from portal.flow.look import has_lifted, taken_back_since
 from portal.flow.means import Means
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
@@ -20,8 +20,10 @@ from portal.records.governance import Study
 from portal.records.ledger import enter
 from portal.records.releases import Release
 from portal.records.retractions import Delivered, delivered_studies, doctors_delivered, not_retracted
-from portal.rules.clearance import Withheld, reasons_of
+from portal.records.rights_requests import changed_by_right
+from portal.rules.clearance import Withheld
 from portal.rules.refusals import Refused
+from portal.rules.verdicts import reasons_of
 from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState, Role
 
@@ -35,9 +37,10 @@ ENDS_THE_BATCH = frozenset({"G01", "G02", "G03"})
 """The observatory or its authorisation has ended: nothing that was delivered may be kept. The other batch rules,
 an overdue retraction among them, stop what would leave next and say nothing of what has left."""
 
-ONLY_RESTS = frozenset({"G23", "G26"})
-"""Reasons that say nothing of a delivered row: a doctor who pauses, a register grown old. Who has left for good is
-found by name (`_without_their_doctor`)."""
+ONLY_RESTS = frozenset({"G23", "G26", "G46"})
+"""Reasons that say nothing of a delivered row: a doctor who pauses, a register grown old, a right that is asked for.
+Who has left for good is found by name (`_without_their_doctor`), and so is who was granted an erasure or a
+rectification since: recipients are told of both (GDPR art. 19)."""
 
 
 class _NothingToDo(Exception):
@@ -60,18 +63,21 @@ async def missing(means: Means, study_id: str) -> list[Delivered]:
         delivered = await not_retracted(c, study_id)
         if not delivered:
             return []
-        decision = await stand(means, c, Asked(study.observatory_id, study_id), cut=0)
+        asked = Asked(study.observatory_id, study_id)
+        decision = await stand(means, c, asked, cut=0, as_delivered=True)
         if isinstance(decision.verdict, Withheld) and ENDS_THE_BATCH & set(decision.verdict.reasons):
             return delivered
         standing = await _standing(c, decision, study_id)
         gone = await _without_their_doctor(means, c, study)
-        lifted = {cut: await taken_back_since(c, cut) for cut in {d.cut for d in delivered}}
+        changed = await changed_by_right(c)
+        lifted = {cut: await taken_back_since(c, cut, asked) for cut in {d.cut for d in delivered}}
         return [
             d
             for d in delivered
             if (d.person_id, d.practice_id) not in standing
             or (d.release_id, d.practice_id) in gone
-            or d.person_id in lifted[d.cut]
+            or has_lifted(lifted[d.cut], d.person_id, d.practice_id)
+            or d.cut < changed.get(d.person_id, 0)
         ]
 
     return await transact(read)

@@ -14,7 +14,8 @@ from uuid import UUID
 from portal.flow.assemble import Draft, assemble, reduce
 from portal.flow.basis import Basis, basis_of, bound_conditions, has_narrowed
 from portal.flow.decide import Asked, ground_of
-from portal.flow.look import Looked, Member, look, taken_back_since
+from portal.flow.differ import sealed_since
+from portal.flow.look import Looked, Member, has_lifted, look, taken_back_since
 from portal.flow.means import Means
 from portal.records.database import Connection, rows, transact, write_many
 from portal.records.governance import Recipient, Study
@@ -67,6 +68,7 @@ async def try_seal(
     The release then is this draft; who is in the one before and not in it has left with its version.
     """
     looked = await look_at(means, c, release, draft)
+    looked = replace(looked, joined=await sealed_since(c, release_id=release.id, cut=draft.cut))
     if not looked.stands:
         return looked
     await refuse_changed_conditions(means, c, release)
@@ -113,24 +115,24 @@ async def with_fewer(means: Means, release: Release, draft: Draft, looked: Looke
     from. When fewer doctors' records may pass, the approved files of the store are filtered again.
     """
     now = await basis_of(means, release.study_id)
-    lifted = await transact(lambda c: taken_back_since(c, draft.cut))
+    lifted = await transact(lambda c: taken_back_since(c, draft.cut, now.decision.ground.asked))
     passing = {_key(p.member): p for p in now.listed}
     closed = {_key(m) for m in looked.closed}
     gone = {
         name
         for member, name in draft.members.items()
-        if (key := _key(member)) in closed or key not in passing or str(member.person_id) in lifted
+        if (key := _key(member)) in closed or key not in passing or has_lifted(lifted, *key)
     }
     staying = [(member, passing[_key(member)]) for member, name in draft.members.items() if name not in gone]
     listed = [replace(p, member=replace(p.member, holds_until=_sooner(m, p.member))) for m, p in staying]
     basis: Basis = replace(now, listed=listed)
-    refused: Mapping[str, int] = release.summary["refused"]
+    said: Mapping[str, Any] = release.summary
     approved: dict[str, Any] = draft.summary["basis"]
     if not looked.narrowed:
-        return await reduce(means, draft, basis.as_approved(approved), version=version, refused=refused)
+        return await reduce(means, draft, basis.as_approved(approved), version=version, approved=said)
     year = paris_day(release.prepared_at).year
     return await assemble(
-        means, release.id, basis.no_wider_than(approved), version=version, reference_year=year, refused=refused
+        means, release.id, basis.no_wider_than(approved), version=version, reference_year=year, approved=said
     )
 
 

@@ -90,7 +90,7 @@ async def _edge(means: Means, c: Connection, size: int) -> list[bytes]:
             raise _broken("there are places and no checkpoint")
         return []
     try:
-        signed = read_checkpoint(newest["note"], means.ring.public_key())
+        signed = read_checkpoint(newest["note"], means.ring.public_keys())
     except BadSignature:
         raise _broken("the last checkpoint is not signed by this portal") from None
     edge = edge_of(newest["edge"])

@@ -117,6 +117,14 @@ async def sign_out(cookie: str) -> None:
     await Session.filter(token_hash=token_hash(cookie).hex()).delete()
 
 
+async def operator_of(email: str) -> Account:
+    """The operator who acts by a command; Refused("unknown_operator")."""
+    account = await Account.get_or_none(email=email.casefold(), role=Role.OPERATOR, closed_at=None)
+    if account is None:
+        raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
+    return account
+
+
 def same_human(one: Account, other: Account) -> bool:
     """Two accounts of one human count once: the identity provider's subject, or the invited address, is the same."""
     if one.id == other.id:

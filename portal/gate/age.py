@@ -55,12 +55,13 @@ def encrypt(source: Path, target: Path, recipient: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def decrypt(source: Path, target: Path, identity: str) -> None:
-    """`target` is the plain file, whole or not there. Refused for another reader's file and for a damaged one."""
+def decrypt(source: Path, target: Path, *identities: str) -> None:
+    """`target` is the plain file, opened with whichever identity fits; whole or not there. Refused for another
+    reader's file and for a damaged one."""
     part = target.with_name(f".{target.name}.part")
     part.touch(mode=0o600)
     try:
-        pyrage.decrypt_file(str(source), str(part), [_identity(identity)])
+        pyrage.decrypt_file(str(source), str(part), [_identity(one) for one in identities])
         part.rename(target)
     except (pyrage.DecryptError, OSError):
         what = "Damaged, or encrypted for somebody else."

@@ -23,25 +23,38 @@ def bucket_names(buckets: int) -> tuple[str, ...]:
     return tuple("".join(name) for name in digits) if buckets > 1 else ("all",)
 
 
-def write_unsorted(con: duckdb.DuckDBPyConnection, rows: str, folder: Path, buckets: int) -> None:
-    """Streams `rows` (a SELECT with a column pseudonym) into a folder a bucket, and its columns into none.parquet."""
+SOURCE_DAY = "source_day"
+"""The record's own day, beside rows that wait to be sorted: rows of one day that are alike are one record (G60)."""
+
+
+def write_unsorted(con: duckdb.DuckDBPyConnection, rows: str, folder: Path, buckets: int) -> int:
+    """Streams `rows` (a SELECT with a column pseudonym) into a folder a bucket, and its columns into none.parquet;
+    returns how many."""
     bucket = f"substr(pseudonym, 1, {_DIGITS[buckets]})" if buckets > 1 else "'all'"
     con.execute("SET preserve_insertion_order = false")  # or the engine gathers the rows; they are sorted later
     con.execute(f"SET partitioned_write_flush_threshold = {_ROWS_IN_MEMORY // buckets}")
-    con.execute(
+    done = con.execute(
         f"COPY ({select(f'*, {bucket} AS bucket', f'({rows})')}) TO {text(str(folder))} "
         "(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (bucket))"
-    )
+    ).fetchone()
     folder.mkdir(exist_ok=True)
     con.execute(f"COPY ({rows} LIMIT 0) TO {text(str(folder / 'none.parquet'))} (FORMAT parquet)")
+    return int(done[0]) if done else 0
 
 
-def write_sorted(con: duckdb.DuckDBPyConnection, unsorted: Path, folder: Path, buckets: int) -> dict[str, int]:
-    """One sorted file for each bucket, also for an empty one; returns {file name: rows}."""
+def write_sorted(
+    con: duckdb.DuckDBPyConnection, unsorted: Path, folder: Path, buckets: int, *, once: bool = False
+) -> dict[str, int]:
+    """One sorted file for each bucket, also for an empty one; returns {file name: rows}.
+
+    once: the rows carry their source day, and what stands twice on one day is written once, without the day.
+    """
     written = {}
     for name in bucket_names(buckets):
         files = [*sorted((unsorted / f"bucket={name}").glob("*.parquet")), unsorted / "none.parquet"]
-        rows = select("*", f"read_parquet({paths(files)}, hive_partitioning = false)")
+        rows = select("DISTINCT *" if once else "*", f"read_parquet({paths(files)}, hive_partitioning = false)")
+        if once:
+            rows = select(f"* EXCLUDE ({SOURCE_DAY})", f"({rows})")
         written[f"{name}.parquet"] = write_file(con, rows, folder / f"{name}.parquet")
     return written
 

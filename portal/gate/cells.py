@@ -22,16 +22,23 @@ NUMBERS = tuple(name for name, kind in RECORD_COLUMNS.items() if kind == "DOUBLE
 UNREADABLE = "'?'"
 """Stands for a result that is there and neither a number nor a code; it is on no list."""
 
+CALENDAR = "DATE '0001-01-01' AND DATE '9999-12-31'"
+"""The days that there are."""
+
 _PLAIN = "-?[0-9]{1,15}([.][0-9]{1,30})?([eE][+-]?[0-9]{1,2})?"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_INSTANT = _DAY + r"T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})"
+_ZONE = "(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)"
+_INSTANT = _DAY + "T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?" + _ZONE
+"""What FHIR allows, but the leap second: a day has no hour 24, and no place is further than 14 hours from Greenwich."""
 
 
 def day(cell: str) -> str:
     """ISO day, or the day in Europe/Paris of an ISO instant with its zone; NULL for anything else."""
+    seconds = f"CASE WHEN substr({cell}, 17, 1) = ':' THEN '' ELSE ':00' END"
+    instant = f"TRY_CAST(substr({cell}, 1, 16) || {seconds} || substr({cell}, 17) AS TIMESTAMPTZ)"
     return (
         f"CASE WHEN regexp_full_match({cell}, '{_DAY}') THEN TRY_CAST({cell} AS DATE)"
-        f" WHEN regexp_full_match({cell}, '{_INSTANT}') THEN {paris_day(f'TRY_CAST({cell} AS TIMESTAMPTZ)')} END"
+        f" WHEN regexp_full_match({cell}, '{_INSTANT}') THEN {paris_day(instant)} END"
     )
 
 

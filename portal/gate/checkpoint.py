@@ -13,13 +13,14 @@ of that size to be its beginning, one a line, and an empty line.
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from portal.gate.signature import BadSignature
+from portal.gate.signature import BadSignature, Keys, keys_of
 
 _NOTE = re.compile(r"([^\s+]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n\n— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})\n")
 _WAY = re.compile(r"old (0|[1-9][0-9]{0,18})\n((?:[A-Za-z0-9+/]{43}=\n){0,63})\n")
@@ -28,9 +29,12 @@ _ED25519 = b"\x01"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
+    """`signer`: the place of the key that signed it among those that were given; 0 is the current one."""
+
     origin: str
     size: int
     root: bytes
+    signer: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ def write_checkpoint(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
     return f"{text}\n— {checkpoint.origin} {_base64(stamp)}\n"
 
 
-def read_checkpoint(note: str, key: Ed25519PublicKey) -> Checkpoint:
-    """What the note says, if this key has signed it as its origin; BadSignature otherwise."""
+def read_checkpoint(note: str, keys: Keys) -> Checkpoint:
+    """What the note says, if one of these keys has signed it as its origin; BadSignature otherwise."""
     found = _NOTE.fullmatch(note)
     if found is None or found[1] != found[4]:
         raise BadSignature
@@ -59,26 +63,26 @@ def read_checkpoint(note: str, key: Ed25519PublicKey) -> Checkpoint:
         signed = base64.b64decode(stamp, validate=True)
     except ValueError:
         raise BadSignature from None
-    if signed[:4] != _key_id(origin, key):
-        raise BadSignature
-    try:
-        key.verify(signed[4:], f"{origin}\n{size}\n{root}\n".encode())
-    except InvalidSignature:
-        raise BadSignature from None
-    return Checkpoint(origin, int(size), base64.b64decode(root))
+    for place, key in enumerate(keys_of(keys)):
+        if signed[:4] != _key_id(origin, key):
+            continue
+        with suppress(InvalidSignature):
+            key.verify(signed[4:], f"{origin}\n{size}\n{root}\n".encode())
+            return Checkpoint(origin, int(size), base64.b64decode(root), place)
+    raise BadSignature
 
 
 def write_way(note: str, old: int, path: Sequence[bytes]) -> str:
     return f"old {old}\n{''.join(_base64(step) + chr(10) for step in path)}\n{note}"
 
 
-def read_way(text: str, key: Ed25519PublicKey) -> Way:
-    """A checkpoint with or without its way; BadSignature when it is neither or not signed by this key."""
+def read_way(text: str, keys: Keys) -> Way:
+    """A checkpoint with or without its way; BadSignature when it is neither or not signed by one of these keys."""
     begun = _WAY.match(text)
     if begun is None:
-        return Way(read_checkpoint(text, key), None, ())
+        return Way(read_checkpoint(text, keys), None, ())
     path = tuple(base64.b64decode(line) for line in begun[2].split())
-    return Way(read_checkpoint(text[begun.end() :], key), int(begun[1]), path)
+    return Way(read_checkpoint(text[begun.end() :], keys), int(begun[1]), path)
 
 
 def _key_id(origin: str, key: Ed25519PublicKey) -> bytes:

@@ -10,14 +10,15 @@ import duckdb
 from portal.gate import fhir, flat
 from portal.gate.engine import select
 from portal.gate.forms import RESOURCES, Form, recognise, refuse_unreadable
+from portal.rules.precision import BANDS, OLDEST, STEPS, Kind, resolve
 from portal.rules.precision import COLUMNS as RELEASED
-from portal.rules.precision import OLDEST, STEPS, Kind, resolve
 from portal.rules.refusals import Problem, Refused, RefusedFile
 from portal.rules.words import Precision
 
 MOST_PROBLEMS = 20
 
 _SENTENCES = {
+    "bad_encoding": "The text is not UTF-8.",
     "missing_value": "A value is required.",
     "bad_date": "Not a date: YYYY-MM-DD, or a moment with its zone.",
     "bad_number": "Not a number.",
@@ -71,12 +72,13 @@ class Records:
             found = self.con.execute(query).fetchall()
         except duckdb.Error as error:
             refuse_unreadable(file, error)
-        return [_problem(file, line, said) for line, said in found]
+        return [problem(file.name, line, said) for line, said in found]
 
 
-def _problem(file: Path, line: int, said: str) -> Problem:
+def problem(file: str, line: int, said: str) -> Problem:
+    """What a record's column `problem` says, with its place."""
     code, _, column = said.partition("|")
-    return Problem(code, f"{file.name}, line {line}, column {column}", _SENTENCES[code])
+    return Problem(code, f"{file}, line {line}, column {column}", _SENTENCES[code])
 
 
 def read_records(
@@ -113,7 +115,7 @@ def _flat_parts(
     wanted: Collection[str],
 ) -> tuple[Part, ...]:
     def rows(table: flat.Table, files: Sequence[Path], line: str) -> str:
-        return flat.select(table, files, names, wanted, line)
+        return flat.select(table, flat.scan(table, files), names, wanted, line)
 
     return tuple(
         Part(files, partial(rows, table), header=int(table.form is Form.CSV)) for table, files in tables.items()
@@ -129,8 +131,8 @@ def released(column: str, precision: Precision, source: str, reference_year: int
         case Kind.YEAR:
             oldest = source if reference_year is None else f"greatest({source}, {reference_year - OLDEST})"
             capped = f"CASE WHEN {source} IS NOT NULL THEN {oldest} END"
-            year = f"floor(({capped}) / 10) * 10" if wanted is Precision.DECADE else f"({capped})"
-            return f"CAST({year} AS INTEGER)"
+            step = BANDS[wanted]
+            return f"CAST(floor(({capped}) / {step}) * {step} AS INTEGER)"
         case Kind.NUMBER:
             step = STEPS[wanted]
             return f"CAST(floor({source} / {step} + 0.5) * {step} AS INTEGER)"
@@ -142,5 +144,6 @@ def released(column: str, precision: Precision, source: str, reference_year: int
 _PERIODS = {
     Precision.WEEK: "strftime({}, '%G-W%V')",
     Precision.MONTH: "strftime({}, '%Y-%m')",
+    Precision.QUARTER: "strftime({0}, '%Y-Q') || quarter({0})",
     Precision.YEAR: "CAST(year({}) AS INTEGER)",
 }

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from portal.gate.age import SUFFIX, encrypt
-from portal.gate.drafts import remove
 from portal.gate.folders import files_below, sha256_of, whole_folder, write_whole
-from portal.gate.signature import BadSignature, canonical, sign, verified
+from portal.gate.signature import BadSignature, Keys, canonical, sign, verified
+from portal.gate.unfinished import remove
 from portal.rules.refusals import Refused
 
 KIND = "portal-cipher"
@@ -68,7 +68,7 @@ def _statement(part: Path, recipient: str, key: Ed25519PrivateKey) -> bytes:
     return sign(KIND, canonical(said), key)
 
 
-def read_cipher(folder: Path, public_key: Ed25519PublicKey) -> Cipher | None:
+def read_cipher(folder: Path, public_key: Keys) -> Cipher | None:
     """What `cipher.jws` says; None for a folder of plain records. Refused when this key did not sign it."""
     if not (folder / CIPHER).exists():
         return None
@@ -80,7 +80,7 @@ def read_cipher(folder: Path, public_key: Ed25519PublicKey) -> Cipher | None:
         raise Refused("cipher_malformed", "Not what this program knows.", where=CIPHER, status=422) from error
 
 
-def is_delivery(folder: Path, manifest_sha256: str, recipient: str | None, public_key: Ed25519PublicKey) -> bool:
+def is_delivery(folder: Path, manifest_sha256: str, recipient: str | None, public_key: Keys) -> bool:
     """Whether the folder holds this very version for this very recipient."""
     if not (folder / "manifest.json").is_file() or sha256_of(folder / "manifest.json") != manifest_sha256:
         return False

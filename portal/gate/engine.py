@@ -18,6 +18,9 @@ class Limits:
     memory: str | None = None
 
 
+NO_LIMITS = Limits()
+
+
 @contextmanager
 def engine(limits: Limits, spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection of its own. Without `spill` nothing is ever written but what is asked for."""

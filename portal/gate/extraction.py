@@ -1,6 +1,7 @@
-"""An extraction as it arrives: signed by the practice's registered key, every file as it was signed."""
+"""An extraction, signed by the practice's registered key, and as it arrives: every file as it was signed."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from portal.gate.folders import files_below, sha256_of
-from portal.gate.signature import BadSignature, verified
+from portal.gate.permit import Permit
+from portal.gate.signature import BadSignature, canonical, sign, verified
 from portal.rules.precision import COLUMNS, Kind
 from portal.rules.refusals import Refused
 
@@ -41,6 +43,22 @@ class Extraction:
     rows: int
     columns: tuple[str, ...]
     sha256: str
+
+
+def write_statement(
+    folder: Path, permit: Permit, counts: Mapping[str, Any], rows: Mapping[str, int], practice_key: Ed25519PrivateKey
+) -> None:
+    """Writes extraction.jws: the counts, and each file below records/ (its rows by its name) with its hash, signed."""
+    files = {f"records/{name}": {"rows": n, "sha256": sha256_of(folder / "records" / name)} for name, n in rows.items()}
+    payload = {
+        "permit_sha256": permit.sha256,
+        "permit_id": permit.terms.permit_id,
+        "serial": permit.terms.serial,
+        "practices": list(permit.terms.practices),
+        "counts": counts,
+        "files": files,
+    }
+    (folder / "extraction.jws").write_bytes(sign(KIND, canonical(payload), practice_key))
 
 
 def read_extraction(folder: Path, practice_public_key: Ed25519PublicKey) -> Extraction:

@@ -5,28 +5,25 @@ It knows who is in the permit and not why somebody is not. Nothing is written be
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from portal.gate.buckets import write_sorted, write_unsorted
+from portal.gate.buckets import SOURCE_DAY, write_sorted, write_unsorted
 from portal.gate.cells import is_number
 from portal.gate.columns import Records, read_records, released
-from portal.gate.engine import Limits, engine, select
-from portal.gate.extraction import KIND
-from portal.gate.folders import sha256_of, whole_folder
+from portal.gate.engine import NO_LIMITS, Limits, engine, select
+from portal.gate.extraction import write_statement
+from portal.gate.folders import whole_folder
 from portal.gate.permit import Permit
 from portal.gate.record_facts import judged, load_allowed, load_terms
-from portal.gate.signature import canonical, sign
 from portal.gate.terms import Terms
 from portal.rules.precision import COLUMNS, Kind, released_name
 from portal.rules.refusals import Refused
 from portal.rules.words import Crossing, Precision
-
-NO_LIMITS = Limits()
 
 STORE_NAMES = {"patient_id": "pseudonym", "doctor_id": "doctor_pseudonym"}
 """In the store a patient is her pseudonym there, and so is a doctor."""
@@ -52,21 +49,10 @@ def filter_extraction(
     limits: Limits = NO_LIMITS,
 ) -> Counts:
     """Writes the extraction folder `out`, signed by the practice. RefusedFile for input that cannot be read whole."""
-    _expect(permit, Crossing.EXTRACTION)
+    expect(permit, Crossing.EXTRACTION)
     with whole_folder(out) as part:
         counts, rows = _pass(permit, (records,), part / "records", None, buckets, limits)
-        files = {
-            f"records/{name}": {"rows": n, "sha256": sha256_of(part / "records" / name)} for name, n in rows.items()
-        }
-        payload = {
-            "permit_sha256": permit.sha256,
-            "permit_id": permit.terms.permit_id,
-            "serial": permit.terms.serial,
-            "practices": list(permit.terms.practices),
-            "counts": asdict(counts),
-            "files": files,
-        }
-        (part / "extraction.jws").write_bytes(sign(KIND, canonical(payload), practice_key))
+        write_statement(part, permit, asdict(counts), rows, practice_key)
     return counts
 
 
@@ -80,7 +66,7 @@ def filter_release(
     limits: Limits = NO_LIMITS,
 ) -> Counts:
     """Writes the folder `out` with the released rows of these store files. Ages are those of `reference_year`."""
-    _expect(permit, Crossing.RELEASE)
+    expect(permit, Crossing.RELEASE)
     with whole_folder(out) as part:
         counts, _ = _pass(permit, store, part / "records", reference_year, buckets, limits)
         for file in sorted((part / "records").iterdir()):
@@ -103,7 +89,8 @@ def record_reasons(terms: Terms, records: Path, *, permit: Permit | None = None)
         return con.sql(f"{query} GROUP BY ALL ORDER BY ALL").to_arrow_table()
 
 
-def _expect(permit: Permit, crossing: Crossing) -> None:
+def expect(permit: Permit, crossing: Crossing) -> None:
+    """Refused where the permit is for the other crossing."""
     if permit.terms.crossing is not crossing:
         raise Refused("permit_wrong_crossing", f"The permit is not for a {crossing.value}.", where="permit.jws")
 
@@ -117,17 +104,26 @@ def _pass(
         load_allowed(con, permit.allowed_path, permit.read_at)
         counts = _count(read, terms)
         rows = select(
-            _outputs(terms, reference_year), f"({judged(terms)})", "WHERE person IS NOT NULL AND reason IS NULL"
+            ", ".join(outputs(terms, reference_year)),
+            f"({judged(terms)})",
+            "WHERE person IS NOT NULL AND reason IS NULL",
         )
-        write_unsorted(con, rows, folder_of_passing, buckets)
+        found = write_unsorted(con, rows, folder_of_passing, buckets)
     folder.mkdir()
     with engine(limits, spill=folder.with_name("spill")) as con:
-        written = write_sorted(con, folder_of_passing, folder, buckets)
+        once = terms.crossing is Crossing.RELEASE
+        written = write_sorted(con, folder_of_passing, folder, buckets, once=once)
     shutil.rmtree(folder_of_passing)
     shutil.rmtree(folder.with_name("spill"), ignore_errors=True)
-    if sum(written.values()) != counts.passed:
+    if found != counts.passed:
         raise Refused("records_changed", "The records changed while they were read: start again.", where="records")
-    return counts, written
+    return without_copies(counts, sum(written.values())), written
+
+
+def without_copies(counts: Counts, written: int) -> Counts:
+    """A record that stood there twice has passed once; its copies are withheld (G60)."""
+    copies = counts.passed - written
+    return replace(counts, passed=written, by_reason={**counts.by_reason, "G60": copies}) if copies else counts
 
 
 def _load(con: duckdb.DuckDBPyConnection, terms: Terms, sources: Sequence[Path]) -> Records:
@@ -158,17 +154,16 @@ def _count(records: Records, terms: Terms) -> Counts:
     )
 
 
-def _outputs(terms: Terms, reference_year: int | None) -> str:
-    """The columns that leave, in the order of rules/precision.py; in an extraction with the gate columns."""
+def outputs(terms: Terms, reference_year: int | None) -> list[str]:
+    """The columns that leave, in the order of rules/precision.py; in an extraction with the gate columns, in a
+    release with the source day until copies are found."""
     asked = [name for name in COLUMNS if terms.precision_of(name) and name != "recorded_on"]
     values = [f"{_value(terms, name, reference_year)} AS {name}" for name in asked]
     if terms.crossing is Crossing.EXTRACTION:
-        return ", ".join(
-            ["practice_id", "person AS pseudonym", "doctor_pseudonym", "recorded_on", "provenance", *values]
-        )
+        return ["practice_id", "person AS pseudonym", "doctor_pseudonym", "recorded_on", "provenance", *values]
     when = terms.precision_of("recorded_on") or Precision.WEEK
     day = f"{released('recorded_on', when, 'recorded_on', reference_year)} AS {released_name('recorded_on', when)}"
-    return ", ".join(["person AS pseudonym", day, *values])
+    return ["person AS pseudonym", day, *values, f"recorded_on AS {SOURCE_DAY}"]
 
 
 def _value(terms: Terms, name: str, reference_year: int | None) -> str:

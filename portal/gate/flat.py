@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 
@@ -17,6 +17,8 @@ REQUIRED = ("practice_id", "patient_id", "recorded_on", "provenance")
 
 _NUMERIC = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
             "FLOAT", "DOUBLE"}  # fmt: skip
+
+_FOLDER = r"url_decode(regexp_extract(filename, '[/\\]practice_id=([^/\\]+)[/\\]', 1))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +38,44 @@ def tables(
     grouped: dict[Table, list[Path]] = {}
     for file in found.files:
         table = _table(con, found, file)
-        _check_columns(table, file, names, wanted)
+        check_columns(table, file, names, wanted)
         grouped.setdefault(table, []).append(file)
     return grouped
 
 
-def select(table: Table, files: Sequence[Path], names: Mapping[str, str], wanted: Collection[str], line: str) -> str:
-    """One SELECT of the flat record form over these files; columns that nobody wants are never read."""
+def select(
+    table: Table,
+    source: str,
+    names: Mapping[str, str],
+    wanted: Collection[str],
+    line: str,
+    folder: str = _FOLDER,
+    checks: Sequence[tuple[str, str]] = (),
+) -> str:
+    """One SELECT of the flat record form over `source`; columns that nobody wants are never read.
+
+    `folder`: the practice that the folder's name says. `checks` come before those of the cells (gate/cells.py).
+    """
     has = {column.lower(): kind for column, kind in table.types}
-    checks: list[tuple[str, str]] = []
+    checks = list(checks)
     outputs = []
     for column in cells.RECORD_COLUMNS:
-        source = names.get(column, column)
-        kind = has.get(source) if column in (*REQUIRED, "doctor_id") or column in wanted else None
-        value, fails = _cell(column, name(source), kind)
+        theirs = names.get(column, column)
+        kind = has.get(theirs) if column in (*REQUIRED, "doctor_id") or column in wanted else None
+        value, fails = _cell(column, name(theirs), kind)
         checks += fails
         outputs.append(f"{value} AS {column}")
     if table.partitioned:
-        outputs[0], contradiction = _partition(name(names.get("practice_id", "practice_id")), has)
+        outputs[0], contradiction = _partition(name(names.get("practice_id", "practice_id")), has, folder)
         checks = [*contradiction, *(c for c in checks if c[0] != "missing_value|practice_id")]
     outputs += [f"{line} AS line", f"{cells.problem(checks)} AS problem"]
-    return query(", ".join(outputs), _scan(table, files))
+    return query(", ".join(outputs), source)
+
+
+def read_columns(table: Table, names: Mapping[str, str], wanted: Collection[str]) -> list[str]:
+    """The columns of a file that a record is made from, as the file writes them."""
+    theirs = {names.get(column, column) for column in (*REQUIRED, "doctor_id", *wanted)}
+    return [column for column, _ in table.types if column.lower() in theirs]
 
 
 def _cell(column: str, source: str, kind: str | None) -> tuple[str, list[tuple[str, str]]]:
@@ -84,23 +103,22 @@ def _cell(column: str, source: str, kind: str | None) -> tuple[str, list[tuple[s
 
 
 def _day(source: str, kind: str) -> tuple[str, list[tuple[str, str]]]:
-    if kind == "DATE":
-        return source, [("bad_date|recorded_on", f"NOT isfinite({source})")]
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return cells.paris_day(source), [("bad_date|recorded_on", f"NOT isfinite({source})")]
-    value = cells.day(source)
-    return value, [("bad_date|recorded_on", f"nullif({source}, '') IS NOT NULL AND {value} IS NULL")]
+    if kind == "VARCHAR":
+        value, there = cells.day(source), f"nullif({source}, '') IS NOT NULL"
+    else:
+        value, there = source if kind == "DATE" else cells.paris_day(source), f"{source} IS NOT NULL"
+    return value, [("bad_date|recorded_on", f"{there} AND coalesce({value} NOT BETWEEN {cells.CALENDAR}, true)")]
 
 
-def _partition(source: str, has: Mapping[str, str]) -> tuple[str, list[tuple[str, str]]]:
+def _partition(source: str, has: Mapping[str, str], folder: str) -> tuple[str, list[tuple[str, str]]]:
     """practice_id from the folder's name; a column of the same name must say the same."""
-    folder = r"url_decode(regexp_extract(filename, '[/\\]practice_id=([^/\\]+)[/\\]', 1))"
     contradicts = f"nullif({source}, '') <> {folder}"
     checks = [("partition_contradicts|practice_id", contradicts)] if "practice_id" in has else []
     return f"{folder} AS practice_id", checks
 
 
-def _scan(table: Table, files: Sequence[Path]) -> str:
+def scan(table: Table, files: Sequence[Path]) -> str:
+    """The files as a source for `select`."""
     if table.form is Form.PARQUET:
         return f"read_parquet({paths(files)}, hive_partitioning = false, filename = true)"
     columns = ", ".join(f"{name(column)}: 'VARCHAR'" for column, _ in table.types)
@@ -149,7 +167,8 @@ def _header(file: Path) -> tuple[list[str], str]:
     return next(csv.reader(io.StringIO(line), delimiter=delimiter)), delimiter
 
 
-def _check_columns(table: Table, file: Path, names: Mapping[str, str], wanted: Collection[str]) -> None:
+def check_columns(table: Table, file: PurePath, names: Mapping[str, str], wanted: Collection[str]) -> None:
+    """RefusedFile for a file that lacks a required column, has one twice, or one of another type than a record's."""
     has = [column.lower() for column, _ in table.types]
     if len(set(has)) != len(has):
         refuse("duplicate_column", file.name, "A column stands twice in the header.")

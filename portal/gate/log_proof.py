@@ -1,7 +1,7 @@
 """`proof.json` checked offline: this release's seal stands in the log that the portal has signed.
 
 What is proved: the entry says "sealed" of this very manifest; its leaf is in the tree of the
-proof's own checkpoint, which the pinned key has signed. With a checkpoint kept elsewhere: that the two are one log.
+proof's own checkpoint, which a pinned key has signed. With a checkpoint kept elsewhere: that the two are one log.
 Equal sizes need nothing more; a larger one needs its way (`portal log checkpoint --since SIZE`); a smaller one is
 older than the seal and says nothing of it.
 """
@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from portal.gate.checkpoint import Checkpoint, read_checkpoint, read_way
-from portal.gate.signature import BadSignature
+from portal.gate.signature import BadSignature, Keys
 from portal.rules.log_leaf import commitment
 from portal.rules.merkle import is_consistent, is_included, leaf_hash
 from portal.rules.refusals import Refused
@@ -24,7 +22,7 @@ LARGEST = 2**62
 
 
 def verify_proof(
-    folder: Path, key: Ed25519PublicKey, *, release_id: str, manifest_sha256: str, kept: str | None = None
+    folder: Path, key: Keys, *, release_id: str, manifest_sha256: str, kept: str | None = None
 ) -> int | None:
     """The log entry of the seal; None without a proof.json. Refused with the first thing that is off."""
     if not (folder / PROOF).exists():
@@ -81,7 +79,7 @@ def _check_entry(proof: Mapping[str, Any], leaf: bytes, release_id: str, manifes
         raise _refused("proof_entry", "The entry is not the seal of this release.")
 
 
-def _check_kept(signed: Checkpoint, kept: str, key: Ed25519PublicKey) -> None:
+def _check_kept(signed: Checkpoint, kept: str, key: Keys) -> None:
     where = "the checkpoint kept elsewhere"
     try:
         way = read_way(kept, key)

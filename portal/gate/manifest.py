@@ -26,8 +26,11 @@ FORMAT = "observatory-portal release 1"
 NATURE = "pseudonymised personal data"
 MASK_BELOW = 11
 
-PAPERS = ("manifest.json", "manifest.jws", "counts.csv", "disclosure.json", "README.md", "proof.json", "cipher.jws")
-"""The files of a release that are no records. The first two and the last two are not listed in the manifest."""
+LISTED = ("counts.csv", "disclosure.json", "README.md", "aggregates.csv")
+"""The papers that the manifest lists; `aggregates.csv` only where the study declares a table."""
+
+PAPERS = ("manifest.json", "manifest.jws", *LISTED, "proof.json", "cipher.jws")
+"""The files of a release that are no records."""
 
 CLASSES = {
     "practice": ("G20", "G21", "G22", "G23", "G26"),
@@ -71,7 +74,12 @@ def head_of(
 def masked(refused: Mapping[str, int], *, below: int = MASK_BELOW) -> dict[str, str]:
     """Persons refused by class; every count under the limit, also none, is `<11`. No sum: it would unmask one."""
     sums = {name: sum(refused.get(code, 0) for code in codes) for name, codes in CLASSES.items()}
-    return {name: str(n) if n >= below else f"<{below}" for name, n in sums.items()}
+    return {name: mask(n, below=below) for name, n in sums.items()}
+
+
+def mask(n: int, *, below: int = MASK_BELOW) -> str:
+    """A number of persons or rows as it is shown to a recipient."""
+    return str(n) if n >= below else f"<{below}"
 
 
 def counts_csv(counts: Mapping[str, str]) -> bytes:
@@ -87,12 +95,20 @@ def write_release_files(
     disclosure: Disclosure,
     key: Ed25519PrivateKey,
     mask_below: int = MASK_BELOW,
+    cost: Mapping[str, Any] | None = None,
+    aggregates: bytes | None = None,
 ) -> str:
-    """Writes the papers beside `part/records`; returns the SHA-256 of manifest.json. `refused`: persons by code."""
+    """Writes the papers beside `part/records`; returns the SHA-256 of manifest.json. `refused`: persons by code.
+
+    terms: as the columns leave. cost: what it took to reach k (gate/protect.py). aggregates: the table, if any.
+    """
     counts, columns = masked(refused, below=mask_below), _columns(terms)
     write_whole(part / "counts.csv", counts_csv(counts))
-    write_whole(part / "disclosure.json", canonical(_disclosure(disclosure, columns)))
+    write_whole(part / "disclosure.json", canonical(_disclosure(disclosure, columns) | {"cost": dict(cost or {})}))
     write_whole(part / "README.md", readme(head.release_id, head.study_id, disclosure, columns).encode())
+    if aggregates is not None:
+        write_whole(part / "aggregates.csv", aggregates)
+    papers = [paper for paper in LISTED if (part / paper).is_file()]
     records = _records(part)
     more = dict(head.more)
     plain = {name: getattr(head, name) for name in Head.__slots__ if name != "more"}
@@ -108,9 +124,10 @@ def write_release_files(
         "k_min": disclosure.k_min,
         "uniques": disclosure.uniques,
         "quasi_identifiers": list(disclosure.quasi_identifiers),
+        "criteria": disclosure.criteria(),
         "persons": persons_in([part / name for name in records]),
         "rows": sum(entry["rows"] for entry in records.values()),
-        "files": records | {paper: {"sha256": sha256_of(part / paper)} for paper in PAPERS[2:5]},
+        "files": records | {paper: {"sha256": sha256_of(part / paper)} for paper in papers},
     }
     content = canonical(manifest)
     write_whole(part / "manifest.json", content)

@@ -17,7 +17,8 @@ not anonymous, and everything the GDPR asks for applies to them.
 - Do not pass them on. Publish aggregates only, with no cell below {least} persons.
 - When a retraction reaches you, delete the rows of the pseudonyms it names, in every copy, by the day it gives, and
   acknowledge it. No reason is given, and none may be looked for.
-- Before each use, check the release: `portal release verify DIR --key FILE`.
+- Before each use, check the release: `portal release verify DIR --key FILE`. Records that came encrypted (`.age`) are
+  opened with your own age identity: `portal release open DIR --key FILE --identity FILE --out DIR`.
 
 ## What was measured
 
@@ -26,9 +27,9 @@ quasi-identifiers {quasi}:
 
 | criterion | in this release |
 |---|---|
-| Singling out | Possible. Smallest group of persons with the same values: {k_min}; persons alone in their group: {uniques}. Dates and care themselves can single somebody out. |
+| Singling out | Possible. Smallest group of persons with the same values: {k_min}; persons alone in their group: {uniques}. By any four of these values: {k_four}. Dates and care themselves can single somebody out. |
 | Linkability | The rows of one person carry one pseudonym, so they can be linked with each other. The pseudonym is this study's own: it cannot be linked with another study's. |
-| Inference | Possible: a group whose members share a value gives it away. Not measured here. |
+| Inference | Possible: a group whose members all share a value gives it away. Of {cells} groups, those that do: {shared}. |
 
 ## Columns
 
@@ -48,7 +49,9 @@ RGPD. Elles ne sont pas anonymes, et le RGPD s'y applique entièrement.
 - Ne les transmettez pas. Ne publiez que des agrégats, sans aucun effectif inférieur à {least} personnes.
 - Quand une demande de retrait vous parvient, effacez, dans toutes vos copies et avant la date indiquée, les lignes des
   pseudonymes qu'elle nomme, puis accusez-en réception. Aucun motif n'est donné, et aucun ne doit être recherché.
-- Avant chaque utilisation, vérifiez la livraison : `portal release verify DOSSIER --key FICHIER`.
+- Avant chaque utilisation, vérifiez la livraison : `portal release verify DOSSIER --key FICHIER`. Des enregistrements
+  reçus chiffrés (`.age`) s’ouvrent avec votre identité age : `portal release open DOSSIER --key FICHIER --identity
+  FICHIER --out DOSSIER`.
 
 ## Ce qui a été mesuré
 
@@ -57,9 +60,9 @@ quasi-identifiants {quasi} :
 
 | critère | dans cette livraison |
 |---|---|
-| Individualisation | Possible. Plus petit groupe de personnes aux mêmes valeurs : {k_min} ; personnes seules dans leur groupe : {uniques}. Les dates et les soins peuvent à eux seuls individualiser quelqu'un. |
+| Individualisation | Possible. Plus petit groupe de personnes aux mêmes valeurs : {k_min} ; personnes seules dans leur groupe : {uniques}. Selon quatre de ces valeurs : {k_four}. Les dates et les soins peuvent à eux seuls individualiser quelqu'un. |
 | Corrélation | Les lignes d'une même personne portent un même pseudonyme et peuvent être rapprochées. Ce pseudonyme est propre à l'étude : il ne peut pas être rapproché de celui d'une autre étude. |
-| Inférence | Possible : un groupe dont tous les membres partagent une valeur la révèle. Non mesurée ici. |
+| Inférence | Possible : un groupe dont tous les membres partagent une valeur la révèle. Sur {cells} groupes, ceux qui le font : {shared}. |
 """  # noqa: E501 - a row of a table is one line
 
 
@@ -73,5 +76,8 @@ def readme(release_id: str, study_id: str, disclosure: Disclosure, columns: Mapp
         quasi=", ".join(f"`{name}`" for name in disclosure.quasi_identifiers) or "–",
         k_min=disclosure.k_min,
         uniques=disclosure.uniques,
+        k_four=min((one.k_min for one in disclosure.subsets), default=disclosure.k_min),
+        cells=disclosure.cells,
+        shared=", ".join(f"`{one.column}` {one.cells}" for one in disclosure.shared) or "–",
         columns="\n".join(f"- `{name}`: {precision}" for name, precision in columns.items()),
     )

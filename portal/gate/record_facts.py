@@ -14,10 +14,10 @@ import pyarrow as pa
 from portal.gate import cells
 from portal.gate.engine import select, text
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
-from portal.rules.clearance import verdict_table
 from portal.rules.codes import UNITS, coarsen, normalise, spellings
 from portal.rules.facts import Code, Dated, Origin, RecordDoctor, RecordFacts, words_of
 from portal.rules.precision import COLUMNS, Kind, resolve
+from portal.rules.verdicts import verdict_table
 from portal.rules.words import Precision, Provenance
 
 _FIRST, _LAST = date(1, 1, 1), date(9999, 12, 31)
@@ -25,6 +25,7 @@ _FIRST, _LAST = date(1, 1, 1), date(9999, 12, 31)
 
 def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms, *, full_codes: bool) -> None:
     """The tables code_list, doctor, verdict and (empty) person. full_codes: codes leave as listed, not coarsened."""
+    con.execute(f"CREATE TEMP MACRO in_a_span(day, spans) AS {_IN_A_SPAN}")
     codes = [row for term in terms.columns for row in _code_rows(term, full_codes=full_codes)]
     _table(con, "code_list", codes, {"of": pa.string(), "spelling": pa.string(), "released": pa.string()})
     doctors = [
@@ -79,9 +80,12 @@ def _spans(key: str, source: str) -> str:
 
 def _inside(row: str) -> str:
     return (
-        f"(r.recorded_on BETWEEN {row}.first_day AND {row}.last_day AND ({row}.spans IS NULL OR "
-        f"len(list_filter({row}.spans, lambda s: r.recorded_on BETWEEN s.first AND s.last)) > 0))"
+        f"(r.recorded_on BETWEEN {row}.first_day AND {row}.last_day AND "
+        f"({row}.spans IS NULL OR in_a_span(r.recorded_on, {row}.spans)))"
     )
+
+
+_IN_A_SPAN = "len(list_filter(spans, lambda s: day BETWEEN s.first AND s.last)) > 0"
 
 
 def _code_rows(term: ColumnTerm, *, full_codes: bool) -> list[tuple[object, ...]]:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from portal.gate.register_faults import Faults, refuse
 from portal.gate.register_fhir import patients
-from portal.gate.register_row import COLUMNS, RegisterRow, read_row
+from portal.gate.register_row import COLUMNS, Column, RegisterRow, read_row
 
 __all__ = ["RegisterRow", "read_register", "write_register_csv"]
 
@@ -35,21 +35,31 @@ def read_register(path: Path, *, practice_id: str, today: date) -> list[Register
         raise refuse("no_file", "the file")
     faults = Faults()
     fhir = False
-    match path.name.lower().removesuffix(".gz").rpartition(".")[2]:
-        case "csv":
-            raws = _csv(_decoded(path), faults)
-        case "parquet":
-            raws = _parquet(path, faults)
-        case "ndjson" | "jsonl":
-            fhir = True
-            raws = patients(_decoded(path), practice_id=practice_id, today=today, report=faults.add)
-        case _:
-            raise refuse("unknown_format", "the file")
+    if _suffix(path) in ("ndjson", "jsonl"):
+        fhir = True
+        raws: Iterator[Raw] = patients(_decoded(path), practice_id=practice_id, today=today, report=faults.add)
+    else:
+        raws = flat_rows(path, COLUMNS, faults)
     rows = _rows(raws, today, faults)
     faults.refuse_if_any()
     if not rows:
         raise refuse("no_patient_of_practice" if fhir else "no_rows", "the file")
     return rows
+
+
+def flat_rows(path: Path, columns: Mapping[str, Column], faults: Faults) -> Iterator[Raw]:
+    """Where each row of a CSV or Parquet file stands, and its texts by column; RefusedFile for any other file."""
+    match _suffix(path):
+        case "csv":
+            return _csv(_decoded(path), columns, faults)
+        case "parquet":
+            return _parquet(path, columns, faults)
+        case _:
+            raise refuse("unknown_format", "the file")
+
+
+def _suffix(path: Path) -> str:
+    return path.name.lower().removesuffix(".gz").rpartition(".")[2]
 
 
 def write_register_csv(rows: Iterable[RegisterRow], path: Path) -> None:
@@ -110,11 +120,11 @@ def _bytes(path: Path) -> bytes | None:
             return None
 
 
-def _csv(text: str, faults: Faults) -> Iterator[Raw]:
+def _csv(text: str, columns: Mapping[str, Column], faults: Faults) -> Iterator[Raw]:
     """Rows by the physical line on which they begin; blank lines are passed over."""
     lines = _csv_lines(text, faults)
     start, header = next(lines, (1, None))
-    names = _header(header, f"line {start}", faults) if header else []
+    names = _header(header, f"line {start}", columns, faults) if header else []
     if not names:
         return
     for number, fields in lines:
@@ -138,19 +148,19 @@ def _csv_lines(text: str, faults: Faults) -> Iterator[tuple[int, list[str]]]:
         faults.add("bad_csv", f"line {start}")
 
 
-def _header(names: Sequence[str], place: str, faults: Faults) -> list[str]:
+def _header(names: Sequence[str], place: str, columns: Mapping[str, Column], faults: Faults) -> list[str]:
     """The columns' names; none, with every reason in `faults`, when they are not a register's.
 
     An unknown one is named by its number: where the header is missing, it is somebody's data.
     """
     cleaned = [name.strip().lower() for name in names]
-    if not COLUMNS.keys() & set(cleaned):
+    if not columns.keys() & set(cleaned):
         faults.add("no_header", place)
         return []
-    wrong = [("unknown_column", str(i)) for i, name in enumerate(cleaned, 1) if name not in COLUMNS]
-    wrong += [("duplicate_column", name) for name in COLUMNS if cleaned.count(name) > 1]
+    wrong = [("unknown_column", str(i)) for i, name in enumerate(cleaned, 1) if name not in columns]
+    wrong += [("duplicate_column", name) for name in columns if cleaned.count(name) > 1]
     wrong += [
-        ("missing_column", name) for name, column in COLUMNS.items() if column.column_required and name not in cleaned
+        ("missing_column", name) for name, column in columns.items() if column.column_required and name not in cleaned
     ]
     for code, name in wrong:
         faults.add(code, f"{place}, column {name}")
@@ -160,9 +170,9 @@ def _header(names: Sequence[str], place: str, faults: Faults) -> list[str]:
 # --- Parquet ----------------------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, faults: Faults) -> Iterator[Raw]:
+def _parquet(path: Path, wanted: Mapping[str, Column], faults: Faults) -> Iterator[Raw]:
     table = _table(path)
-    names = _header(table.column_names, "the schema", faults)
+    names = _header(table.column_names, "the schema", wanted, faults)
     columns = [_texts(name, table.column(i), faults) for i, name in enumerate(names)]
     for number, values in enumerate(zip(*columns, strict=False), 1):  # a refused column is empty: no rows
         yield f"row {number}", dict(zip(names, values, strict=True))

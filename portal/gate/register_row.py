@@ -203,14 +203,22 @@ def _together(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def read_row(raw: Mapping[str, str], place: str, today: date, faults: Faults) -> RegisterRow | None:
     """The row that a column-to-text mapping stands for, or None with every reason added to `faults`."""
-    values: dict[str, Any] = {}
-    wrong: list[tuple[str, str]] = []
-    for name, column in COLUMNS.items():
-        try:
-            values[name] = _value(column, raw.get(name, ""), today)
-        except BadValue as bad:
-            wrong.append((bad.code, name))
+    values, wrong = read_values(COLUMNS, raw, today)
     wrong += _together(values)
     for code, name in wrong:
         faults.add(code, f"{place}, column {name}")
     return None if wrong else RegisterRow(**values)
+
+
+def read_values(
+    columns: Mapping[str, Column], raw: Mapping[str, str], today: date
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What each column's text stands for, and (code, column) of each that breaks a rule and is therefore not there."""
+    values: dict[str, Any] = {}
+    wrong: list[tuple[str, str]] = []
+    for name, column in columns.items():
+        try:
+            values[name] = _value(column, raw.get(name, ""), today)
+        except BadValue as bad:
+            wrong.append((bad.code, name))
+    return values, wrong

@@ -5,7 +5,7 @@ header, so a manifest cannot be shown as a permit. Signing the same payload twic
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from joserfc import jws
@@ -13,6 +13,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
+
+Keys = Ed25519PublicKey | Sequence[Ed25519PublicKey]
+"""The pinned key; or the current one followed by those that it replaced, the newest first."""
 
 
 class BadSignature(Exception):
@@ -31,12 +34,22 @@ def sign(kind: str, payload: bytes, key: Ed25519PrivateKey) -> bytes:
     return jws.serialize_compact(header, payload, OKPKey(key, key), algorithms=[ALGORITHM]).encode()
 
 
-def verified(kind: str, statement: bytes, key: Ed25519PublicKey) -> bytes:
+def keys_of(keys: Keys) -> Sequence[Ed25519PublicKey]:
+    return [keys] if isinstance(keys, Ed25519PublicKey) else keys
+
+
+def verified(kind: str, statement: bytes, keys: Keys) -> bytes:
     """The signed bytes; BadSignature if anything is off."""
-    try:
-        signed = jws.deserialize_compact(statement, OKPKey(key, key), algorithms=[ALGORITHM])
-    except (JoseError, ValueError) as error:
-        raise BadSignature from error
-    if signed.headers().get("typ") != kind:
-        raise BadSignature
-    return signed.payload
+    return verified_by(kind, statement, keys)[0]
+
+
+def verified_by(kind: str, statement: bytes, keys: Keys) -> tuple[bytes, int]:
+    """The signed bytes and the place of the key that signed them: 0 is the current one."""
+    for place, key in enumerate(keys_of(keys)):
+        try:
+            signed = jws.deserialize_compact(statement, OKPKey(key, key), algorithms=[ALGORITHM])
+        except (JoseError, ValueError):
+            continue
+        if signed.headers().get("typ") == kind:
+            return signed.payload, place
+    raise BadSignature

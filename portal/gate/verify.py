@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from portal.gate.age import SUFFIX, decrypt
 from portal.gate.delivery import CIPHER, Cipher, read_cipher
@@ -20,7 +19,7 @@ from portal.gate.extraction import PSEUDONYM
 from portal.gate.folders import files_below, sha256_of, whole_folder
 from portal.gate.log_proof import verify_proof
 from portal.gate.manifest import FORMAT, KIND, NATURE, PAPERS, counts_csv, persons_in
-from portal.gate.signature import BadSignature, verified
+from portal.gate.signature import BadSignature, Keys, verified_by
 from portal.rules.refusals import Refused
 
 
@@ -29,6 +28,7 @@ class Verified:
     """A genuine release, as its manifest says it. log_entry: from proof.json, None when that is not there yet.
 
     opened: whether the records themselves were read; encrypted ones are not, without their reader's identity.
+    signed_by: the place of the key among those that were given; 0 is the first.
     """
 
     release_id: str
@@ -43,11 +43,12 @@ class Verified:
     log_entry: int | None
     opened: bool
     manifest: dict[str, Any]
+    signed_by: int = 0
 
 
 def verify_release(
     folder: Path,
-    public_key: Ed25519PublicKey,
+    public_key: Keys,
     *,
     checkpoint: str | None = None,
     identity: str | None = None,
@@ -55,11 +56,12 @@ def verify_release(
 ) -> Verified:
     """Signature, then every file, row count, column and pseudonym, then the proof that the seal stands in the log.
 
+    `public_key`: the pinned one, or several, newest first: before a rotation it was a former key that signed.
     `checkpoint`: one kept elsewhere, of which the proof's log must be the beginning. `identity`: the age identity that
     opens encrypted records; without it their encrypted form is checked. `version`: the one that is expected.
     Refused: the first that is off.
     """
-    manifest = _manifest(folder, public_key)
+    manifest, signed_by = _manifest(folder, public_key)
     try:
         manifest_sha256 = sha256_of(folder / "manifest.json")
         cipher = _cipher(folder, public_key, manifest, manifest_sha256)
@@ -89,12 +91,13 @@ def verify_release(
             log_entry=log_entry,
             opened=cipher is None or identity is not None,
             manifest=manifest,
+            signed_by=signed_by,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise _refused("manifest_malformed", "The manifest lacks what a release must say.") from error
 
 
-def open_release(folder: Path, out: Path, public_key: Ed25519PublicKey, *, identity: str) -> Verified:
+def open_release(folder: Path, out: Path, public_key: Keys, *, identity: str) -> Verified:
     """The release with its records in plain, as the new folder `out`; verified before and after."""
     verify_release(folder, public_key)
     with whole_folder(out) as part:
@@ -111,13 +114,13 @@ def _refused(code: str, what: str, where: str = "manifest.json") -> Refused:
     return Refused(code, what, where=where, status=422)
 
 
-def _manifest(folder: Path, public_key: Ed25519PublicKey) -> dict[str, Any]:
+def _manifest(folder: Path, public_key: Keys) -> tuple[dict[str, Any], int]:
     content, statement = folder / "manifest.json", folder / "manifest.jws"
     for paper in (content, statement):
         if not paper.is_file():
             raise _refused("manifest_missing", "The release is not whole: ask for it again.", paper.name)
     try:
-        signed = verified(KIND, statement.read_bytes(), public_key)
+        signed, signed_by = verified_by(KIND, statement.read_bytes(), public_key)
     except BadSignature as error:
         raise _refused("manifest_signature", "Not signed by this key.", statement.name) from error
     if signed != content.read_bytes():
@@ -128,7 +131,7 @@ def _manifest(folder: Path, public_key: Ed25519PublicKey) -> dict[str, Any]:
         raise _refused("manifest_malformed", "The manifest is not JSON.") from error
     if not isinstance(manifest, dict) or (manifest.get("format"), manifest.get("nature")) != (FORMAT, NATURE):
         raise _refused("manifest_malformed", "Another format than this program knows.")
-    return manifest
+    return manifest, signed_by
 
 
 def _check_version(found: int, expected: int | None) -> None:
@@ -139,9 +142,7 @@ def _check_version(found: int, expected: int | None) -> None:
         raise _refused("version_other", f"This is version {found}, not {expected}: fetch the release again.")
 
 
-def _cipher(
-    folder: Path, public_key: Ed25519PublicKey, manifest: dict[str, Any], manifest_sha256: str
-) -> Cipher | None:
+def _cipher(folder: Path, public_key: Keys, manifest: dict[str, Any], manifest_sha256: str) -> Cipher | None:
     cipher = read_cipher(folder, public_key)
     if cipher is None:
         return None

@@ -4,29 +4,49 @@ import base64
 import hashlib
 import hmac
 import secrets
+from contextlib import suppress
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from portal.outside.keys import Chance, KeyRing
+from portal.outside.keys import Chance, KeyRing, secret_fingerprint
 from portal.rules.refusals import Refused
 
-_VERSION = b"\x01"
+_VERSION = b"\x02"
+_UNNAMED = b"\x01"
+"""Values sealed before keys had ids: nonce and ciphertext only, opened with whichever key fits."""
+
+_ID = 8
 
 
 def seal(ring: KeyRing, plaintext: bytes, bound_to: str, *, chance: Chance = secrets.token_bytes) -> bytes:
-    """AES-256-GCM: version byte, nonce, ciphertext, tag. It opens only beside the same `bound_to` (its row)."""
-    nonce = chance(12)
-    return _VERSION + nonce + AESGCM(ring.bytes_of("contacts")).encrypt(nonce, plaintext, _bound(bound_to))
+    """AES-256-GCM: version byte, key id, nonce, ciphertext, tag. It opens only beside the same `bound_to` (its row)."""
+    key, nonce = ring.bytes_of("contacts"), chance(12)
+    head = sealed_by(key)
+    return head + nonce + AESGCM(key).encrypt(nonce, plaintext, head + bound_to.encode())
 
 
 def open_sealed(ring: KeyRing, sealed: bytes, bound_to: str) -> bytes:
-    try:
-        if sealed[:1] == _VERSION and len(sealed) >= 1 + 12 + 16:
-            return AESGCM(ring.bytes_of("contacts")).decrypt(sealed[1:13], sealed[13:], _bound(bound_to))
-    except InvalidTag:
-        pass
+    """What was sealed, with the current key or a former one."""
+    named = sealed[:1] == _VERSION
+    at = 1 + _ID if named else 1
+    head, nonce, ciphertext = sealed[:at], sealed[at : at + 12], sealed[at + 12 :]
+    if sealed[:1] in (_VERSION, _UNNAMED) and len(ciphertext) >= 16:
+        for key in _openers(ring, head) if named else ring.all_bytes_of("contacts"):
+            with suppress(InvalidTag):
+                return AESGCM(key).decrypt(nonce, ciphertext, head + bound_to.encode())
     raise Refused("sealed_damaged", "A sealed value is damaged or moved, or the key is another.", status=503)
+
+
+def _openers(ring: KeyRing, head: bytes) -> list[bytes]:
+    current = ring.bytes_of("contacts")
+    known = [current] if sealed_by(current) == head else ring.all_bytes_of("contacts")
+    return [key for key in known if sealed_by(key) == head]
+
+
+def sealed_by(key: bytes) -> bytes:
+    """How every value begins that this key has sealed."""
+    return _VERSION + bytes.fromhex(secret_fingerprint(key))[:_ID]
 
 
 def blind_index(ring: KeyRing, kind: str, value: str) -> bytes:
@@ -40,9 +60,21 @@ def match_token(ring: KeyRing, kind: str, value: str) -> bytes:
 
 
 def link_token(ring: KeyRing, notice_id: str) -> str:
-    """The 43 characters of a personal link, the same each time it is rendered; 256 bit."""
-    token = hmac.digest(ring.bytes_of("links"), notice_id.encode(), "sha256")
-    return base64.urlsafe_b64encode(token).rstrip(b"=").decode()
+    """The 43 characters of a new notice's personal link; 256 bit. Its hash is kept, and says later which key it was."""
+    return _link(ring.bytes_of("links"), notice_id)
+
+
+def _link(key: bytes, notice_id: str) -> str:
+    return base64.urlsafe_b64encode(hmac.digest(key, notice_id.encode(), "sha256")).rstrip(b"=").decode()
+
+
+def sent_link_token(ring: KeyRing, notice_id: str, hashed: str) -> str:
+    """The token of a notice whose hash is at rest: the same each time, also after its key was replaced."""
+    for key in ring.all_bytes_of("links"):
+        token = _link(key, notice_id)
+        if hmac.compare_digest(token_hash(token).hex(), hashed):
+            return token
+    raise Refused("link_key_missing", "The key of this link is not there: restore the key.", status=503)
 
 
 def token_hash(token: str | bytes) -> bytes:
@@ -56,10 +88,6 @@ def pseudonym(ring: KeyRing, family: str, person_id: bytes) -> bytes:
     if not family.startswith(("observatory:", "study:")):
         raise Refused("key_kind", "Only an observatory's or a study's key makes pseudonyms.", status=503)
     return hmac.digest(ring.bytes_of(family), person_id, "sha256")[:16]
-
-
-def _bound(bound_to: str) -> bytes:
-    return _VERSION + bound_to.encode()
 
 
 def _keyed(ring: KeyRing, family: str, kind: str, value: str) -> bytes:

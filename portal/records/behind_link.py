@@ -43,12 +43,21 @@ async def newest_conditions(c: Connection, observatory_id: str) -> Any:
     return from_json(found[0]["conditions"]) if found else None
 
 
+async def listed_studies(c: Connection, observatory_id: str) -> list[dict[str, Any]]:
+    """Id and title of each study of the observatory on the transparency page, the newest first."""
+    return await rows(
+        c, "SELECT id, title FROM study WHERE observatory_id = $1 ORDER BY listed_at DESC, id", observatory_id
+    )
+
+
 async def deliveries_of(c: Connection, person_id: UUID) -> list[dict[str, Any]]:
-    """Each release of which a version that holds this person was served: observatory_id, title, recipient, served_at;
-    with the retraction's delete_by (None without one) and deleted_at, once the recipient has acknowledged all of it."""
+    """Each release of which a version that holds this person was served: observatory_id, study_id, title, practices,
+    recipient, served_at; with the retraction's delete_by (None without one) and deleted_at, once the recipient has
+    acknowledged all of it."""
     found = await rows(
         c,
-        "SELECT s.observatory_id, s.title, rc.name AS recipient, min(d.served_at) AS served_at, "
+        "SELECT r.id AS release_id, s.observatory_id, s.id AS study_id, s.title, rc.name AS recipient, "
+        "min(d.served_at) AS served_at, "
         "x.due_on, x.deleted_at FROM release r "
         "JOIN study s ON s.id = r.study_id JOIN recipient rc ON rc.id = s.recipient_id "
         "JOIN delivery d ON d.release_id = r.id JOIN release_person m ON m.release_id = r.id AND m.person_id = $1 "
@@ -56,12 +65,20 @@ async def deliveries_of(c: Connection, person_id: UUID) -> list[dict[str, Any]]:
         "LEFT JOIN (SELECT release_id, min(due_on) AS due_on, CASE WHEN count(*) = count(acknowledged_at) "
         "THEN max(acknowledged_at) END AS deleted_at FROM retraction WHERE person_id = $1 GROUP BY release_id) x "
         "ON x.release_id = r.id "
-        "GROUP BY r.id, s.observatory_id, s.title, rc.name, x.due_on, x.deleted_at ORDER BY min(d.served_at)",
+        "GROUP BY r.id, s.observatory_id, s.id, s.title, rc.name, x.due_on, x.deleted_at ORDER BY min(d.served_at)",
+        person_id,
+    )
+    held = await rows(
+        c,
+        "SELECT DISTINCT m.release_id, m.practice_id FROM release_person m JOIN delivery d "
+        "ON d.release_id = m.release_id AND (m.left_version IS NULL OR d.version < m.left_version) "
+        "WHERE m.person_id = $1",
         person_id,
     )
     return [
         {
             **row,
+            "practices": {h["practice_id"] for h in held if h["release_id"] == row["release_id"]},
             "served_at": as_moment(row["served_at"]),
             "delete_by": as_day(row["due_on"]),
             "deleted_at": as_moment(row["deleted_at"]),

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from portal.records.database import Connection, rows, transact, write_many
-from portal.rules.clearance import verdict_table
+from portal.records.objections import BOUND, CONTESTED, MEANT
 from portal.rules.facts import PersonFacts, Text
+from portal.rules.verdicts import verdict_table
 
 _FACTS = Path(__file__).with_name("facts.sql").read_text(encoding="utf-8")
 
@@ -80,5 +81,8 @@ async def decided(
         texts=" ".join(whens) or "WHEN NULL THEN 2",
         agreements=", ".join(map(str, t.agreements)) or "NULL",
         among=among,
+        bound=BOUND,
+        contested=CONTESTED,
+        meant=MEANT,
     )
     return await rows(c, statement + tail, *parameters)

@@ -34,8 +34,11 @@ MODEL_MODULES = (
     "portal.records.enrolments",
     "portal.records.notices",
     "portal.records.objections",
+    "portal.records.rights_requests",
     "portal.records.releases",
     "portal.records.retractions",
+    "portal.records.stored",
+    "portal.records.key_bindings",
 )
 
 _running: set[asyncio.Task[Any]] = set()

@@ -2,7 +2,8 @@
 -- Each CASE ends in the word that closes. Words are the places in rules/facts.py; the key is its mixed radix.
 --   $1 observatory  $2 study ('' at extraction)  $3 registers taken at or after  $4 today in Paris
 --   $5 sent before: reflection over  $6 sent at or before: silence is delivery by now
--- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.  {among}: a narrowing.
+-- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.
+-- {among}: a narrowing.  In records/objections.py: whom an objection binds, and whom one without a token may mean.
 WITH enrolled AS (
     SELECT practice_id,
            MIN(CASE WHEN state = 'active' AND agreement_id IN ({agreements}) THEN 0
@@ -17,12 +18,7 @@ WITH enrolled AS (
 register AS (
     SELECT practice_id, MAX(taken_at) AS taken_at FROM register_import WHERE NOT partial GROUP BY practice_id
 ),
--- An objection binds every person that its patient row has ever stood for.
-bound AS (
-    SELECT id AS objection_id, person_id FROM objection
-    UNION SELECT o.id, p.person_id FROM objection o JOIN patient p ON p.id = o.patient_id
-    UNION SELECT o.id, f.person_id FROM objection o JOIN former_person f ON f.patient_id = o.patient_id
-),
+bound AS ({bound}),
 in_force AS (
     SELECT b.person_id, o.scope, o.scope_ref FROM objection o JOIN bound b ON b.objection_id = o.id
     WHERE o.withdrawn_at IS NULL
@@ -39,13 +35,29 @@ source_objected AS (
 ),
 taken_back AS (
     SELECT b.person_id, MAX(o.withdrawn_at) AS at FROM objection o JOIN bound b ON b.objection_id = o.id
-    WHERE o.withdrawn_at IS NOT NULL
+    WHERE o.withdrawn_at IS NOT NULL AND o.scope <> 'practice'
       AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
       AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
     GROUP BY b.person_id
 ),
+source_taken_back AS (
+    SELECT b.person_id, o.scope_ref AS practice_id, MAX(o.withdrawn_at) AS at
+    FROM objection o JOIN bound b ON b.objection_id = o.id
+    WHERE o.withdrawn_at IS NOT NULL AND o.scope = 'practice'
+    GROUP BY b.person_id, o.scope_ref
+),
+-- Without a token: everybody who may be meant, but for those whom the DPO has looked at.
+maybe_said AS (
+    SELECT DISTINCT m.person_id FROM provisional_objection o
+    JOIN ({meant}) m ON m.provisional_id = o.id
+    WHERE (o.outcome IS NULL OR o.outcome = 'not_here')
+      AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
+      AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
+),
+contested AS ({contested}),
 doubted AS (
-    SELECT DISTINCT mine.person_id
+    SELECT person_id FROM maybe_said
+    UNION SELECT mine.person_id
     FROM (SELECT DISTINCT person_id FROM in_force) objector
     JOIN person_token theirs ON theirs.person_id = objector.person_id
     JOIN person_token mine
@@ -53,61 +65,123 @@ doubted AS (
     WHERE NOT (mine.kind NOT LIKE 'key:%'
                AND EXISTS (SELECT 1 FROM person_token k JOIN person_token l ON l.kind = k.kind
                            WHERE k.person_id = mine.person_id AND l.person_id = theirs.person_id
-                             AND k.kind LIKE 'key:%'))
+                             AND k.kind LIKE 'key:%')
+               AND mine.person_id NOT IN (SELECT person_id FROM contested)
+               AND theirs.person_id NOT IN (SELECT person_id FROM contested))
       AND NOT (mine.kind = 'name_year'
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
                AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = theirs.person_id AND d.kind = 'name_date'))
 ),
+asked AS (
+    SELECT id, person_id, patient_id FROM rights_request
+    WHERE state = 'open' OR (state = 'granted' AND kind IN ('erasure', 'restriction'))
+),
+pending AS (
+    SELECT person_id FROM asked
+    UNION SELECT p.person_id FROM asked a JOIN patient p ON p.id = a.patient_id
+    UNION SELECT f.person_id FROM asked a JOIN former_person f ON f.patient_id = a.patient_id
+),
 died AS (
-    SELECT DISTINCT person_id FROM patient WHERE deceased_on IS NOT NULL
+    SELECT person_id FROM patient WHERE deceased_on IS NOT NULL
+    UNION SELECT person_id FROM former_person WHERE deceased_on IS NOT NULL
 ),
 unresolved AS (
-    SELECT DISTINCT patient_id FROM identity_doubt WHERE settled_at IS NULL
+    SELECT DISTINCT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.settled_at IS NULL
+),
+-- Who of a patient's contacts is told: rules/people.py `speakers`.
+alone AS (
+    SELECT DISTINCT patient_id FROM minor_alone WHERE ended_at IS NULL
+),
+represented AS (
+    SELECT patient_id,
+           MAX(CASE WHEN addressee = 'guardian' AND unreachable_reason IS NULL THEN 1 ELSE 0 END) AS guardian,
+           MAX(CASE WHEN addressee = 'mandate' THEN 1 ELSE 0 END) AS mandate
+    FROM contact WHERE addressee IN ('guardian', 'mandate') GROUP BY patient_id
+),
+reader AS (
+    SELECT c.patient_id, c.rank, c.addressee, c.reader_index, c.email_index, c.unreachable_reason
+    FROM contact c
+    JOIN patient p ON p.id = c.patient_id
+    LEFT JOIN alone a ON a.patient_id = c.patient_id
+    LEFT JOIN represented r ON r.patient_id = c.patient_id
+    WHERE CASE WHEN p.adult_on <= $4 AND r.patient_id IS NULL THEN c.addressee = 'self'
+               WHEN p.adult_on <= $4 THEN c.addressee IN ('guardian', 'mandate')
+               WHEN p.adult_on > $4 AND p.teen_on <= $4 AND a.patient_id IS NOT NULL THEN c.addressee = 'self'
+               WHEN p.adult_on > $4 THEN c.addressee IN ('parent', 'guardian')
+               ELSE FALSE END
+),
+judged AS (
+    SELECT r.patient_id, r.rank, r.unreachable_reason, n.sent_at,
+           ((CASE WHEN n.id IS NULL THEN 1 ELSE CASE n.text_id {texts} ELSE 2 END END * 2
+             + CASE WHEN n.addressee = r.addressee
+                         AND (n.addressee = 'self' OR n.reader_index = r.reader_index)
+                         AND (n.channel = 'hand' OR n.address_index = r.email_index)
+                    THEN 0 ELSE 1 END) * 3
+            + CASE WHEN n.state NOT IN ('sent', 'handed_over') THEN 1
+                   WHEN n.text_sha256 = n.approved_sha256 AND n.sent_at IS NOT NULL AND n.server_answer IS NOT NULL
+                        AND (n.channel = 'hand' OR n.address_index IS NOT NULL)
+                   THEN CASE WHEN n.state = 'handed_over' AND n.channel = 'hand' THEN 0
+                             WHEN n.state = 'sent' AND n.sent_at <= $6 THEN 0
+                             ELSE 1 END
+                   ELSE 2 END) * 2
+           + CASE WHEN n.sent_at < $5 THEN 0 ELSE 1 END AS word
+    FROM reader r
+    LEFT JOIN (SELECT n.*, t.sha256 AS approved_sha256 FROM notice n
+               JOIN notice_text t ON t.id = n.text_id AND t.observatory_id = $1
+               JOIN patient q ON q.id = n.patient_id AND (q.stands_since IS NULL OR n.sent_at >= q.stands_since)
+              ) n ON n.patient_id = r.patient_id
+),
+-- The best notice of each reader; then the worst of those who can be reached: all of them must have been told.
+heard AS (
+    SELECT patient_id, rank, MAX(unreachable_reason) AS unreachable_reason, MIN(word) AS word,
+           MIN(CASE WHEN word = 0 THEN sent_at END) AS told_at
+    FROM judged GROUP BY patient_id, rank
 ),
 told AS (
-    SELECT n.patient_id,
-           MIN(((CASE n.text_id {texts} ELSE 2 END * 2
-                 + CASE WHEN n.addressee = CASE WHEN p.adult_on <= $4 AND p.representative_kind IN ('guardian', 'mandate')
-                                                THEN p.representative_kind
-                                                WHEN p.adult_on <= $4 THEN 'self'
-                                                WHEN p.adult_on > $4 AND p.representative_kind IN ('parent', 'guardian')
-                                                THEN p.representative_kind END
-                             AND (n.address_index IS NULL OR n.address_index = c.email_index)
-                        THEN 0 ELSE 1 END) * 3
-                + CASE WHEN n.state = 'handed_over' AND n.sent_at IS NOT NULL THEN 0
-                       WHEN n.state = 'sent' AND n.address_index IS NULL THEN 2
-                       WHEN n.state = 'sent' AND n.sent_at <= $6 THEN 0
-                       ELSE 1 END) * 2
-               + CASE WHEN n.sent_at < $5 THEN 0 ELSE 1 END) AS word
-    FROM notice n
-    JOIN notice_text t ON t.id = n.text_id AND t.observatory_id = $1
-    JOIN patient p ON p.id = n.patient_id
-    LEFT JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee
-    GROUP BY n.patient_id
+    SELECT patient_id,
+           coalesce(MAX(CASE WHEN unreachable_reason IS NULL THEN word END), MIN(word)) AS word,
+           coalesce(MAX(CASE WHEN unreachable_reason IS NULL THEN told_at END), MIN(told_at)) AS told_at
+    FROM heard GROUP BY patient_id
+),
+stored AS (
+    SELECT e.practice_id, l.at AS decided_at
+    FROM (SELECT practice_id, MAX(id) AS id FROM extraction GROUP BY practice_id) newest
+    JOIN extraction e ON e.id = newest.id
+    LEFT JOIN permit m ON m.id = e.permit_id LEFT JOIN log_entry l ON l.id = m.entry_id
 ),
 keyed AS (
-    SELECT p.id, p.practice_id, p.number, p.person_id, r.taken_at, b.at AS taken_back_at,
-           CASE WHEN p.adult_on > $4 AND coalesce(p.representative_kind, '') <> 'guardian'
-                THEN p.adult_on END AS closes_on,
-           (((((CASE WHEN e.word > 0 THEN e.word WHEN e.word IS NULL THEN 1
-                     WHEN r.taken_at >= $3 THEN 0 ELSE 5 END * 2
-                + CASE WHEN u.patient_id IS NULL THEN 0 ELSE 1 END) * 2
-               + CASE WHEN d.person_id IS NULL THEN 0 ELSE 1 END) * 5
-              + coalesce(o.word, CASE WHEN s.person_id IS NULL THEN 0 ELSE 4 END)) * 2
-             + CASE WHEN p.adult_on <= $4 THEN 0
-                    WHEN p.adult_on > $4 AND p.representative_kind IN ('parent', 'guardian') THEN 0 ELSE 1 END) * 3
-            + CASE WHEN x.person_id IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
-           + coalesce(n.word, 15) AS key
+    SELECT p.id, p.practice_id, p.number, p.person_id, r.taken_at,
+           CASE WHEN b.at IS NULL OR sb.at > b.at THEN sb.at ELSE b.at END AS taken_back_at,
+           CASE WHEN p.teen_on > $4 AND a.patient_id IS NOT NULL THEN p.teen_on
+                WHEN p.adult_on > $4 AND a.patient_id IS NOT NULL AND v.patient_id IS NULL THEN NULL
+                WHEN p.adult_on > $4 AND a.patient_id IS NULL AND v.guardian = 1 AND v.mandate = 0 THEN NULL
+                WHEN p.adult_on > $4 THEN p.adult_on END AS closes_on,
+           (((((((CASE WHEN e.word > 0 THEN e.word WHEN e.word IS NULL THEN 1
+                       WHEN r.taken_at >= $3 THEN 0 ELSE 5 END * 2
+                  + CASE WHEN u.person_id IS NULL THEN 0 ELSE 1 END) * 2
+                 + CASE WHEN d.person_id IS NULL THEN 0 ELSE 1 END) * 5
+                + coalesce(o.word, CASE WHEN s.person_id IS NULL THEN 0 ELSE 4 END)) * 2
+               + CASE WHEN w.person_id IS NULL THEN 0 ELSE 1 END) * 2
+              + CASE WHEN p.adult_on IS NOT NULL AND n.patient_id IS NOT NULL THEN 0 ELSE 1 END) * 3
+             + CASE WHEN x.person_id IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
+            + coalesce(n.word, 23)) * 2
+           + CASE WHEN $2 = '' OR st.practice_id IS NULL OR n.word > 0 OR n.patient_id IS NULL THEN 0
+                  WHEN n.told_at < st.decided_at THEN 0 ELSE 1 END AS key
     FROM patient p
     LEFT JOIN enrolled e ON e.practice_id = p.practice_id
     LEFT JOIN register r ON r.practice_id = p.practice_id
-    LEFT JOIN unresolved u ON u.patient_id = p.id
+    LEFT JOIN unresolved u ON u.person_id = p.person_id
+    LEFT JOIN pending w ON w.person_id = p.person_id
     LEFT JOIN died x ON x.person_id = p.person_id
     LEFT JOIN doubted d ON d.person_id = p.person_id
     LEFT JOIN objected o ON o.person_id = p.person_id
     LEFT JOIN source_objected s ON s.person_id = p.person_id AND s.practice_id = p.practice_id
     LEFT JOIN taken_back b ON b.person_id = p.person_id
+    LEFT JOIN source_taken_back sb ON sb.person_id = p.person_id AND sb.practice_id = p.practice_id
+    LEFT JOIN alone a ON a.patient_id = p.id
+    LEFT JOIN represented v ON v.patient_id = p.id
     LEFT JOIN told n ON n.patient_id = p.id
+    LEFT JOIN stored st ON st.practice_id = p.practice_id
     {among}
 ),
 decided AS (

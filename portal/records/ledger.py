@@ -15,8 +15,8 @@ from tortoise.models import Model
 from portal.records.database import Connection, rows, transact_alone, write_many
 
 Touch = tuple[str, str]
-"""(kind, id): person, patient, doctor, practice, import, campaign, text, study, authorisation, observatory,
-recipient, release."""
+"""(kind, id): person, patient, provisional (an objection without a token), contact (read by the DPO), doctor, practice,
+import, campaign, text, study, authorisation, observatory, recipient, release."""
 
 
 class LogEntry(Model):

@@ -1,5 +1,6 @@
 """Notices, the campaigns they came with, the outbox they leave by, and the readings of what came back."""
 
+from datetime import date, datetime
 from uuid import UUID
 
 from tortoise import fields
@@ -7,10 +8,12 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint
 from tortoise.models import Model
 
-from portal.records.fields import exactly_one, one_of, word
+from portal.records.database import Connection, as_moment, rows
+from portal.records.fields import exactly_one, one_of, together, word
 from portal.records.governance import NoticeText, Observatory
 from portal.records.ledger import LogEntry
 from portal.records.people import Patient, Practice
+from portal.rules.waiting import lost_days
 from portal.rules.words import Addressee, NoticeChannel, NoticeState
 
 
@@ -39,7 +42,11 @@ class Campaign(Model):
 
 
 class Notice(Model):
-    """One text to one addressee about one patient, with what became of it: the evidence of DOMAIN §4, 13."""
+    """One text to one addressee about one patient, with what became of it: the evidence of DOMAIN §4, 13.
+
+    `reader_index`, `address_index`: who the addressee was and where she was told, as her contact then said.
+    `text_sha256`: the text that was in fact sent. `server_answer`: what came back, or who says that it was handed over.
+    """
 
     id = fields.UUIDField(primary_key=True)
     patient_id: int
@@ -50,7 +57,9 @@ class Notice(Model):
     channel = word(NoticeChannel)
     state = word(NoticeState)
     token_hash = fields.CharField(max_length=64, unique=True)
+    reader_index = fields.CharField(max_length=64, null=True)
     address_index = fields.CharField(max_length=64, null=True)
+    text_sha256 = fields.CharField(max_length=64, null=True)
     sent_at = fields.DatetimeField(null=True)
     server_answer = fields.CharField(max_length=12, null=True)
     returned_at = fields.DatetimeField(null=True)
@@ -95,6 +104,40 @@ class OutboxItem(Model):
     class Meta:
         table = "outbox_item"
         indexes = (Index(fields=("done_at", "due_at"), name="outbox_item_due"),)
+
+
+class PathOutage(Model):
+    """A time in which patients could not say no. Open until `ended_at`; it lengthens every reflection period."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    began_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, related_name="outages"
+    )
+    ending_id: int | None
+    ending: fields.ForeignKeyNullableRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, null=True, related_name="outages_ended"
+    )
+
+    class Meta:
+        table = "path_outage"
+        indexes = (
+            Index(fields=("entry_id",), name="path_outage_entry"),
+            Index(fields=("ending_id",), name="path_outage_ending"),
+        )
+        constraints = (
+            together("ended_at", "ending_id", name="path_outage_ended"),
+            CheckConstraint(check="ended_at IS NULL OR began_at <= ended_at", name="path_outage_in_order"),
+        )
+
+
+async def lost_to_outages(c: Connection, now: datetime) -> frozenset[date]:
+    """The Paris days on which patients could not say no, up to today: no reflection period counts them."""
+    found = await rows(c, "SELECT began_at, ended_at FROM path_outage ORDER BY id")
+    spans = [(began, as_moment(row["ended_at"])) for row in found if (began := as_moment(row["began_at"]))]
+    return lost_days(spans, now)
 
 
 class ReturnsReading(Model):

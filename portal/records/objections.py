@@ -10,7 +10,43 @@ from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
 from portal.records.notices import Notice
 from portal.records.people import Patient, Person
-from portal.rules.words import ObjectionChannel, Scope
+from portal.rules.words import ObjectionChannel, ProvisionalOutcome, Scope
+
+BOUND = """
+    SELECT id AS objection_id, person_id FROM objection
+    UNION SELECT o.id, p.person_id FROM objection o JOIN patient p ON p.id = o.patient_id
+    UNION SELECT o.id, f.person_id FROM objection o JOIN former_person f ON f.patient_id = o.patient_id
+    UNION SELECT objection_id, person_id FROM objection_binding
+"""
+"""An objection binds every person that its patient row has ever stood for, and who was parted from one of them since
+(objection_id, person_id)."""
+
+CONTESTED = """
+    SELECT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.reason = 'key_clash'
+    UNION SELECT f.person_id FROM identity_doubt d JOIN former_person f ON f.patient_id = d.patient_id
+    WHERE d.reason = 'key_clash'
+"""
+"""Persons whose national key was ever found with somebody else: however that was settled, another key does not tell
+them apart from anybody."""
+
+MEANT = f"""
+    SELECT theirs.provisional_id, mine.person_id
+    FROM provisional_token theirs
+    JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token
+    WHERE NOT EXISTS (SELECT 1 FROM provisional_cleared x
+                      WHERE x.provisional_id = theirs.provisional_id AND x.person_id = mine.person_id)
+      AND NOT (mine.kind NOT LIKE 'key:%'
+               AND EXISTS (SELECT 1 FROM person_token k JOIN provisional_token l ON l.kind = k.kind
+                           WHERE k.person_id = mine.person_id AND l.provisional_id = theirs.provisional_id
+                             AND k.kind LIKE 'key:%')
+               AND mine.person_id NOT IN ({CONTESTED}))
+      AND NOT (mine.kind = 'name_year'
+               AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
+               AND EXISTS (SELECT 1 FROM provisional_token d
+                           WHERE d.provisional_id = theirs.provisional_id AND d.kind = 'name_date'))
+"""
+"""Whom a provisional objection may mean (provisional_id, person_id), by the rule of possible matches in facts.sql:
+the same key, or the same name and birth while one side lacks a key of that type. Who was cleared is not among them."""
 
 
 class Objection(Model):
@@ -54,3 +90,98 @@ class Objection(Model):
             one_of("channel", ObjectionChannel, name="objection_channel"),
             together("withdrawn_at", "withdrawal_id", name="objection_withdrawn"),
         )
+
+
+class ObjectionBinding(Model):
+    """A person whom an objection binds besides those its patient row ever stood for: she was taken for one of them
+    when it was said, and has been parted since."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    objection_id: UUID
+    objection: fields.ForeignKeyRelation[Objection] = fields.ForeignKeyField(
+        "portal.Objection", on_delete=fields.RESTRICT
+    )
+    person_id: UUID
+    person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.RESTRICT)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "objection_binding"
+        unique_together = (("objection", "person"),)
+        indexes = (
+            Index(fields=("person_id",), name="objection_binding_person"),
+            Index(fields=("entry_id",), name="objection_binding_entry"),
+        )
+
+
+class ProvisionalObjection(Model):
+    """A no said without a token. `sealed`: what was said of the person and how to answer, encrypted for the DPO;
+    matched by keyed tokens only. It stands until settled, and as NOT_HERE against whoever comes in later."""
+
+    id = fields.UUIDField(primary_key=True)
+    scope = word(Scope)
+    scope_ref = fields.CharField(max_length=80, default="")
+    channel = word(ObjectionChannel)
+    sealed = fields.BinaryField()
+    received_at = fields.DatetimeField()
+    due_on = fields.DateField()
+    recorded_by = fields.CharField(max_length=80)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, related_name="provisional_objections"
+    )
+    outcome = word(ProvisionalOutcome, null=True)
+    settled_at = fields.DatetimeField(null=True)
+    settled_by = fields.CharField(max_length=80, null=True)
+    settlement_id: int | None
+    settlement: fields.ForeignKeyNullableRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, null=True, related_name="settlements"
+    )
+
+    class Meta:
+        table = "provisional_objection"
+        indexes = (
+            Index(fields=("entry_id",), name="provisional_objection_entry"),
+            Index(fields=("settlement_id",), name="provisional_objection_settlement"),
+        )
+        constraints = (
+            one_of("scope", Scope, name="provisional_objection_scope"),
+            one_of("channel", ObjectionChannel, name="provisional_objection_channel"),
+            one_of("outcome", ProvisionalOutcome, name="provisional_objection_outcome", or_null=True),
+            together("outcome", "settled_at", "settled_by", "settlement_id", name="provisional_objection_settled"),
+        )
+
+
+class ProvisionalToken(Model):
+    """A keyed token of what was said of the person: the kinds of `PersonToken`."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    provisional_id: UUID
+    provisional: fields.ForeignKeyRelation[ProvisionalObjection] = fields.ForeignKeyField(
+        "portal.ProvisionalObjection", on_delete=fields.CASCADE
+    )
+    kind = fields.CharField(max_length=24)
+    token = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "provisional_token"
+        unique_together = (("provisional", "kind", "token"),)
+        indexes = (Index(fields=("kind", "token"), name="provisional_token_lookup"),)
+
+
+class ProvisionalCleared(Model):
+    """A person whom the DPO has looked at: she is not the one who objected."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    provisional_id: UUID
+    provisional: fields.ForeignKeyRelation[ProvisionalObjection] = fields.ForeignKeyField(
+        "portal.ProvisionalObjection", on_delete=fields.CASCADE
+    )
+    person_id: UUID
+    person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "provisional_cleared"
+        unique_together = (("provisional", "person"),)
+        indexes = (Index(fields=("person_id",), name="provisional_cleared_person"),)

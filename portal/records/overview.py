@@ -124,7 +124,9 @@ async def to_do(today: date) -> list[Row]:
         "UNION ALL SELECT 'to_approve', count(*), min(prepared_at) FROM release WHERE state = 'prepared' "
         "UNION ALL SELECT 'to_seal', count(*), min(approved_at) FROM release WHERE state = 'approved' "
         "UNION ALL SELECT 'late_deletions', count(*), min(made_at) FROM retraction "
-        "WHERE acknowledged_at IS NULL AND due_on < $1",
+        "WHERE acknowledged_at IS NULL AND due_on < $1 "
+        "UNION ALL SELECT 'late_erasures', count(*), min(made_at) FROM store_retraction "
+        "WHERE erased_at IS NULL AND due_on < $1",
         today,
     )
     waiting = [{**row, "oldest": as_moment(row["oldest"])} for row in found if row["count"]]

@@ -4,11 +4,12 @@ from uuid import UUID
 
 from tortoise import fields
 from tortoise.indexes import Index
+from tortoise.migrations.constraints import CheckConstraint
 from tortoise.models import Model
 
 from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
-from portal.rules.words import Addressee, Language, Sex
+from portal.rules.words import Addressee, Language, Sex, Unreachable
 
 
 class Practice(Model):
@@ -61,7 +62,12 @@ class Person(Model):
 
 
 class Patient(Model):
-    """A person at one practice. `adult_on` is the first day on which she certainly is 18; null: birth unknown."""
+    """A person at one practice. `teen_on`, `adult_on`: the first days on which she certainly is 15, 18; null: birth
+    unknown. `representative_kind` is the register's first holder; every holder stands in `contact`.
+
+    `traits`: eight bytes of each token that this very row gave its person (flow/register_rows.py). `stands_since`:
+    when the row came to stand for somebody else than before; what was told earlier was told to another.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     practice_id: str
@@ -72,12 +78,15 @@ class Patient(Model):
     doctor_number = fields.CharField(max_length=80, default="")
     birth_date = fields.CharField(max_length=10, default="")
     sex = word(Sex)
+    teen_on = fields.DateField(null=True)
     adult_on = fields.DateField(null=True)
     language = word(Language)
     representative_kind = word(Addressee, null=True)
     deceased_on = fields.DateField(null=True)
     left_at = fields.DatetimeField(null=True)
     row_digest = fields.BinaryField()
+    traits = fields.BinaryField(null=True)
+    stands_since = fields.DatetimeField(null=True)
     import_batch_id: int
     import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
         "portal.RegisterImport", on_delete=fields.RESTRICT
@@ -113,13 +122,18 @@ class PersonToken(Model):
 
 
 class FormerPerson(Model):
-    """A person that a patient row once stood for: what was said through the row still binds her."""
+    """A person that a patient row once stood for: what was said through the row still binds her.
+
+    `stood_since`: the row's `stands_since` of that time. `deceased_on`: her death, as this row knew it.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     patient_id: int
     patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.CASCADE)
     person_id: UUID
     person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.RESTRICT)
+    stood_since = fields.DatetimeField(null=True)
+    deceased_on = fields.DateField(null=True)
     import_batch_id: int
     import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
         "portal.RegisterImport", on_delete=fields.RESTRICT
@@ -155,15 +169,51 @@ class IdentityDoubt(Model):
         constraints = (together("settled_at", "settled_by", name="identity_doubt_settled"),)
 
 
+class MinorAlone(Model):
+    """A minor of fifteen or more asked to be told alone, until `ended_at`: recorded by her doctor or at the desk."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    patient_id: int
+    patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.RESTRICT)
+    asked_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, related_name="minors_alone"
+    )
+    ending_id: int | None
+    ending: fields.ForeignKeyNullableRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, null=True, related_name="minors_alone_ended"
+    )
+
+    class Meta:
+        table = "minor_alone"
+        indexes = (
+            Index(fields=("patient_id", "ended_at"), name="minor_alone_patient"),
+            Index(fields=("entry_id",), name="minor_alone_entry"),
+            Index(fields=("ending_id",), name="minor_alone_ending"),
+        )
+        constraints = (together("ended_at", "ending_id", name="minor_alone_ended"),)
+
+
 class Contact(Model):
-    """Names and addresses of one addressee of a patient, encrypted and bound to this row; searched blind."""
+    """Names and addresses of one addressee of a patient, encrypted and bound to this row; searched blind.
+
+    `rank`: 0 the patient, 1 the register's representative, from 2 further holders of authority. `reader_index`: who a
+    representative is (kind and name), so that another one is another reader; null for the patient herself.
+    `email_index`: the address; of a representative, who and where, since a family may share one mailbox.
+    `unreachable_reason`: why this holder cannot be reached, in a closed word; then the others are enough.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     patient_id: int
     patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.CASCADE)
+    rank = fields.IntField()
     addressee = word(Addressee)
     sealed = fields.BinaryField()
     email_index = fields.CharField(max_length=64, null=True)
+    reader_index = fields.CharField(max_length=64, null=True)
+    unreachable_reason = word(Unreachable, null=True)
     import_batch_id: int
     import_batch: fields.ForeignKeyRelation[RegisterImport] = fields.ForeignKeyField(
         "portal.RegisterImport", on_delete=fields.RESTRICT
@@ -171,9 +221,13 @@ class Contact(Model):
 
     class Meta:
         table = "contact"
-        unique_together = (("patient", "addressee"),)
+        unique_together = (("patient", "rank"),)
         indexes = (
             Index(fields=("email_index",), name="contact_email"),
             Index(fields=("import_batch_id",), name="contact_import"),
         )
-        constraints = (one_of("addressee", Addressee, name="contact_addressee"),)
+        constraints = (
+            one_of("addressee", Addressee, name="contact_addressee"),
+            one_of("unreachable_reason", Unreachable, name="contact_unreachable", or_null=True),
+            CheckConstraint(check="(rank = 0) = (addressee = 'self')", name="contact_self"),
+        )

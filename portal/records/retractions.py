@@ -76,10 +76,11 @@ async def delivered_studies(c: Connection) -> list[str]:
 
 
 async def not_retracted(c: Connection, study_id: str) -> list[Delivered]:
-    """Everybody in the study's delivered releases for whom there is no retraction."""
+    """Everybody in the study's delivered releases for whom there is no retraction. Nobody once its key is deleted:
+    what a recipient has can then be linked with nobody."""
     found = await rows(
         c,
-        f"{DELIVERED} JOIN release r ON r.id = m.release_id WHERE r.study_id = $1 "
+        f"{DELIVERED} JOIN release r ON r.id = m.release_id WHERE r.study_id = $1 AND m.pseudonym <> '' "
         "AND NOT EXISTS (SELECT 1 FROM retraction x WHERE x.release_id = m.release_id "
         "AND x.person_id = m.person_id AND x.practice_id = m.practice_id) "
         "GROUP BY m.release_id, m.person_id, m.practice_id, m.pseudonym ORDER BY m.release_id, m.pseudonym",

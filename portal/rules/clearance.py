@@ -7,7 +7,6 @@ a known word is withheld by G00, so no new or missing value can pass in silence.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from portal.rules import facts as f
@@ -170,6 +169,10 @@ def g45_possible_match(p: PersonFacts) -> bool:
     return p.doubt is not f.Doubt.NONE
 
 
+def g46_right_pending(p: PersonFacts) -> bool:
+    return p.pending is not f.Pending.NONE
+
+
 def g47_capacity_unknown(p: PersonFacts) -> bool:
     return p.capacity is not f.Capacity.KNOWN
 
@@ -214,9 +217,11 @@ def g57_no_evidence(p: PersonFacts) -> bool:
     return p.text is not f.Text.NO_NOTICE and p.delivery is f.Delivery.NO_EVIDENCE
 
 
-_BATCH = tuple(words_of(BatchFacts))
-_RECORD = tuple(words_of(RecordFacts))
-_PERSON = tuple(words_of(PersonFacts))
+def g58_extracted_before_told(p: PersonFacts) -> bool:
+    return p.extracted is not f.Extracted.SINCE_TOLD
+
+
+_BATCH, _RECORD, _PERSON = (tuple(words_of(grain)) for grain in (BatchFacts, RecordFacts, PersonFacts))
 
 RULES: tuple[Rule, ...] = (
     Rule("G00", BatchFacts, _BATCH, g00_unavailable),
@@ -249,6 +254,7 @@ RULES: tuple[Rule, ...] = (
     Rule("G43", PersonFacts, ("objection",), g43_objects_to_study),
     Rule("G44", PersonFacts, ("objection",), g44_objects_to_source),
     Rule("G45", PersonFacts, ("doubt",), g45_possible_match),
+    Rule("G46", PersonFacts, ("pending",), g46_right_pending),
     Rule("G47", PersonFacts, ("capacity",), g47_capacity_unknown),
     Rule("G48", PersonFacts, ("presence",), g48_deceased),
     Rule("G49", PersonFacts, ("presence",), g49_left_practice),
@@ -260,37 +266,30 @@ RULES: tuple[Rule, ...] = (
     Rule("G55", PersonFacts, ("text", "delivery"), g55_not_delivered),
     Rule("G56", PersonFacts, ("text", "reflection"), g56_reflection_running),
     Rule("G57", PersonFacts, ("text", "delivery"), g57_no_evidence),
+    Rule("G58", PersonFacts, ("extracted",), g58_extracted_before_told),
 )
 """In the order in which reasons are shown and counted."""
 
 ORDER: dict[str, int] = {rule.code: place for place, rule in enumerate(RULES)}
 
 LATER_CODES = {
-    "G61": "small cell: persons whose combination of quasi-identifiers is rarer than k (gate/disclosure.py)",
+    "G11": "a direct identifier in a value that is about to leave: nothing crosses (gate/naming.py)",
+    "G60": "duplicate: the same row of one person on the same day, a second time (gate/buckets.py)",
+    "G61": "small cell: persons whose combination of quasi-identifiers is rarer than k (gate/protect.py)",
+    "G62": "makes a table, or a release of another study, differ from an earlier one by a few persons (flow/differ.py)",
     "G70": "closed since the decision: taken out by the second look (flow/release.py)",
     "G71": "manifest, count or signature mismatch (gate/verify.py)",
     "G72": "the approval is for other conditions (flow/release.py)",
 }
 """Reasons that are found on output files or under the lock, not by `decide`."""
 
-NOT_YET_REACHABLE = {
-    "G11": "direct identifiers in output values: columns are coded or numeric, so none can stand in one yet",
-    "G46": "restriction, erasure and rectification requests are not recorded yet",
-    "G58": "no history of notices for one observatory is kept in the store yet",
-    "G60": "duplicates are not looked for yet",
-    "G62": "one release a study, no aggregates: differencing is not computed yet",
-}
-"""Codes of the domain that the data of this version cannot express, in one place, with the reason."""
-
-
-_BY_GRAIN: dict[type[Any], tuple[Rule, ...]] = {
-    grain: tuple(rule for rule in RULES if rule.grain is grain) for grain in (BatchFacts, PersonFacts, RecordFacts)
-}
-
 
 def rules_of(grain: type[Any]) -> tuple[Rule, ...]:
     """The rules of one grain, in order."""
     return _BY_GRAIN[grain]
+
+
+_BY_GRAIN = {g: tuple(r for r in RULES if r.grain is g) for g in (BatchFacts, PersonFacts, RecordFacts)}
 
 
 def decide(facts: Facts, holds_until: datetime | None = None) -> Verdict:
@@ -303,22 +302,3 @@ def first_reason(*verdicts: Verdict) -> str | None:
     """The reason that counts when several grains decided about one record; None when all cleared."""
     reasons = [reason for v in verdicts if isinstance(v, Withheld) for reason in v.reasons]
     return min(reasons, key=ORDER.__getitem__, default=None)
-
-
-@cache
-def verdict_table(grain: type[Any]) -> tuple[tuple[int, int, str | None], ...]:
-    """Every combination decided beforehand: (key, bits of the failing rules by place in ORDER, first reason).
-
-    Bulk decisions join their facts to this table; the proof walks the same rows.
-    """
-    rows = []
-    for facts in f.every_combination(grain):
-        verdict = decide(facts)
-        reasons = verdict.reasons if isinstance(verdict, Withheld) else ()
-        rows.append((f.key_of(facts), sum(1 << ORDER[r] for r in reasons), reasons[0] if reasons else None))
-    return tuple(rows)
-
-
-def reasons_of(bits: int) -> tuple[str, ...]:
-    """The codes of a bit mask made by `verdict_table`, in order."""
-    return tuple(rule.code for place, rule in enumerate(RULES) if bits >> place & 1)

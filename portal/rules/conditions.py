@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic_core import PydanticCustomError
 
 from portal.rules.codes import normalise
+from portal.rules.ladder import steps
 from portal.rules.precision import COLUMNS, Kind, permits, resolve
 from portal.rules.words import BANNED_PURPOSES, HealthDataBasis, LegalBasis, Precision, Purpose
 
@@ -85,7 +86,28 @@ class AuthorisationConditions(_Columns):
 
 
 class StudyConditions(_Columns):
-    """What one study asks for; each condition stays inside the authorisation's (see `beyond`)."""
+    """What one study asks for; each condition stays inside the authorisation's (see `beyond`).
+
+    generalise: how coarse each quasi-identifier may become to reach k (none named: persons are suppressed only).
+    suppressed_at_most: the share of persons that may be left out for it; beyond, the release is refused (G61).
+    aggregates: the one or two columns of the table of persons that is released besides, small cells masked.
+    """
+
+    generalise: dict[str, Precision] = {}
+    suppressed_at_most: float = Field(default=0.5, ge=0, le=1)
+    aggregates: tuple[str, ...] = Field(default=(), max_length=2)
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if not set(self.generalise) <= set(self.quasi_identifiers) & set(self.columns):
+            raise PydanticCustomError(
+                "generalise", "only quasi-identifiers that are columns of the study are generalised"
+            )
+        if not set(self.aggregates) <= set(self.columns) or len(set(self.aggregates)) != len(self.aggregates):
+            raise PydanticCustomError("aggregates", "a table counts by columns of the study, each once")
+        for name, coarsest in self.generalise.items():
+            steps(name, self.columns[name].precision, coarsest)
+        return self
 
 
 class NoticeCoverage(_Frozen):
@@ -118,6 +140,26 @@ def _refuse_impossible(name: str, grant: ColumnGrant) -> None:
         raise PydanticCustomError("code", f"a code of {name} does not say its system: write system|code")
     if len(set(grant.codes or ())) < len(grant.codes or ()):
         raise PydanticCustomError("code_twice", f"a code of {name} is listed twice: take one out")
+
+
+def tells_as_much(told: NoticeCoverage, newer: NoticeCoverage) -> bool:
+    """True when a reader of `told` was told of everything that `newer` covers: nobody needs the newer text for it."""
+    named = (
+        (told.purposes, newer.purposes),
+        (told.columns, newer.columns),
+        (told.recipients, newer.recipients),
+        (told.countries, newer.countries),
+    )
+    clauses = (
+        (told.general_clause, newer.general_clause),
+        (told.all_sources, newer.all_sources),
+        (told.teleservice, newer.teleservice),
+    )
+    return (
+        all(set(wanted) <= set(has) for has, wanted in named)
+        and all(has or not wanted for has, wanted in clauses)
+        and newer.retention_months <= told.retention_months
+    )
 
 
 def canonical(value: BaseModel | dict[str, Any]) -> bytes:

@@ -85,6 +85,13 @@ class Objection(IntEnum):
     SOURCE = 4
 
 
+class Pending(IntEnum):
+    """A restriction, an erasure or a rectification is asked for, or the person was erased."""
+
+    NONE = 0
+    PENDING = 1
+
+
 class Capacity(IntEnum):
     KNOWN = 0
     UNKNOWN = 1
@@ -112,6 +119,8 @@ class Addressed(IntEnum):
 
 
 class Delivery(IntEnum):
+    """NO_EVIDENCE: it is not shown which text went to whom, when, by which channel, and what came back."""
+
     DELIVERED = 0
     NOT_DELIVERED = 1
     NO_EVIDENCE = 2
@@ -122,18 +131,27 @@ class Reflection(IntEnum):
     RUNNING = 1
 
 
+class Extracted(IntEnum):
+    """When her rows in the store were taken, beside the notice that counts now. At an extraction: always since."""
+
+    SINCE_TOLD = 0
+    BEFORE_TOLD = 1
+
+
 @dataclass(frozen=True, slots=True)
 class PersonFacts:
     practice: Practice
     identity: Identity
     doubt: Doubt
     objection: Objection
+    pending: Pending
     capacity: Capacity
     presence: Presence
     text: Text
     addressed: Addressed
     delivery: Delivery
     reflection: Reflection
+    extracted: Extracted
 
 
 # --- record -------------------------------------------------------------------------------------------------
@@ -192,7 +210,7 @@ _WORDS: dict[type[Any], dict[str, type[Enum]]] = {
 
 
 def every_combination(grain: Callable[..., F]) -> list[F]:
-    """The whole finite space of one grain (person: 43,200; record: 120)."""
+    """The whole finite space of one grain (person: 86,400; record: 120)."""
     enumerations: list[list[Enum]] = [list(words) for words in _WORDS[cast("type[Any]", grain)].values()]
     return [grain(*values) for values in product(*enumerations)]
 

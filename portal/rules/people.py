@@ -5,6 +5,7 @@ A birth is `1957-04-16`, a year alone (`1957`), or `` when nobody knows.
 
 import re
 import unicodedata
+from collections.abc import Collection
 from datetime import date
 from enum import StrEnum
 from itertools import product
@@ -69,22 +70,28 @@ def age_band(birth_date: str, today: date) -> AgeBand:
     return AgeBand.TEENAGER if today >= birthday(birth_date, CONSENT_AGE) else AgeBand.CHILD
 
 
-def addressee(birth_date: str, representative_kind: Addressee | None, today: date) -> Addressee | None:
-    """To whom a notice goes on that day; None when nobody can be named.
+def speakers(
+    birth_date: str, holders: Collection[Addressee], today: date, *, alone: bool = False
+) -> frozenset[Addressee]:
+    """To whom notices go on that day, of the kinds there are; empty when nobody can be named.
 
-    A parent speaks for a minor only, a mandate for an adult only, a guardian for either.
+    A parent speaks for a minor only, a mandate for an adult only, a guardian for either; every holder of a kind is
+    told. `alone`: she asked to be told alone, which counts from fifteen on until she is of age.
     """
-    match age_band(birth_date, today), representative_kind:
-        case AgeBand.UNKNOWN, _:
-            return None
-        case AgeBand.ADULT, (Addressee.GUARDIAN | Addressee.MANDATE) as kind:
-            return kind
-        case AgeBand.ADULT, _:
-            return Addressee.SELF
-        case _, (Addressee.PARENT | Addressee.GUARDIAN) as kind:
-            return kind
-        case _:
-            return None
+    band = age_band(birth_date, today)
+    if band is AgeBand.UNKNOWN:
+        return frozenset()
+    if band is AgeBand.ADULT:
+        return frozenset({Addressee.GUARDIAN, Addressee.MANDATE} & set(holders)) or frozenset({Addressee.SELF})
+    if band is AgeBand.TEENAGER and alone:
+        return frozenset({Addressee.SELF})
+    return frozenset({Addressee.PARENT, Addressee.GUARDIAN} & set(holders))
+
+
+def addressee(birth_date: str, representative_kind: Addressee | None, today: date) -> Addressee | None:
+    """To whom a notice goes on that day when there is one representative at most; None when nobody can be named."""
+    kinds = [representative_kind] if representative_kind else []
+    return next(iter(speakers(birth_date, kinds, today)), None)
 
 
 def capacity(birth_date: str, representative_kind: Addressee | None, today: date) -> AgeBand:

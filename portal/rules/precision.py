@@ -1,7 +1,7 @@
 """The columns that may be asked for, and how finely each may be released (DOMAIN §7).
 
 The functions here are the definition in plain Python; gate/columns.py says the same in SQL, and a test holds the
-two equal. Halves round up, so that rounding first to 1 and then to 5 gives what rounding to 5 gives.
+two equal. Halves round up, so that rounding first to 1 and then to 5 gives what rounding to 5 gives, and to 15 too.
 """
 
 from collections.abc import Callable
@@ -45,13 +45,14 @@ class Column:
 
 
 _CODED = (Precision.FULL, Precision.CATEGORY, Precision.CHAPTER)
-_ROUNDED = (Precision.UNIT, Precision.FIVE)
+_ROUNDED = (Precision.UNIT, Precision.FIVE, Precision.FIFTEEN)
+_YEARS = (Precision.YEAR, Precision.FIVE, Precision.DECADE)
 
 COLUMNS: dict[str, Column] = {
     column.name: column
     for column in (
-        Column("recorded_on", Kind.DAY, (Precision.WEEK, Precision.MONTH, Precision.YEAR)),
-        Column("year_of_birth", Kind.YEAR, (Precision.YEAR, Precision.DECADE), (1850, 2200), of_person=True),
+        Column("recorded_on", Kind.DAY, (Precision.WEEK, Precision.MONTH, Precision.QUARTER, Precision.YEAR)),
+        Column("year_of_birth", Kind.YEAR, _YEARS, (1850, 2200), of_person=True),
         Column("sex", Kind.WORD, of_person=True),
         Column("socio_professional_category", Kind.WORD, (Precision.FULL, Precision.CATEGORY), of_person=True),
         Column("allergy", Kind.CODE, _CODED),
@@ -105,9 +106,9 @@ def released_name(column: str, precision: Precision) -> str:
 
 
 def year_of_birth(year: int, precision: Precision, reference_year: int) -> int:
-    """1987 → 1987 or 1980. From 95 on one year, the one of those who turn 95 in the release's year."""
-    capped = max(year, reference_year - OLDEST)
-    return capped // 10 * 10 if resolve("year_of_birth", precision) is Precision.DECADE else capped
+    """1987 → 1987, 1985 or 1980. From 95 on one year, the one of those who turn 95 in the release's year."""
+    band = BANDS[resolve("year_of_birth", precision)]
+    return max(year, reference_year - OLDEST) // band * band
 
 
 def rounded(value: float, step: int) -> int:
@@ -115,11 +116,15 @@ def rounded(value: float, step: int) -> int:
     return floor(value / step + 0.5) * step
 
 
-STEPS = {Precision.UNIT: 1, Precision.FIVE: 5}
+STEPS = {Precision.UNIT: 1, Precision.FIVE: 5, Precision.FIFTEEN: 15}
+
+BANDS = {Precision.YEAR: 1, Precision.FIVE: 5, Precision.DECADE: 10}
+"""How many years of birth share one."""
 
 PERIODS: dict[Precision, Callable[[date], str | int]] = {
     Precision.WEEK: lambda day: f"{day.isocalendar().year}-W{day.isocalendar().week:02d}",
     Precision.MONTH: lambda day: f"{day:%Y-%m}",
+    Precision.QUARTER: lambda day: f"{day.year:04}-Q{(day.month + 2) // 3}",
     Precision.YEAR: lambda day: day.year,
 }
-"""A day as ISO week (`2025-W07`), month (`2025-02`) or year."""
+"""A day as ISO week (`2025-W07`), month (`2025-02`), quarter (`2025-Q1`) or year."""

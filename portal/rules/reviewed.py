@@ -142,9 +142,13 @@ class AgreementFile(_Text):
 
 
 class NoticeFile(_Text):
-    """What a patient reads, with every required item present or marked not applicable with a reason."""
+    """What a patient reads, with every required item present or marked not applicable with a reason.
+
+    `material`: from its approval on, notices with an older version count no more, and everybody is told again (G52).
+    """
 
     kind: Literal["notice"]
+    material: bool = False
     reader: Reader
     objection: Prose
     covers: NoticeCoverage

@@ -1,5 +1,6 @@
 """Days and waits. A day is a day in Europe/Paris; a wait counts whole days after the day it began."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,17 +19,41 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, PARIS).astimezone(UTC)
 
 
-def began_before(now: datetime, days: int) -> datetime:
+def lost_days(outages: Iterable[tuple[datetime, datetime | None]], now: datetime) -> frozenset[date]:
+    """The Paris days that the outages (from, until) touch; one that is still open goes on through today.
+
+    A wait counts none of them (DOMAIN §4, 14): an outage lengthens it by its own length in whole days.
+    """
+    lost: set[date] = set()
+    for began, ended in outages:
+        day, until = paris_day(began), now if ended is None else ended
+        last = paris_day(until - timedelta.resolution) if until > began else day - timedelta(days=1)
+        while day <= last:
+            lost.add(day)
+            day += timedelta(days=1)
+    return frozenset(lost)
+
+
+def began_before(now: datetime, days: int, lost: frozenset[date] = frozenset()) -> datetime:
     """A wait of so many whole days is over at `now` exactly when it began before this moment.
 
-    One that began on Monday with one day to wait runs through Tuesday and is over on Wednesday at 0:00.
+    One that began on Monday with one day to wait runs through Tuesday and is over on Wednesday at 0:00. Days that
+    are `lost` do not count.
     """
-    return midnight(paris_day(now) - timedelta(days=days))
+    day = paris_day(now)
+    while days > 0:
+        day -= timedelta(days=1)
+        days -= day not in lost
+    return midnight(day)
 
 
-def waits_until(began: datetime, days: int) -> datetime:
+def waits_until(began: datetime, days: int, lost: frozenset[date] = frozenset()) -> datetime:
     """The moment at which such a wait is over: the counterpart of `began_before`."""
-    return midnight(paris_day(began) + timedelta(days=days + 1))
+    day = paris_day(began) + timedelta(days=1)
+    while days > 0:
+        days -= day not in lost
+        day += timedelta(days=1)
+    return midnight(day)
 
 
 def silence_counts_before(now: datetime, last_complete_reading: datetime | None) -> datetime:
@@ -36,3 +61,10 @@ def silence_counts_before(now: datetime, last_complete_reading: datetime | None)
     if last_complete_reading is None:
         return datetime.min.replace(tzinfo=UTC)
     return min(now, last_complete_reading) - timedelta(days=EMAIL_SILENCE_DAYS)
+
+
+def month_after(day: date) -> date:
+    """The same day of the next month, or that month's last day: how long an answer may take (GDPR art. 12(3))."""
+    first = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return min(first + timedelta(days=day.day - 1), last)

@@ -72,18 +72,32 @@ class Addressee(StrEnum):
     MANDATE = "mandate"
 
 
+class Unreachable(StrEnum):
+    """Why a holder of authority cannot be told; the portal keeps no more than this word."""
+
+    UNKNOWN_ADDRESS = "unknown_address"
+    NO_CONTACT = "no_contact"
+    ABROAD = "abroad"
+    INCAPACITATED = "incapacitated"
+    COURT_ORDER = "court_order"
+
+
 class NoticeChannel(StrEnum):
     EMAIL = "email"
     HAND = "hand"
 
 
 class NoticeState(StrEnum):
-    """QUEUED and UNKNOWN are not deliveries; SENT means accepted by the next mail server."""
+    """QUEUED and UNKNOWN are not deliveries; SENT means accepted by the next mail server.
+
+    REPORTED: practice software says that it was handed over; it counts once a doctor has confirmed it.
+    """
 
     QUEUED = "queued"
     SENT = "sent"
     BOUNCED = "bounced"
     RETURNED = "returned"
+    REPORTED = "reported"
     HANDED_OVER = "handed_over"
     UNKNOWN = "unknown"
 
@@ -93,6 +107,48 @@ class ObjectionChannel(StrEnum):
     PAPER = "paper"
     PHONE = "phone"
     DOCTOR = "doctor"
+
+
+class ProvisionalOutcome(StrEnum):
+    """How an objection without a token was settled. NOT_HERE: none of those looked at; later arrivals are doubted."""
+
+    BOUND = "bound"
+    NOT_HERE = "not_here"
+    NO_AUTHORITY = "no_authority"
+
+
+class DoubtReason(StrEnum):
+    """Why it is not certain who a patient is."""
+
+    IDENTITY_CHANGED = "identity_changed"
+    KEY_CLASH = "key_clash"
+    BACK_TO_LIFE = "back_to_life"
+
+
+class DoubtOutcome(StrEnum):
+    """How a doubt was settled: one person, two persons, or a mistake in what came in."""
+
+    SAME = "same"
+    APART = "apart"
+    WRONG_ENTRY = "wrong_entry"
+
+
+class RightsKind(StrEnum):
+    """The rights that withhold a person while they are asked for (G46)."""
+
+    RESTRICTION = "restriction"
+    ERASURE = "erasure"
+    RECTIFICATION = "rectification"
+
+
+class RightsState(StrEnum):
+    """OPEN withholds; so do a GRANTED erasure, for good, and a GRANTED restriction, until it is ENDED."""
+
+    OPEN = "open"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    TAKEN_BACK = "taken_back"
+    ENDED = "ended"
 
 
 class TextState(StrEnum):
@@ -110,6 +166,14 @@ class ReleaseState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class StorePart(StrEnum):
+    """What leaves the observatory's store: a whole file, the records of a doctor, or those of a person."""
+
+    FILE = "file"
+    DOCTOR = "doctor"
+    PERSON = "person"
+
+
 class Sex(StrEnum):
     FEMALE = "female"
     MALE = "male"
@@ -118,17 +182,23 @@ class Sex(StrEnum):
 
 
 class Precision(StrEnum):
-    """How finely a column may be released; FULL is the value as it stands (coarsened to its default)."""
+    """How finely a column may be released; FULL is the value as it stands (coarsened to its default).
+
+    ABSENT: the column is left out. No study asks for it; it is the last step of a generalisation.
+    """
 
     FULL = "full"
     YEAR = "year"
     DECADE = "decade"
     WEEK = "week"
     MONTH = "month"
+    QUARTER = "quarter"
     CATEGORY = "category"
     CHAPTER = "chapter"
     FIVE = "five"
+    FIFTEEN = "fifteen"
     UNIT = "unit"
+    ABSENT = "absent"
 
 
 class Purpose(StrEnum):

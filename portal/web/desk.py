@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import enrol, govern, notify
-from portal.records import overview
+from portal.records import identity_overview, overview, store_overview
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState, Role, TextState
@@ -19,6 +19,13 @@ WAYS = {
     "to_approve": "/desk/releases",
     "to_seal": "/desk/releases",
     "late_deletions": "/desk/releases",
+    "incidents": "/desk/objections",
+    "objections": "/desk/objections",
+    "objections_late": "/desk/objections",
+    "doubts": "/desk/doubts",
+    "requests": "/desk/requests",
+    "requests_late": "/desk/requests",
+    "late_erasures": "/desk/log",
 }
 """Where each thing to do is done."""
 
@@ -27,18 +34,21 @@ LARGEST_ID = 2**63 - 1
 
 async def home(request: Request) -> Response:
     now = portal_of(request).means.clock.now()
-    todo = [{**row, "href": WAYS[row["kind"]]} for row in await overview.to_do(paris_day(now))]
+    waiting = await overview.to_do(paris_day(now)) + await identity_overview.to_do(paris_day(now))
+    todo = [{**row, "href": WAYS[row["kind"]]} for row in sorted(waiting, key=lambda row: row["oldest"])]
     return await show(request, "desk/home.html", todo=todo, checked_at=now, counts=await overview.figures(now))
 
 
 async def log(request: Request) -> Response:
-    """The newest entries; `?before=` pages back."""
+    """The newest entries; `?before=` pages back. The first page also shows what had to leave the store."""
     asked = request.query_params.get("before", "")
     before = int(asked) if asked.isdecimal() and len(asked) < 19 else None
     entries, total = await overview.log_page(before)
     shown = [{**row, "actor_role": row["actor"].partition(":")[0]} for row in entries]
     older = entries[-1]["id"] if len(entries) == overview.PAGE and entries[-1]["id"] > 1 else None
-    return await show(request, "desk/log.html", entries=shown, total=total, older=older)
+    today = paris_day(portal_of(request).means.clock.now())
+    gone = [] if before else [{**e, "late": e["due_on"] < today} for e in await store_overview.erasures()]
+    return await show(request, "desk/log.html", entries=shown, total=total, older=older, erasures=gone)
 
 
 async def enrolments(request: Request) -> Response:

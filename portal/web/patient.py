@@ -7,6 +7,7 @@ from portal.flow import opt_out
 from portal.flow.behind_link import Opened, deliveries, open_link
 from portal.flow.opt_out import Said
 from portal.records.overview import leaf_of
+from portal.rules.refusals import Refused
 from portal.rules.words import Scope
 from portal.web.frame import form, portal_of, see_other, show
 
@@ -29,7 +30,7 @@ async def _show(request: Request, opened: Opened, template: str, *, status: int 
         **{
             "token": _token(request), "observatory": opened.observatory, "represented": opened.represented,
             "phone": opened.phone, "post": opened.post, "dpo_email": opened.observatory["dpo_email"],
-            "state": opened.link.state, **context,
+            "state": opened.link.state, "practice": opened.practice, "studies": opened.studies, **context,
         },
     )  # fmt: skip
 
@@ -42,7 +43,6 @@ async def notice(request: Request) -> Response:
         opened,
         "patient/notice.html",
         doctor=opened.doctor,
-        practice=opened.practice,
         since=opened.since,
         today=opened.today,
         first_use=opened.first_use,
@@ -50,26 +50,56 @@ async def notice(request: Request) -> Response:
         reference=reference(no) if no else None,
         mine=no.mine if no else False,
         text=opened.text,
+        said=opened.link.said,
     )
 
 
 async def part(request: Request) -> Response:
-    return await _show(request, await _open(request), "patient/part.html", missing=False)
+    return await _show_part(request, await _open(request), missing=False)
+
+
+async def _show_part(request: Request, opened: Opened, *, missing: bool, **context: object) -> Response:
+    covered = {_value(said) for said in opened.link.in_force}
+    return await _show(
+        request,
+        opened,
+        "patient/part.html",
+        status=422 if missing else 200,
+        missing=missing,
+        covered=covered,
+        **context,
+    )
+
+
+def _value(said: Said) -> str:
+    """What the field `scope` holds for an objection: its scope, or the study's id."""
+    return said.scope_ref if said.scope is Scope.STUDY else str(said.scope)
+
+
+def _scope(value: str, opened: Opened) -> tuple[Scope, str] | None:
+    """The scope that a posted value names, with its study; None when it names none."""
+    if value in (Scope.EVERYTHING, Scope.OBSERVATORY, Scope.PRACTICE):
+        return Scope(value), ""
+    return (Scope.STUDY, value) if value in opened.studies else None
 
 
 async def object_(request: Request) -> Response:
     """Records the no and shows its receipt; a part that names none is asked again."""
-    wanted = (await form(request)).get("scope", "")
-    if wanted not in (Scope.EVERYTHING, Scope.OBSERVATORY):
-        here = f"/o/{_token(request)}/part"
-        return await _show(request, await _open(request), "patient/part.html", status=422, missing=True, here=here)
-    said = await opt_out.object_(portal_of(request).means, _token(request), Scope(wanted))
-    return see_other(request, f"/o/{_token(request)}/receipt", **({"again": "1"} if said.again else {}))
+    opened = await _open(request)
+    wanted = _scope((await form(request)).get("scope", ""), opened)
+    if wanted is None:
+        return await _show_part(request, opened, missing=True, here=f"/o/{_token(request)}/part")
+    said = await opt_out.object_(portal_of(request).means, _token(request), *wanted)
+    query = {"of": str(said.entry_id)} if said.scope is not Scope.EVERYTHING else {}
+    query |= {"again": "1"} if said.again else {}
+    return see_other(request, f"/o/{_token(request)}/receipt", **query)
 
 
 async def receipt(request: Request) -> Response:
+    """Of the objection whose entry the address names; else of the one that counts."""
     opened = await _open(request)
-    no = opened.link.counts
+    of = request.query_params.get("of")
+    no = next((said for said in opened.link.said if str(said.entry_id) == of), opened.link.counts)
     if no is None:
         return see_other(request, f"/o/{_token(request)}")
     return await _show(
@@ -79,6 +109,7 @@ async def receipt(request: Request) -> Response:
         receipt={
             "reference": reference(no),
             "scope": no.scope,
+            "scope_ref": no.scope_ref,
             "received_at": no.received_at,
             "channel": no.channel,
             "gate_since": no.received_at,
@@ -88,7 +119,7 @@ async def receipt(request: Request) -> Response:
             "entry": no.entry_id,
             "leaf": await leaf_of(no.entry_id),
         },
-        deliveries=await deliveries(opened.link),
+        deliveries=await deliveries(opened.link, no),
     )
 
 
@@ -107,15 +138,21 @@ async def kept(request: Request) -> Response:
 
 async def ask_to_withdraw(request: Request) -> Response:
     opened = await _open(request)
-    no = opened.link.counts
-    if no is None or not no.mine or no.withdrawn_at is not None:
+    mine = [said for said in opened.link.in_force if said.mine]
+    if not mine:
         return see_other(request, f"/o/{_token(request)}")
-    return await _show(request, opened, "patient/withdraw.html", today=opened.today, text=opened.text)
+    lines = [(said, _value(said)) for said in mine]
+    return await _show(request, opened, "patient/withdraw.html", today=opened.today, text=opened.text, lines=lines)
 
 
 async def withdraw(request: Request) -> Response:
-    lifted = await opt_out.withdraw(portal_of(request).means, _token(request))
-    return see_other(request, f"/o/{_token(request)}" + ("/receipt" if lifted else ""))
+    """All that this link said, with a receipt; or, with a scope, that one no."""
+    value = (await form(request)).get("scope", "")
+    wanted = _scope(value, await _open(request)) if value else (None, "")
+    if wanted is None:
+        raise Refused("scope", "choose which no you take back", status=422)
+    lifted = await opt_out.withdraw(portal_of(request).means, _token(request), *wanted)
+    return see_other(request, f"/o/{_token(request)}" + ("/receipt" if lifted and not value else ""))
 
 
 def reference(said: Said) -> str:

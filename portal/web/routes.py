@@ -11,7 +11,18 @@ from starlette.types import Receive, Scope, Send
 from portal.flow.sign_in import STAFF, signed_in
 from portal.rules.refusals import Refused
 from portal.rules.words import Role
-from portal.web import desk, desk_drafts, desk_releases, doctor, patient, public, recipient, sign_in
+from portal.web import (
+    desk,
+    desk_drafts,
+    desk_identity,
+    desk_objections,
+    desk_releases,
+    doctor,
+    patient,
+    public,
+    recipient,
+    sign_in,
+)
 from portal.web.frame import portal_of, see_other
 from portal.web.security import session_cookie
 
@@ -90,6 +101,17 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/desk/releases/{id}", desk_releases.release, DESK),
     Page("POST", "/desk/releases/{id}/approve", desk_releases.approve, DPOS),
     Page("POST", "/desk/releases/{id}/seal", desk_releases.seal, OPERATORS),
+    Page("GET", "/desk/objections", desk_objections.objections, DESK),
+    Page("POST", "/desk/objections", desk_objections.record, DESK),
+    Page("POST", "/desk/objections/{id}/open", desk_objections.open_objection, DPOS),
+    Page("POST", "/desk/objections/{id}/settle", desk_objections.settle, DPOS),
+    Page("GET", "/desk/doubts", desk_identity.doubts, DESK),
+    Page("POST", "/desk/doubts/part", desk_identity.part, DPOS),
+    Page("POST", "/desk/doubts/{id:int}/open", desk_identity.open_doubt, DPOS),
+    Page("POST", "/desk/doubts/{id:int}/settle", desk_identity.settle_doubt, DPOS),
+    Page("GET", "/desk/requests", desk_identity.requests, DESK),
+    Page("POST", "/desk/requests", desk_identity.open_request, DPOS),
+    Page("POST", "/desk/requests/{id}/answer", desk_identity.answer_request, DPOS),
     Page("GET", "/recipient", recipient.home, RECIPIENTS),
     Page("POST", "/recipient/releases/{id}/download", recipient.download, RECIPIENTS),
     Page("POST", "/recipient/retractions/acknowledge", recipient.acknowledge, RECIPIENTS),

@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from served import Letter, NewContext, Site
 from visits import approve, prepare
 
+from portal.gate.age import read_identity
 from portal.gate.verify import verify_release
 
 LONGEST_WAY = 80  # presses of the tab key
@@ -82,7 +83,7 @@ def test_a_patient_says_yes_and_can_still_say_no(page: Page, letter: Letter) -> 
 
 def test_a_part_without_a_choice_is_asked_again_with_the_focus_on_what_is_wrong(page: Page, letter: Letter) -> None:
     page.goto(f"/o/{letter.token}")
-    press_on(page, page.get_by_role("link", name="Dire non à cet observatoire seulement"))
+    press_on(page, page.get_by_role("link", name="Dire non à une partie seulement"))
     assert page.locator(":checked").count() == 0
     with page.expect_response(re.compile("/object")) as answered:
         press_on(page, page.get_by_role("button", name="Dire non"))
@@ -191,7 +192,7 @@ def test_a_release_takes_two_people_and_the_recipient_can_verify_it(
         archive.extractall(tmp_path, filter="data")
     key = load_pem_public_key((site.folder / "portal.pub").read_bytes())
     assert isinstance(key, Ed25519PublicKey)
-    verified = verify_release(tmp_path / release_id, key)
+    verified = verify_release(tmp_path / release_id, key, identity=read_identity(site.folder / "recipient.identity"))
     assert (verified.release_id, verified.study_id) == (release_id, site.story["study"]["id"])
     assert verified.rows > verified.persons > 0
 

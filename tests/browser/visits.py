@@ -32,15 +32,18 @@ class Visit:
         return " ".join(filter(None, [self.route, self.state, self.who, str(self.status)]))
 
 
-LINKS = ("unanswered", "yes", "no", "no_observatory", "taken_back", "not_mine", "child", "child_no")
+LINKS = ("unanswered", "yes", "no", "no_observatory", "no_part", "taken_back", "not_mine", "child", "child_no")
 
 PATIENT = (
     *(Visit("/o/{token}", state) for state in LINKS),
     Visit("/o/{token}", DEAD, status=404),
-    *(Visit("/o/{token}/part", state) for state in ("unanswered", "no", "no_observatory", "child")),
+    *(Visit("/o/{token}/part", state) for state in ("unanswered", "no", "no_observatory", "no_part", "child")),
     Visit("/o/{token}/part", "unanswered", status=422, press="main form button"),
-    *(Visit("/o/{token}/withdraw", state) for state in ("no", "no_observatory")),
-    *(Visit("/o/{token}/receipt", state) for state in ("no", "no_observatory", "taken_back", "not_mine", "child_no")),
+    *(Visit("/o/{token}/withdraw", state) for state in ("no", "no_observatory", "no_part")),
+    *(
+        Visit("/o/{token}/receipt", state)
+        for state in ("no", "no_observatory", "no_part", "taken_back", "not_mine", "child_no")
+    ),
     Visit("/o/{token}/kept", "yes"),
 )
 PUBLIC = (
@@ -68,10 +71,25 @@ DOCTOR = (
 DESK = (
     *(
         Visit(f"/desk{page}", who=who)
-        for page in ("", "/log", "/enrolments", "/texts", "/campaigns", "/drafts", "/studies", "/releases")
+        for page in (
+            "",
+            "/log",
+            "/enrolments",
+            "/texts",
+            "/campaigns",
+            "/drafts",
+            "/studies",
+            "/releases",
+            "/objections",
+            "/doubts",
+            "/requests",
+        )
         for who in ("operator", "dpo")
     ),
     Visit("/desk/enrolments", who="operator", status=422, press='main form[action*="/verify"] button'),
+    Visit("/desk/objections", who="operator", status=422, press='main form[action*="/objections"] button'),
+    Visit("/desk/objections", who="dpo", press='main form[action*="/open"] button'),
+    Visit("/desk/doubts", who="dpo", press='main form[action*="/open"] button'),
     *(Visit("/desk/releases/{id}", state, who="operator") for state in ("prepared", "approved", "sealed")),
     *(Visit("/desk/releases/{id}", state, who="dpo") for state in ("prepared", "sealed")),
     Visit("/desk/releases/{id}", "unknown", who="dpo", status=404),
@@ -87,9 +105,9 @@ def say_no(page: Page, token: str) -> None:
     page.wait_for_url("**/receipt*")
 
 
-def say_no_to_the_observatory(page: Page, token: str) -> None:
+def say_no_to(page: Page, token: str, part: str) -> None:
     page.goto(f"/o/{token}/part")
-    page.locator('input[value="observatory"]').check()
+    page.locator(f"input[{part}]").check()
     page.locator("main form button").click()
     page.wait_for_url("**/receipt*")
 
@@ -105,7 +123,9 @@ def links(site: Site, page: Page) -> dict[str, str]:
     page.wait_for_url("**/kept*")
     for token in (known["no"], known["taken_back"], known["child_no"], one.token):
         say_no(page, token)
-    say_no_to_the_observatory(page, known["no_observatory"])
+    say_no_to(page, known["no_observatory"], 'value="observatory"')
+    say_no_to(page, known["no_part"], 'value="practice"')
+    say_no_to(page, known["no_part"], 'id^="study-"')
     page.goto(f"/o/{known['taken_back']}/withdraw")
     page.locator("button.answer").click()
     page.wait_for_url("**/receipt*")

@@ -1,6 +1,7 @@
 """The command line as a stranger uses it: its own process, exit status, one line on standard error."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from portal.app import make_means
+from portal.demo.driver import STUDY
 from portal.flow.sequence import sequence
 from portal.outside.clock import SystemClock
 from portal.records.database import opened
@@ -18,9 +20,11 @@ from portal.settings import Settings
 PORTAL = [sys.executable, "-m", "portal"]
 
 
-def run(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PORTAL_")} | settings
-    return subprocess.run([*PORTAL, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [*PORTAL, *arguments], cwd=cwd, env=environment, input=given, capture_output=True, text=True, timeout=120
+    )
 
 
 @pytest.mark.parametrize("command", [("serve",), ("worker", "--once")])
@@ -68,9 +72,18 @@ def test_a_small_observatory_is_set_up_by_commands_and_waits_for_the_desk(tmp_pa
     assert "1960" not in refused.stderr
     register.write_text(header + "1,1960-02-03,female,Martin,Camille,c@example.org\n", encoding="utf-8")
     assert "1 new" in run(*import_, cwd=tmp_path).stdout
+    said = "Martin\n\nCamille\n1960\n\n12 rue des Lilas\n"
+    record = ("objections", "record", "--as", "op@example.org")
+    recorded = run(*record, "--received", "2026-01-31", cwd=tmp_path, given=said)
+    assert (recorded.returncode, "to be settled by 2026-02-28" in recorded.stdout) == (0, True)
+    unmatched = run(*record, cwd=tmp_path, given="Martin\n\n\n\n\n\n")
+    assert (unmatched.returncode, "nothing_to_match" in unmatched.stderr) == (1, True)
+    listed = run("objections", "list", "--json", cwd=tmp_path).stdout
+    assert [(o["channel"], o["late"]) for o in json.loads(listed)] == [("paper", True)]
+    assert "Martin" not in listed
     explained = run("gate", "explain", "--observatory", "demo", "--practice", "cabinet", "--patient", "1", cwd=tmp_path)
     assert explained.returncode == 0
-    assert "withheld: G01, G02, G04, G10, G12, G20, G50" in explained.stdout, "what was loaded is a draft"
+    assert "withheld: G01, G02, G04, G10, G12, G20, G45, G50" in explained.stdout, "what was loaded is a draft"
     permit = run(
         "permit", "issue", "--observatory", "demo", "--practice", "cabinet", "--out", "permit", "--as",
         "op@example.org", cwd=tmp_path,
@@ -125,3 +138,47 @@ async def placed(folder: Path) -> None:
     settings = Settings(data_dir=folder / "var", keys_dir=folder / "var" / "keys")
     async with opened(f"sqlite://{folder}/var/portal.sqlite3"):
         assert await sequence(make_means(settings, SystemClock())) == 1
+
+
+def test_keys_are_listed_rotated_and_deleted_by_commands(tmp_path: Path) -> None:
+    families = ("contacts", "blind", "links", "matching", "signing", "observatory:demo", "study:diabetes")
+    for family in families:
+        run("keys", "create", family, cwd=tmp_path)
+    run("migrate", cwd=tmp_path)
+    run("staff", "add", "op@example.org", "--role", "operator", cwd=tmp_path)
+    acting = ("--as", "op@example.org")
+    before = fingerprints(tmp_path)
+    assert set(before) == set(families)
+    for family in ("signing", "links", "contacts", "study:diabetes"):
+        done = run("keys", "rotate", family, *acting, cwd=tmp_path)
+        assert (done.returncode, done.stdout.startswith("rotated")) == (0, True), done.stderr
+    after = fingerprints(tmp_path)
+    assert {family for family in families if before[family] != after[family]} == {
+        "signing", "links", "contacts", "study:diabetes",
+    }  # fmt: skip
+    assert "1 former" in run("keys", "list", cwd=tmp_path).stdout
+    run("keys", "export-public", "portal.pub", cwd=tmp_path)
+    assert (tmp_path / "portal.pub").read_text().count("BEGIN PUBLIC KEY") == 2
+    assert run("keys", "forget", "contacts", *acting, cwd=tmp_path).stdout == "1 former keys deleted\n"
+    refused = {
+        ("rotate", "matching", *acting): "key_kept",
+        ("rotate", "signing", "--as", "nobody@example.org"): "unknown_operator",
+        ("forget", "links", *acting): "key_in_use",
+        ("delete", "--study", "diabetes", *acting): "not_confirmed",
+        ("delete", "--study", "diabetes", "--confirm", "diabetes", *acting): "unknown_study",
+    }
+    for command, code in refused.items():
+        done = run("keys", *command, cwd=tmp_path)
+        assert (done.returncode, code in done.stderr, done.stderr.count("\n")) == (1, True, 1), command
+    reviewed = Path(__file__).parents[2] / "portal" / "demo" / "observatory.toml"
+    run("load", str(reviewed), cwd=tmp_path)
+    run("keys", "create", f"study:{STUDY}", cwd=tmp_path)
+    done = run("keys", "delete", "--study", STUDY, "--confirm", STUDY, *acting, cwd=tmp_path)
+    assert (done.returncode, f"study:{STUDY}" in fingerprints(tmp_path)) == (0, False), done.stderr
+    counted = run("retractions", "--observatory", "demo", "--json", cwd=tmp_path)
+    assert json.loads(counted.stdout) == {"open": 0, "overdue": 0, "erased": 0}
+
+
+def fingerprints(folder: Path) -> dict[str, str]:
+    listed = json.loads(run("keys", "list", "--json", cwd=folder).stdout)
+    return {one["family"]: one["fingerprint"] for one in listed}

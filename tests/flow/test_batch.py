@@ -21,7 +21,7 @@ from portal.gate.permit import read_permit
 from portal.records.database import Connection, transact
 from portal.records.governance import Authorisation, Observatory, Study
 from portal.records.releases import Release
-from portal.rules.clearance import LATER_CODES, NOT_YET_REACHABLE, RULES, Withheld
+from portal.rules.clearance import LATER_CODES, RULES, Withheld
 from portal.rules.facts import BatchFacts
 from portal.rules.refusals import Refused
 from portal.rules.reviewed import ReviewedFile
@@ -303,4 +303,4 @@ async def test_what_nobody_knows_is_withheld(
 def test_every_batch_code_has_its_run() -> None:
     codes = {rule.code for rule in RULES if rule.grain is BatchFacts}
     assert codes == {"G09"} | LOADED.keys() | {code for code, _, _ in HAPPENED}
-    assert not codes & (LATER_CODES.keys() | NOT_YET_REACHABLE.keys())
+    assert not codes & LATER_CODES.keys()

@@ -13,7 +13,7 @@ from portal.flow import govern, opt_out
 from portal.flow import release as flow
 from portal.flow.clear_away import clear_away
 from portal.gate.age import identity_of, recipient_of
-from portal.gate.drafts import alone_with
+from portal.gate.unfinished import alone_with
 from portal.gate.verify import open_release, verify_release
 from portal.records.governance import Recipient
 from portal.records.releases import Release

@@ -20,10 +20,13 @@ from portal.rules.waiting import paris_day
 from portal.rules.words import Scope
 
 KEY = "ins:157049990786733"
+EXTRACTION = Asked("demo")
 
 
-async def reasons(world: World, number: str, practice_id: str = "practice-a") -> tuple[str, ...]:
-    verdict, _ = await explain(world.means, Asked("demo"), practice_id=practice_id, number=number)
+async def reasons(
+    world: World, number: str, practice_id: str = "practice-a", *, asked: Asked = EXTRACTION
+) -> tuple[str, ...]:
+    verdict, _ = await explain(world.means, asked, practice_id=practice_id, number=number)
     return verdict.reasons if isinstance(verdict, Withheld) else ()
 
 
@@ -105,10 +108,53 @@ async def test_a_link_that_leads_nowhere_is_refused_by_every_step(told: World, t
             await step()
 
 
-@pytest.mark.parametrize("scope", [Scope.STUDY, Scope.PRACTICE])
-async def test_a_scope_that_the_page_does_not_offer_is_refused(told: World, link: str, scope: Scope) -> None:
+@pytest.mark.parametrize("study", ["", "unknown", "practice-a"])
+async def test_a_study_that_is_not_on_the_observatorys_page_is_refused(told: World, link: str, study: str) -> None:
     async with refused("scope"):
-        await opt_out.object_(told.means, link, scope)
+        await opt_out.object_(told.means, link, Scope.STUDY, study)
+
+
+async def test_a_no_to_one_study_withholds_from_that_study_only(told: World, link: str) -> None:
+    said = await opt_out.object_(told.means, link, Scope.STUDY, "diabetes")
+    assert (said.scope, said.scope_ref) == (Scope.STUDY, "diabetes")
+    assert await reasons(told, "1", asked=Asked("demo", "diabetes")) == ("G43",)
+    assert await reasons(told, "1") == ()
+    assert await reasons(told, "2", asked=Asked("demo", "diabetes")) == ()
+
+
+async def test_a_no_to_one_practice_as_a_source_leaves_her_other_practice_alone(told: World, link: str) -> None:
+    await told.register([patient("1", person_key=KEY)], partial=True)
+    await told.enrol(2, number="doctor-2")
+    await told.register([patient("7", person_key=KEY, email="seven@example.org")], "practice-b")
+    await told.tell("practice-b")
+    told.wait(40)
+    await told.read_returns()
+    await opt_out.object_(told.means, link, Scope.PRACTICE)
+    assert await reasons(told, "1") == ("G44",)
+    assert await reasons(told, "7", "practice-b") == ()
+    await opt_out.withdraw(told.means, link)
+
+    async def listed(c):  # type: ignore[no-untyped-def] # a connection in, a list out
+        return await passing(c, await stand(told.means, c, Asked("demo"), cut=0))
+
+    first_days = {p.number: p.recorded_from for p in await transact(listed)}
+    assert first_days["1"] is not None
+    assert first_days["7"] is None
+
+
+async def test_taking_back_a_narrow_no_never_lifts_a_wider_one(told: World, link: str) -> None:
+    """And the other way round: the narrow no stands when the wide one is taken back alone."""
+    release = Asked("demo", "diabetes")
+    await opt_out.object_(told.means, link, Scope.STUDY, "diabetes")
+    await opt_out.object_(told.means, link, Scope.EVERYTHING)
+    assert await opt_out.withdraw(told.means, link, Scope.STUDY, "diabetes") == 1
+    assert await reasons(told, "1", asked=release) == ("G41",)
+    assert await opt_out.withdraw(told.means, link, Scope.OBSERVATORY) == 0
+    assert await reasons(told, "1", asked=release) == ("G41",)
+    await opt_out.object_(told.means, link, Scope.STUDY, "diabetes")
+    assert await opt_out.withdraw(told.means, link, Scope.EVERYTHING) == 1
+    assert await reasons(told, "1", asked=release) == ("G43",)
+    assert (await opt_out.look(connection(), link)).state == "no_part"
 
 
 async def test_one_parents_no_is_not_the_childs_to_lift(told: World) -> None:

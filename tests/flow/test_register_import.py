@@ -6,10 +6,11 @@ from datetime import timedelta
 from kept import dump, one_entry, refused
 from world import World, child, patient
 
-from portal.flow import opt_out, register
+from portal.flow import opt_out, register, register_rows
 from portal.flow.decide import Asked, explain
 from portal.gate.register import write_register_csv
 from portal.gate.register_row import RegisterRow
+from portal.records.database import transact
 from portal.records.people import IdentityDoubt, Patient, RegisterImport
 from portal.rules.clearance import Withheld
 from portal.rules.words import Scope, Sex
@@ -216,3 +217,36 @@ async def test_an_objection_binds_every_person_that_its_row_ever_stood_for(told:
     await opt_out.object_(told.means, told.links["patient1@example.org"], Scope.EVERYTHING)
     assert "G41" in await reasons(told, "7", "practice-b")
     assert "G41" in await reasons(told, "1")
+
+
+async def test_another_sex_under_a_key_shared_with_another_practice_is_a_doubt_about_both(told: World) -> None:
+    await told.register([patient("1", person_key=KEY)], partial=True)
+    await told.register([patient("7", person_key=KEY, family_name="Bernard", given_names="Camille")], "practice-b")
+    assert await person_of("7", "practice-b") == await person_of("1")
+    await told.register([patient("1", person_key=KEY, sex=Sex.MALE)], partial=True)
+    assert await person_of("7", "practice-b") != await person_of("1")
+    assert await reasons(told, "1") == ("G40", "G50")
+    assert "G40" in await reasons(told, "7", "practice-b")
+
+
+async def test_a_key_known_at_one_practice_and_not_at_the_other_is_a_possible_match_beside_a_no(told: World) -> None:
+    await told.enrol(2, number="doctor-2")
+    same = patient("7", family_name="Bernard", given_names="Camille", email="seven@example.org", doctor_id="doctor-2")
+    await told.register([patient("1", person_key=KEY)], partial=True)
+    await told.register([same], "practice-b")
+    await told.tell("practice-b")
+    assert await reasons(told, "1") == ()
+    await opt_out.object_(told.means, told.links["seven@example.org"], Scope.EVERYTHING)
+    assert await reasons(told, "1") == ("G45",)
+
+
+async def test_a_file_that_came_in_while_a_doubt_was_settled_changes_nobody_back(told: World) -> None:
+    """The rows that it would write are those of whom the patients were when it began."""
+    one = await Patient.get(number="1")
+    plan = register.Plan(new=0, changed=1)
+    row = register_rows.make_ready(told.means.ring, "practice-a", patient("1", email="new@example.org"))
+    other = await Patient.get(number="2")
+    batch = one.import_batch_id
+    plan.updates.append((one.person_id, *register._columns(row), batch + 1, None, "practice-a", "1", other.person_id))
+    async with refused("changed_meanwhile"):
+        await transact(lambda c: register._write(c, plan, "practice-a", batch + 1))

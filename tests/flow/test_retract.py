@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 from kept import dump, kinds_since, one_entry, refused
 from line import Line, approved, record
-from world import World, patient
+from world import World, patient, publish
 
 from portal.flow import enrol, govern, opt_out, retract
 from portal.flow import release as flow
@@ -18,6 +18,7 @@ from portal.records.database import connection
 from portal.records.enrolments import Enrolment
 from portal.records.ledger import last_entry
 from portal.records.notices import Notice
+from portal.records.objections import Objection
 from portal.records.people import Patient
 from portal.records.releases import ReleasePerson
 from portal.records.retractions import Retraction, counts, open_by_release, open_lines
@@ -333,6 +334,40 @@ async def test_a_recipient_is_reminded_once_a_week_before(delivered: tuple[World
     assert await dump() == before
 
 
+# --- what says nothing of rows that have left ---
+
+
+async def test_a_newer_text_asks_nothing_back_that_left_under_the_older_one(delivered: tuple[World, str]) -> None:
+    """Nor does telling everybody again; a bounce of the older notice still does."""
+    world, _ = delivered
+    await publish(world, "2027-01", material=True)
+    assert await retract.reconcile(world.means) == 0
+    older = await Notice.get(patient_id=(await Patient.get(number="1")).id)
+    assert (await world.tell()).queued == 4
+    assert await retract.reconcile(world.means) == 0
+    await Notice.filter(patient_id=older.patient_id).exclude(id=older.id).delete()
+    await _bounces(world)
+    assert await retract.reconcile(world.means) == 1
+
+
+async def test_a_no_to_another_study_taken_back_asks_nothing_back(delivered: tuple[World, str]) -> None:
+    world, _ = delivered
+    link = world.links["patient1@example.org"]
+    await opt_out.object_(world.means, link, Scope.EVERYTHING)
+    await opt_out.withdraw(world.means, link)
+    await Objection.all().update(scope=Scope.STUDY, scope_ref="another")
+    assert await retract.reconcile(world.means) == 0
+    await opt_out.object_(world.means, link, Scope.STUDY, "diabetes")
+    await opt_out.withdraw(world.means, link)
+    assert await retract.reconcile(world.means) == 1
+
+
+async def test_a_no_to_the_practice_as_a_source_asks_its_rows_back(delivered: tuple[World, str]) -> None:
+    world, _ = delivered
+    await opt_out.object_(world.means, world.links["patient1@example.org"], Scope.PRACTICE)
+    assert await retract.reconcile(world.means) == 1
+
+
 # --- the patient's receipt -----------------------------------------------------------------------------------------
 
 
@@ -346,7 +381,8 @@ async def test_the_receipt_gives_the_day_of_the_retraction_and_then_of_the_delet
 
     async def shown() -> tuple[date, date | None]:
         link = await opt_out.look(connection(), world.links["patient1@example.org"])
-        (one,) = await deliveries(link)
+        assert link.counts is not None
+        (one,) = await deliveries(link, link.counts)
         return one.delete_by, one.deleted_on
 
     assert await shown() == (paris_day(world.clock.now()) + timedelta(days=30), None)

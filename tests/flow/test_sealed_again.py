@@ -11,12 +11,13 @@ from kept import dump, kinds_since, refused
 from line import Line, approved, record
 from world import World, child, patient
 
-from portal.flow import enrol, govern, opt_out, retract
+from portal.flow import enrol, govern, opt_out, retract, sealing
 from portal.flow import release as flow
+from portal.flow.look import Looked
 from portal.gate.verify import verify_release
 from portal.outside.tokens import pseudonym
 from portal.records.behind_link import deliveries_of
-from portal.records.database import connection, rows
+from portal.records.database import connection, rows, transact_alone
 from portal.records.enrolments import Enrolment
 from portal.records.governance import Study
 from portal.records.ledger import last_entry
@@ -153,6 +154,31 @@ async def test_who_was_taken_back_is_in_no_later_version(sealed: tuple[World, st
         release_id, member.person_id, "practice-a", member.pseudonym, world.clock.now().date(), world.clock.now(),
     )  # fmt: skip
     assert member.pseudonym not in in_folder(await serve(world, release_id))
+
+
+async def test_a_no_that_was_taken_back_while_the_release_was_written_again_still_takes_her_out(
+    sealed: tuple[World, str],
+) -> None:
+    """She passes again when the new list is decided, but for later records only."""
+    world, release_id = sealed
+    release = await Release.get(id=release_id)
+    kept = await sealing.as_kept(release)
+    await objects(world, "1")
+    await opt_out.withdraw(world.means, world.links["patient1@example.org"])
+    await objects(world, "2")
+    (two,) = await named(world, "2")
+    seen = Looked(frozenset(m for m, name in kept.members.items() if name == two), 0)
+    draft = await sealing.with_fewer(world.means, release, kept, seen, version=2)
+    assert set(draft.members.values()) == await named(world, "3", "5", "6")
+
+
+async def test_a_version_that_is_not_the_newest_any_more_is_not_entered_as_served(sealed: tuple[World, str]) -> None:
+    world, release_id = sealed
+    before = await Release.get(id=release_id)
+    kept = await sealing.as_kept(before)
+    await Release.filter(id=release_id).update(version=2)
+    async with refused("G71"):
+        await transact_alone(lambda c: flow._try_serve(world.means, c, before, kept, world.recipient))
 
 
 async def test_an_eighteenth_birthday_after_the_seal_takes_a_minor_out_by_time_alone(world: World) -> None:

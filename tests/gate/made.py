@@ -192,11 +192,11 @@ def write_partitions(folder: Path, records: Sequence[dict[str, Any]]) -> Path:
     return folder
 
 
-def rows_of(folder: Path) -> list[tuple[Any, ...]]:
+def rows_of(folder: Path, names: str = "*.parquet") -> list[tuple[Any, ...]]:
     """Every row in the Parquet files of a folder."""
     return [
         tuple(row.values())
-        for path in sorted(folder.glob("*.parquet"))
+        for path in sorted(folder.glob(names))
         for row in pq.read_table(path, partitioning=None).to_pylist()
     ]
 

@@ -14,10 +14,10 @@ import pytest
 from portal.gate import delivery
 from portal.gate.age import decrypt, encrypt, identity_of, new_identity, read_identity, recipient_of
 from portal.gate.delivery import is_delivery, read_cipher, write_delivery
-from portal.gate.drafts import if_alone_with, keep, left_over, open_kept, remove, work_folder
 from portal.gate.folders import sha256_of
 from portal.gate.shrinking import take_out
 from portal.gate.signature import canonical, sign, verified
+from portal.gate.unfinished import if_alone_with, keep, left_over, open_kept, remove, work_folder
 from portal.gate.verify import open_release, verify_release
 from portal.rules.refusals import Refused
 

@@ -18,6 +18,7 @@ from portal.flow.look import Looked, Member
 from portal.flow.permit import passing
 from portal.flow.release import _try_serve
 from portal.flow.sealing import as_kept, list_sha256
+from portal.outside.tokens import pseudonym
 from portal.records.database import Connection, connection, rows, transact, transact_alone, write_many
 from portal.records.governance import Study
 from portal.records.ledger import enter, take_cut
@@ -114,7 +115,7 @@ async def _seal_one(world: World, seal: Seal, cut: Cut, release_id: str, outcome
             return
         outcome.taken_out += len(looked.closed)
         at, passing_now = await _decide(world, cut)
-        await _shrink(release_id, at, (members.keys() - looked.closed) & passing_now)
+        await _shrink(world, release_id, at, (members.keys() - looked.closed) & passing_now)
 
 
 async def _decide(world: World, cut: Cut) -> tuple[int, set[Member]]:
@@ -134,37 +135,41 @@ async def _put_approved(world: World, release_id: str, cut: int, listed: set[Mem
         now = await world.means.now(c)
         entry = await enter(c, "release_approved", actor="dpo:2", at=now, touches=[("release", release_id)])
         await Release.create(
-            id=release_id, study_id=study.id, state=ReleaseState.APPROVED, cut=cut, list_sha256=_list(listed),
+            id=release_id, study_id=study.id, state=ReleaseState.APPROVED, cut=cut, list_sha256=_list(world, listed),
             conditions_hash=bound_conditions(await ground_of(world.means, c, ASKED)),
             manifest_sha256=hashlib.sha256(release_id.encode()).hexdigest(),
             summary={"basis": {"files": [], "spans": [], "unnamed": []}},
             prepared_at=now, prepared_by="operator:1", approved_at=now, approved_by="dpo:2", approver_subject="2",
             entry_id=entry,
         )  # fmt: skip
-        await _write(c, release_id, listed)
+        await _write(world, c, release_id, listed)
 
     await transact(step)
 
 
-async def _shrink(release_id: str, cut: int, staying: set[Member]) -> None:
+async def _shrink(world: World, release_id: str, cut: int, staying: set[Member]) -> None:
     async def step(c: Connection) -> None:
         await rows(c, "DELETE FROM release_person WHERE release_id = $1", release_id)
-        await _write(c, release_id, staying)
-        await Release.filter(id=release_id).update(cut=cut, list_sha256=_list(staying))
+        await _write(world, c, release_id, staying)
+        await Release.filter(id=release_id).update(cut=cut, list_sha256=_list(world, staying))
 
     await transact(step)
 
 
-def _list(members: set[Member]) -> str:
-    return list_sha256(m.person_id.hex for m in members)
+def _name(world: World, member: Member) -> str:
+    return pseudonym(world.means.ring, f"study:{ASKED.study_id}", member.person_id.bytes).hex()
 
 
-async def _write(c: Connection, release_id: str, members: set[Member]) -> None:
+def _list(world: World, members: set[Member]) -> str:
+    return list_sha256(_name(world, m) for m in members)
+
+
+async def _write(world: World, c: Connection, release_id: str, members: set[Member]) -> None:
     await write_many(
         c,
         "INSERT INTO release_person (release_id, person_id, practice_id, pseudonym, holds_until) "
         "VALUES ($1, $2, $3, $4, $5)",
-        [(release_id, m.person_id, m.practice_id, m.person_id.hex, m.holds_until) for m in members],
+        [(release_id, m.person_id, m.practice_id, _name(world, m), m.holds_until) for m in members],
     )
 
 

@@ -1,11 +1,14 @@
 """Keys are files of their owner, whole or absent; what is missing, damaged or open to others closes the gate."""
 
+from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from portal.outside.keys import KeyRing, write_whole
+from portal.outside.keys import KeyRing, read_public_key, read_public_keys, write_whole
+from portal.outside.keystore import CommandStore
 from portal.outside.tokens import (
     blind_index,
     link_token,
@@ -141,3 +144,97 @@ def test_two_studies_share_no_pseudonym(ring: KeyRing):
     assert {len(each) for each in made} == {16}
     with pytest.raises(Refused, match="key_kind"):
         pseudonym(ring, "links", persons[0])
+
+
+@pytest.mark.shows("R17")
+def test_two_studies_share_no_pseudonym_over_a_hundred_thousand_persons(
+    ring: KeyRing, how_many: Callable[[int, int], int], record_property: Callable[[str, object], None]
+):
+    """The same persons in two studies and the observatory: no pseudonym stands twice, in any of them."""
+    number = how_many(100_000, 1_000_000)
+    persons = [uuid4().bytes for _ in range(number)]
+    one, other = ({pseudonym(ring, family, person) for person in persons} for family in ("study:s1", "study:s2"))
+    assert len(one) == len(other) == number
+    assert not one & other
+    record_property("trials", number)
+
+
+# --- rotated, and kept elsewhere -----------------------------------------------------------------------------------
+
+
+def test_a_rotated_key_leaves_what_is_still_needed_and_no_more(ring: KeyRing):
+    before = {family: ring.fingerprint(family) for family in ring.list()}
+    for family in ("contacts", "links", "signing", "practice:99-1", "study:s1"):
+        ring.rotate(family)
+        assert ring.fingerprint(family) != before[family]
+    kept = {path.name for path in ring.folder.iterdir()} - {f"{f.replace(':', '~')}.key" for f in before}
+    assert kept == {"contacts~~001.key", "links~~001.key", "signing~~001.pub", "practice~99-1~~001.pub"}
+    assert ring.list() == sorted(before), "a former key is no family"
+    assert len(ring.all_bytes_of("contacts")) == len(ring.public_keys()) == 2
+    assert {path.stat().st_mode & 0o777 for path in ring.folder.iterdir()} == {0o600}
+    for family in ("blind", "matching"):
+        with pytest.raises(Refused, match="key_kept"):
+            ring.rotate(family)
+        assert ring.fingerprint(family) == before[family]
+
+
+def test_the_exported_file_holds_the_current_key_first(ring: KeyRing, tmp_path: Path):
+    first = ring.public_key()
+    ring.rotate("signing")
+    ring.rotate("signing")
+    ring.export_public(tmp_path / "portal.pub")
+    keys = read_public_keys(tmp_path / "portal.pub")
+    assert read_public_key(tmp_path / "portal.pub") == keys[0] == ring.public_key()
+    assert (len(keys), keys[-1]) == (3, first)
+    (tmp_path / "none.pub").write_bytes(b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+    with pytest.raises(Refused, match="public_key"):
+        read_public_keys(tmp_path / "none.pub")
+
+
+STORE = """#!/bin/sh
+set -e
+cd "$(dirname "$0")/vault"
+case "$1" in
+  list) ls ;;
+  get) cat "$2" ;;
+  put) cat > "$2" ;;
+  delete) rm "$2" ;;
+esac
+"""
+
+
+@pytest.fixture
+def secret_store(tmp_path: Path) -> list[str]:
+    """A secret store of the tests: a command that keeps what it is given in a folder of its own."""
+    (tmp_path / "vault").mkdir()
+    script = tmp_path / "store"
+    script.write_text(STORE)
+    script.chmod(0o700)
+    return [str(script)]
+
+
+def test_keys_may_be_kept_in_a_secret_store(secret_store: list[str], tmp_path: Path):
+    ring = KeyRing(CommandStore(secret_store))
+    for family in ("contacts", "signing", "study:s1"):
+        ring.create(family)
+    with pytest.raises(Refused, match="key_exists"):
+        ring.create("contacts")
+    sealed = seal(ring, b"somebody", "here")
+    ring.rotate("contacts")
+    ring.rotate("signing")
+    again = KeyRing(CommandStore(secret_store))
+    assert open_sealed(again, sealed, "here") == b"somebody"
+    assert again.list() == ["contacts", "signing", "study:s1"]
+    assert again.public_keys() == ring.public_keys()
+    assert again.forget("contacts") == 1
+    again.delete("study:s1")
+    again.delete("study:s1")
+    assert not again.exists("study:s1")
+    with pytest.raises(Refused, match="key_missing"):
+        again.bytes_of("study:s1")
+
+
+def test_a_secret_store_that_does_not_answer_closes(tmp_path: Path):
+    with pytest.raises(Refused, match="key_store") as no:
+        KeyRing(CommandStore([str(tmp_path / "nothing")])).exists("signing")
+    assert no.value.status == 503

@@ -11,7 +11,6 @@ import pytest
 from portal.rules import facts as f
 from portal.rules.clearance import (
     LATER_CODES,
-    NOT_YET_REACHABLE,
     ORDER,
     RULES,
     Cleared,
@@ -19,11 +18,10 @@ from portal.rules.clearance import (
     Withheld,
     decide,
     first_reason,
-    reasons_of,
     rules_of,
-    verdict_table,
 )
 from portal.rules.facts import BatchFacts, PersonFacts, RecordFacts, every_combination, facts_of, key_of, words_of
+from portal.rules.verdicts import reasons_of, verdict_table
 from portal.rules.words import Crossing
 
 PERSONS = list(every_combination(PersonFacts))
@@ -51,6 +49,7 @@ MEANINGS: dict[str, tuple[type[Any], str, Any]] = {
     "G43": (PersonFacts, "objection", f.Objection.STUDY),
     "G44": (PersonFacts, "objection", f.Objection.SOURCE),
     "G45": (PersonFacts, "doubt", f.Doubt.POSSIBLE_MATCH),
+    "G46": (PersonFacts, "pending", f.Pending.PENDING),
     "G47": (PersonFacts, "capacity", f.Capacity.UNKNOWN),
     "G48": (PersonFacts, "presence", f.Presence.DECEASED),
     "G49": (PersonFacts, "presence", f.Presence.LEFT),
@@ -62,6 +61,7 @@ MEANINGS: dict[str, tuple[type[Any], str, Any]] = {
     "G55": (PersonFacts, "delivery", f.Delivery.NOT_DELIVERED),
     "G56": (PersonFacts, "reflection", f.Reflection.RUNNING),
     "G57": (PersonFacts, "delivery", f.Delivery.NO_EVIDENCE),
+    "G58": (PersonFacts, "extracted", f.Extracted.BEFORE_TOLD),
     **{
         code: (BatchFacts, field, no)
         for code, field, no in (
@@ -106,7 +106,7 @@ def passes(facts: Any) -> bool:
 
 @pytest.mark.shows("R4")
 def test_there_are_as_many_persons_as_words_multiply_to() -> None:
-    assert len(PERSONS) == len(set(PERSONS)) == 43_200
+    assert len(PERSONS) == len(set(PERSONS)) == 172_800
     assert len(RECORDS) == len(set(RECORDS)) == 120
 
 
@@ -118,12 +118,14 @@ def test_a_person_passes_only_when_told_not_objecting_enrolled_and_known() -> No
             and p.identity is f.Identity.RESOLVED
             and p.doubt is f.Doubt.NONE
             and p.objection is f.Objection.NONE
+            and p.pending is f.Pending.NONE
             and p.capacity is f.Capacity.KNOWN
             and p.presence is f.Presence.PRESENT
             and p.text is f.Text.VALID
             and p.addressed is f.Addressed.RIGHT
             and p.delivery is f.Delivery.DELIVERED
             and p.reflection is f.Reflection.OVER
+            and p.extracted is f.Extracted.SINCE_TOLD
         )
 
 
@@ -185,8 +187,10 @@ def test_one_fact_alone_withholds_under_its_own_code_and_no_other(code: str) -> 
 @pytest.mark.shows("R4")
 def test_without_a_notice_only_that_is_said() -> None:
     nothing = PersonFacts(
-        f.Practice.ACTIVE, f.Identity.RESOLVED, f.Doubt.NONE, f.Objection.NONE, f.Capacity.KNOWN, f.Presence.PRESENT,
+        f.Practice.ACTIVE, f.Identity.RESOLVED, f.Doubt.NONE, f.Objection.NONE, f.Pending.NONE, f.Capacity.KNOWN,
+        f.Presence.PRESENT,
         f.Text.NO_NOTICE, f.Addressed.WRONG, f.Delivery.NOT_DELIVERED, f.Reflection.RUNNING,
+        f.Extracted.SINCE_TOLD,
     )  # fmt: skip
     assert decide(nothing) == Withheld(("G50",))
 
@@ -205,7 +209,7 @@ def test_who_said_no_is_shown_her_no_before_any_missing_notice() -> None:
 @pytest.mark.shows("R4")
 def test_every_failing_reason_is_kept() -> None:
     closed = decide(PersonFacts(*(list(words)[-1] for words in words_of(PersonFacts).values())))
-    assert closed == Withheld(("G26", "G40", "G44", "G45", "G47", "G49", "G53", "G54", "G56", "G57"))
+    assert closed == Withheld(("G26", "G40", "G44", "G45", "G46", "G47", "G49", "G53", "G54", "G56", "G57", "G58"))
 
 
 class Traced:
@@ -318,7 +322,7 @@ DOMAIN = tuple(
 
 @pytest.mark.shows("R4")
 def test_every_code_of_the_domain_stands_in_exactly_one_place() -> None:
-    places = Counter([rule.code for rule in RULES] + list(LATER_CODES) + list(NOT_YET_REACHABLE))
+    places = Counter([rule.code for rule in RULES] + list(LATER_CODES))
     assert places == Counter(DOMAIN)
 
 
@@ -341,4 +345,4 @@ def test_of_several_grains_the_first_reason_in_order_counts() -> None:
 
 @pytest.mark.shows("R4")
 def test_every_code_that_is_not_a_rule_says_why() -> None:
-    assert all(len(reason) > 20 for reason in (LATER_CODES | NOT_YET_REACHABLE).values())
+    assert all(len(reason) > 20 for reason in LATER_CODES.values())

@@ -1,6 +1,6 @@
 """Who may be the same person, and who may decide."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,7 @@ from portal.rules.people import (
     family_sounds,
     iso_day,
     match_traits,
+    speakers,
     typed_key,
     words_of_name,
 )
@@ -226,3 +227,40 @@ def test_an_iso_day_is_read_and_nothing_else(day: date) -> None:
     assert iso_day(day.isoformat()) == day
     assert iso_day(day.strftime("%Y%m%d")) is None
     assert iso_day(f" {day.isoformat()}") is None
+
+
+# --- who is told, of all who may be ----------------------------------------------------------------------------------
+
+PARENT, GUARDIAN, MANDATE, SELF = Addressee.PARENT, Addressee.GUARDIAN, Addressee.MANDATE, Addressee.SELF
+
+
+@pytest.mark.parametrize(
+    ("birth", "holders", "alone", "told"),
+    [
+        ("2019-01-01", {PARENT}, False, {PARENT}),
+        ("2019-01-01", {PARENT, GUARDIAN, MANDATE}, False, {PARENT, GUARDIAN}),
+        ("2019-01-01", {PARENT}, True, {PARENT}),
+        ("2019-01-01", {MANDATE}, False, set()),
+        ("2019-01-01", set(), False, set()),
+        ("1980-01-01", {PARENT}, False, {SELF}),
+        ("1980-01-01", {PARENT, MANDATE, GUARDIAN}, True, {MANDATE, GUARDIAN}),
+        ("", {PARENT}, True, set()),
+    ],
+)
+def test_every_holder_of_a_kind_that_speaks_is_told(
+    birth: str, holders: set[Addressee], alone: bool, told: set[Addressee]
+) -> None:
+    assert speakers(birth, holders, TODAY, alone=alone) == told
+
+
+def test_a_minor_who_asked_is_told_alone_from_her_fifteenth_birthday_until_her_eighteenth() -> None:
+    day = timedelta(days=1)
+    fifteen, eighteen = birthday("2010-05-04", 15), birthday("2010-05-04", 18)
+    for today, told in (
+        (fifteen - day, {PARENT}),
+        (fifteen, {SELF}),
+        (eighteen - day, {SELF}),
+        (eighteen, {SELF}),
+    ):
+        assert speakers("2010-05-04", {PARENT}, today, alone=True) == told
+    assert speakers("2010-05-04", {PARENT}, eighteen - day) == {PARENT}

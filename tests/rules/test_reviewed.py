@@ -46,15 +46,16 @@ _GRANTS = st.dictionaries(_NAMES, st.integers(0, 2), min_size=1)
 
 def _conditions(chosen: dict[str, int]) -> dict[str, object]:
     columns = {name: {"precision": allowed(name)[place % len(allowed(name))]} for name, place in chosen.items()}
-    plain = ASKED.model_dump(mode="json")
-    return {**plain, "columns": columns, "quasi_identifiers": []}
+    return {"columns": columns, "quasi_identifiers": []}
 
 
 @given(_GRANTS, _GRANTS, st.integers(2, 9), st.integers(2, 9), st.integers(1, 90), st.integers(1, 90))
 def test_what_is_beyond_is_exactly_what_is_not_given(
     asked: dict[str, int], granted: dict[str, int], k: int, least: int, months: int, most: int
 ) -> None:
-    study = StudyConditions.model_validate({**_conditions(asked), "retention_months": months})
+    study = StudyConditions.model_validate(
+        {**ASKED.model_dump(mode="json"), **_conditions(asked), "retention_months": months}
+    )
     authorisation = AuthorisationConditions.model_validate(
         {**GIVEN.model_dump(mode="json"), **_conditions(granted), "k": least, "retention_months": most}
     )

@@ -10,6 +10,7 @@ from portal.rules.waiting import (
     EMAIL_SILENCE_DAYS,
     PARIS,
     began_before,
+    lost_days,
     midnight,
     paris_day,
     silence_counts_before,
@@ -108,3 +109,49 @@ def test_silence_counts_up_to_seven_days_before_the_last_reading_and_never_befor
     assert counted <= read - timedelta(days=EMAIL_SILENCE_DAYS)
     assert counted <= now - timedelta(days=EMAIL_SILENCE_DAYS)
     assert counted == min(now, read) - timedelta(days=EMAIL_SILENCE_DAYS)
+
+
+# --- days on which the path of objections did not work ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "days"),
+    [
+        ("2026-05-04 10:00", "2026-05-04 10:01", [4]),
+        ("2026-05-04 23:59", "2026-05-05 00:01", [4, 5]),
+        ("2026-05-04 10:00", "2026-05-05 00:00", [4]),
+        ("2026-05-04 00:00", "2026-05-04 00:00", []),
+        ("2026-05-04 10:00", "2026-05-04 10:00", []),
+        ("2026-05-04 10:00", None, [4, 5, 6]),
+    ],
+)
+def test_an_outage_takes_the_paris_days_that_it_touches(began: str, ended: str | None, days: list[int]) -> None:
+    outage = (paris(began), paris(ended) if ended else None)
+    assert lost_days([outage], paris("2026-05-06 12:00")) == {date(2026, 5, day) for day in days}
+
+
+def test_two_outages_on_one_day_take_it_once() -> None:
+    day = [(paris("2026-05-04 10:00"), paris("2026-05-04 11:00")), (paris("2026-05-04 12:00"), None)]
+    assert lost_days(day, paris("2026-05-04 13:00")) == {date(2026, 5, 4)}
+
+
+DAYS_LOST = st.frozensets(st.integers(0, 60), max_size=30)
+
+
+@given(MOMENTS, st.integers(0, 40), DAYS_LOST)
+def test_a_wait_is_over_exactly_when_so_many_days_have_passed_that_were_not_lost(
+    began: datetime, days: int, ahead: frozenset[int]
+) -> None:
+    lost = frozenset(paris_day(began) + timedelta(days=n) for n in ahead)
+    over = waits_until(began, days, lost)
+    assert began < began_before(over, days, lost)
+    assert not began < began_before(over - MINUTE, days, lost)
+    passed = [paris_day(began) + timedelta(days=n) for n in range(1, (paris_day(over) - paris_day(began)).days)]
+    assert len([day for day in passed if day not in lost]) == days
+
+
+@given(MOMENTS, st.integers(0, 40), DAYS_LOST)
+def test_an_outage_never_shortens_a_wait(began: datetime, days: int, ahead: frozenset[int]) -> None:
+    lost = frozenset(paris_day(began) + timedelta(days=n) for n in ahead)
+    assert waits_until(began, days, lost) >= waits_until(began, days)
+    assert began_before(began, days, lost) <= began_before(began, days)

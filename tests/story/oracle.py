@@ -28,8 +28,8 @@ from story.oracle_reading import (
 )  # fmt: skip
 
 _CODES = (
-    "G03 G04 G08 G20 G21 G22 G23 G26 G25 G30 G31 G32 G33 G34 G40 G41 G42 G45 G47 G48 G49 "
-    "G50 G51 G53 G54 G55 G56 G61 G70"
+    "G03 G04 G08 G20 G21 G22 G23 G26 G25 G30 G31 G32 G33 G34 G40 G41 G42 G43 G44 G45 G46 G47 G48 G49 "
+    "G50 G51 G52 G53 G54 G55 G56 G58 G60 G61 G70"
 )
 ORDER = {code: place for place, code in enumerate(_CODES.split())}
 ASKED = ("recorded_on", "year_of_birth", "sex", "height_cm", "weight_kg", "diagnosis", "prescription",
@@ -122,8 +122,10 @@ def work_out(folder: Path, *, without: str | None = None) -> Expected:
         leaving = {_id(record) for record in leave(passing)}
         expected.fates |= dict.fromkeys(leaving, code)
         passing = [record for record in passing if _id(record) not in leaving]
+    expected.fates |= dict.fromkeys((_id(record) for record in world.copies(passing)), "G60")
     for record in passing:
-        expected.rows[world.person(record)][world.released(record)] += 1
+        if expected.fates[_id(record)] == PASSED:
+            expected.rows[world.person(record)][world.released(record)] += 1
     return expected
 
 
@@ -143,6 +145,8 @@ class World:
         self.extraction = Crossing(authorised["columns"], frozenset(authorised["purposes"]), is_release=False)
         if not asked["columns"].keys() <= set(ASKED):
             raise ValueError("the study asks for a column that the oracle does not know")
+        if asked.get("generalise"):
+            raise ValueError("the oracle suppresses persons; what a study may be generalised to it does not know")
         self.release = Crossing(asked["columns"], frozenset({story["study"]["purpose"]}), is_release=True)
         self.period = date.fromisoformat(authorised["period_from"]), date.fromisoformat(authorised["period_until"])
         self.texts = {text["id"]: text for text in story["texts"]}
@@ -256,15 +260,19 @@ class World:
 
     def _person_codes(self, who: Patient, at: datetime, is_release: bool) -> set[str]:
         people = self.people(at)
-        found = people.codes(who, paris_day(at))
+        found = people.codes(who, paris_day(at), is_release)
         row = people.row(who)
         return found | self._notice_codes(who, row, at, is_release) if row else found
 
     def _notice_codes(self, who: Patient, row: Row, at: datetime, is_release: bool) -> set[str]:
         """What is wrong with the best of her notices: compared by text, addressee, delivery, reflection."""
-        judged = [self._judge(one, row, at, is_release) for one in self.notices[who] if one["sent_at"] <= at]
+        sent = [one for one in self.notices[who] if one["sent_at"] <= at]
+        judged = [self._judge(one, row, at, is_release) for one in sent]
         best = min(judged, key=lambda failing: [bool(aspect) for aspect in failing], default=({"G50"},))
-        return set().union(*best)
+        found: set[str] = set().union(*best)
+        taken_at = self.visits.get(who[0], {}).get("permit_at")
+        good = [one["sent_at"] for one, failing in zip(sent, judged, strict=True) if not any(failing)]
+        return {"G58"} if is_release and taken_at and good and min(good) >= taken_at else found
 
     def _judge(self, notice: dict[str, Any], row: Row, at: datetime, is_release: bool) -> tuple[set[str], ...]:
         crossing = self.release if is_release else self.extraction
@@ -285,6 +293,8 @@ class World:
         text = self.texts.get(notice["text"])
         if text is None or text["approved_at"] > notice["sent_at"] or _by(text["withdrawn_at"], at):
             return {"G51"}
+        if any(_by(other["approved_at"], at) for other in self.texts.values() if _replaces(other, text)):
+            return {"G52"}
         covers = text["covers"]
         named = set(covers["columns"]) >= crossing.columns.keys()
         meant = crossing.purposes <= set(covers["purposes"]) or (crossing.is_release and covers.get("general_clause"))
@@ -316,6 +326,16 @@ class World:
             cells[tuple(row[place] for place in places)].add(self.person(record))
         rare = {one for people in cells.values() if len(people) < self.story["study"]["k"] for one in people}
         return [record for record in records if self.person(record) in rare]
+
+    def copies(self, records: list[Record]) -> list[Record]:
+        """What is said of one person on one day in the same words once more."""
+        said: set[tuple[PersonKey, date | None, ReleasedRow]] = set()
+        again = []
+        for record in records:
+            key = (self.person(record), record.day, self.released(record))
+            again += [record] if key in said else []
+            said.add(key)
+        return again
 
     def closed_at_seal(self, records: list[Record]) -> list[Record]:
         """The second look."""
@@ -353,6 +373,11 @@ def _listed(column: str, value: Any, asked: dict[str, Any]) -> bool:
         low, high = BOUNDS.get(column, (float("-inf"), float("inf")))
         return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
     return value in asked.get("codes", ())
+
+
+def _replaces(newer: dict[str, Any], older: dict[str, Any]) -> bool:
+    """A newer version that says that it is material, in whatever language."""
+    return bool(newer.get("material")) and newer["version"] > older["version"]
 
 
 def _by(moment: datetime | None, at: datetime) -> bool:

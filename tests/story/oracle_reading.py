@@ -222,14 +222,22 @@ class People:
                 if states and not _became_another(states[-1], row):
                     states.pop()
                 states.append(row)
+        self.said = [said for said in story.get("objections_without_link", []) if said["at"] <= at]
+        self.asked: set[PersonKey] = set()
+        for request in (one for one in story.get("requests", []) if one["at"] <= at):
+            self.asked |= self.identities((request["practice_id"], request["patient_id"]))
         objections = [o for o in story["objections"] if o["at"] <= at]
-        self.bound: dict[str, set[PersonKey]] = {"everything": set(), "observatory": set()}
+        self.bound: dict[str, set[PersonKey]] = {"everything": set(), "observatory": set(), "study": set()}
+        self.bound_at: dict[str, set[PersonKey]] = defaultdict(set)  # as patients of this practice
         self.taken_back: dict[PersonKey, date] = {}
+        self._by_names: dict[bool, dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]] = {}
         for objection in objections:
             whose = self.identities((objection["practice_id"], objection["patient_id"]))
             back = objection["withdrawn_at"]
             if back is None or back > at:
-                self.bound[objection["scope"]] |= whose
+                narrow = objection["scope"] == "practice"
+                bound = self.bound_at[objection["practice_id"]] if narrow else self.bound[objection["scope"]]
+                bound |= whose
             else:
                 for one in whose:
                     self.taken_back[one] = max(paris_day(back), self.taken_back.get(one, date.min))
@@ -258,19 +266,25 @@ class People:
     def _dead(self) -> set[PersonKey]:
         return {self.person(who) for who, states in self.states.items() if states[-1].deceased_on}
 
-    @cached_property
-    def _objectors(self) -> dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]:
+    def _objectors(self, is_release: bool) -> dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]:
         """Whose objection is in force, by names: each row that such a person ever had."""
+        if is_release not in self._by_names:
+            self._by_names[is_release] = self._find_objectors(is_release)
+        return self._by_names[is_release]
+
+    def _find_objectors(self, is_release: bool) -> dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]:
         found: dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]] = defaultdict(list)
+        scopes = ("everything", "observatory", "study") if is_release else ("everything", "observatory")
+        objecting = set().union(*(self.bound[scope] for scope in scopes), *self.bound_at.values())
         for who, states in self.states.items():
             identities = self.identities(who)
-            if identities & (self.bound["everything"] | self.bound["observatory"]):
+            if identities & objecting:
                 for row in states:
                     for names in _names(row):
                         found[names].append((row, identities))
         return found
 
-    def codes(self, who: Patient, today: date) -> set[str]:
+    def codes(self, who: Patient, today: date, is_release: bool) -> set[str]:
         """What stands against the person, apart from her notice."""
         if who not in self.states:
             return {"G40"}
@@ -279,16 +293,27 @@ class People:
             "G40": len(self.states[who]) > 1 or (row.key and len(self._holders[row.key]) > 1),
             "G41": identities & self.bound["everything"],
             "G42": identities & self.bound["observatory"],
+            "G43": is_release and identities & self.bound["study"],
+            "G44": identities & self.bound_at[who[0]],
             "G45": any(
                 not identities & others and _same_birth(row.birth, other.birth) and _undecided(row.key, other.key)
                 for names in _names(row)
-                for other, others in self._objectors.get(names, [])
-            ),
+                for other, others in self._objectors(is_release).get(names, [])
+            )
+            or any(_may_be(row, said) for said in self.said),
+            "G46": identities & self.asked,
             "G47": right_addressee(row, today) is None,
             "G48": self.person(who) in self._dead,
             "G49": who[1] not in self.newest[who[0]].rows,
         }
         return {code for code, fails in failing.items() if fails}
+
+
+def _may_be(row: Row, said: dict[str, Any]) -> bool:
+    """Whether somebody of whom this was said on the telephone may be this patient; no key was told."""
+    families = {"".join(_words(said[name])) for name in ("family_name", "birth_name")} - {""}
+    met = {(family, first) for family in families for first in _words(said["given_names"])[:1]}
+    return bool(met & set(_names(row))) and _same_birth(row.birth, said["birth"])
 
 
 def right_addressee(row: Row, today: date) -> str | None:

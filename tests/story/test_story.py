@@ -27,6 +27,7 @@ from portal.demo.people import demo_doctors
 from portal.demo.run import play_all
 from portal.demo.stage import Stage, stage
 from portal.flow import govern, review
+from portal.gate.age import read_identity
 from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
 from portal.outside.keys import KeyRing
@@ -43,8 +44,8 @@ COLUMNS = (
     "test_value", "test_unit",
 )  # fmt: skip
 
-NO_DOOR_YET = {"G43", "G44", "G52", "G57"}
-"""Rules that stand, but that nothing in this version can lead to (docs/plan.md)."""
+NO_DOOR_YET = {"G57", "G58"}
+"""Rules that the play does not reach: evidence that was lost, rows taken before a later notice."""
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_at_least_a_fifth_passes_and_every_reachable_code_withholds_something(fo
     funnel = json.loads((folder / "funnel.json").read_text())
     assert funnel["passed"] >= 0.2 * funnel["records_in"]
     reachable = {rule.code for rule in RULES if rule.grain is not BatchFacts} - NO_DOOR_YET
-    assert reachable | {"G61", "G70"} == set(funnel["withheld"])
+    assert reachable | {"G60", "G61", "G70"} == set(funnel["withheld"])
     assert list(funnel["withheld"]) == sorted(funnel["withheld"], key=lambda c: ORDER.get(c, 1000 + int(c[1:])))
 
 
@@ -118,6 +119,15 @@ def test_the_release_verifies_offline_and_no_name_is_in_it(folder: Path) -> None
         values = {row[columns.index(name)] for row in patients if len(row) == len(columns)} - {""}
         assert values
         assert not [v for v in values if v.encode() in content]
+
+
+def test_what_was_handed_over_is_encrypted_for_the_study_team_and_is_the_same_release(folder: Path) -> None:
+    key, identity = KeyRing(folder / "keys").public_key(), read_identity(folder / "recipient.identity")
+    plain = verify_release(folder / "release", key)
+    (handed,) = (folder / "releases").iterdir()
+    assert {file.suffix for file in (handed / "records").iterdir()} == {".age"}
+    opened = verify_release(handed, key, identity=identity)
+    assert (opened.opened, opened.manifest_sha256) == (True, plain.manifest_sha256)
 
 
 def _lines(path: Path) -> list[str]:
@@ -150,7 +160,7 @@ async def test_an_authorisation_that_ends_between_preparing_and_sealing_stops_th
         await operator.sign_in("staff", "demo-operator")
         await dpo.sign_in("staff", "demo-dpo")
         page = await operator.send("/desk/releases", "/desk/releases", study=STUDY)
-        release = next(p for p in sorted((folder / "work").iterdir()) if p.name in page).name
+        release = [p.name for p in sorted((folder / "drafts").iterdir()) if p.name in page][-1]
         await dpo.send(f"/desk/releases/{release}", f"/desk/releases/{release}/approve")
         await end_authorisation(s)
         with pytest.raises(Refused, match="409"):

@@ -3,10 +3,13 @@
 import pytest
 from whole_site import Web
 
+from portal.flow import erase, opt_out, rewrite
 from portal.flow.audit import verify_log
 from portal.flow.sequence import sequence
 from portal.gate.checkpoint import read_checkpoint
+from portal.records.stored import StoreChange
 from portal.records.tree import LogPlace
+from portal.rules.words import Scope
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
@@ -47,3 +50,26 @@ async def test_the_desk_sees_which_entries_have_their_place(web: Web) -> None:
     page = (await desk.get("/desk/log")).text
     assert f'<td class="n">{last.place}</td>' in page
     assert '<td class="n">–</td>' not in page
+
+
+@ON_BOTH
+async def test_the_desk_sees_what_had_to_leave_the_store_and_what_is_late(web: Web) -> None:
+    world = web.world
+    desk = await web.as_account(world.dpo)
+    await web.extract()
+    assert "l’entrepôt" not in (await desk.get("/desk/log")).text
+    await opt_out.object_(world.means, world.links["patient1@example.org"], Scope.EVERYTHING)
+    await erase.reconcile_store(world.means)
+    assert "En cours" in (await desk.get("/desk/log")).text
+    world.wait(31)
+    desk = await web.as_account(world.dpo)
+    assert "En retard" in (await desk.get("/desk/log")).text
+    assert "Late erasures in the store" in (await desk.get("/desk?lang=en")).text
+    await rewrite.erase_due(world.means)
+    page = (await desk.get("/desk/log")).text
+    change = await StoreChange.get()
+    assert change.old_sha256 in page
+    assert change.new_sha256 in page
+    assert "En retard" not in page
+    assert "Effacements en retard" not in (await desk.get("/desk")).text
+    assert "l’entrepôt" not in (await desk.get("/desk/log?before=3")).text

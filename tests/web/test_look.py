@@ -219,12 +219,14 @@ def notice_page(language: Language, state: str = "not_answered", **changed: obje
         "answered_at": None if state == "not_answered" else datetime(2026, 11, 24, 9, tzinfo=UTC),
         "reference": "K7QF-2M9D" if said_no else None,
         "mine": said_no,
+        "said": (),
+        "studies": {},
         "text": tomllib.loads((TEXTS / f"notice-adult-{language}.toml").read_text()),
     }
     return render.page("patient/notice.html", language=language, **(context | changed))
 
 
-STATES = ("not_answered", "answered_yes", "no_everything", "no_observatory", "taken_back")
+STATES = ("not_answered", "answered_yes", "no_everything", "no_observatory", "no_part", "taken_back")
 
 
 @pytest.mark.parametrize("language", Language)

@@ -71,6 +71,29 @@ async def test_a_part_is_chosen_and_none_chosen_is_asked_again(web: Web) -> None
     assert "Ce non vaut pour tout" in (await browser.get(link)).text
 
 
+async def test_a_no_to_one_study_or_this_practice_names_it_on_receipt_and_history(web: Web) -> None:
+    browser, link = web.browser(), link_of(web)
+    part = (await browser.get(f"{link}/part")).text
+    assert 'value="diabetes"' in part
+    assert 'value="practice"' in part
+    answer = await browser.post(f"{link}/object", data={"scope": "diabetes"})
+    receipt = await browser.get(answer.headers["location"])
+    assert "ne serviront plus à cette étude" in Shown(receipt.text).heading
+    assert "Traitements au long cours" in receipt.text
+    answer = await browser.post(f"{link}/object", data={"scope": "practice"})
+    receipt = await browser.get(answer.headers["location"])
+    assert "ne partiront plus de ce cabinet" in Shown(receipt.text).heading
+    page = await browser.get(link)
+    assert "dit non à une partie" in Shown(page.text).heading
+    assert page.text.count("Traitements au long cours") == 2, "in the note and in the history"
+    assert 'value="diabetes"' not in (await browser.get(f"{link}/part")).text, "covered already"
+
+    assert "Retirer seulement" in (await browser.get(f"{link}/withdraw")).text
+    assert (await browser.post(f"{link}/withdraw", data={"scope": "diabetes"})).headers["location"] == link
+    assert {o["scope"]: bool(o["withdrawn_at"]) for o in await objections()} == {"study": True, "practice": False}
+    assert (await browser.post(f"{link}/withdraw", data={"scope": "nonsense"})).status_code == 422
+
+
 async def test_a_yes_is_noted_and_never_lifts_a_no(web: Web) -> None:
     browser, link = web.browser(), link_of(web)
     assert (await browser.get(f"{link}/kept")).headers["location"] == link

@@ -30,12 +30,12 @@ def keep(part: Path, target: Path, identity: str) -> None:
             encrypt(file, kept / f"{name}{SUFFIX}", reader)
 
 
-def open_kept(kept: Path, into: Path, identity: str) -> None:
+def open_kept(kept: Path, into: Path, *identities: str) -> None:
     """The plain files of a kept folder below `into`. Refused for a damaged one."""
     for name, file in files_below(kept).items():
         plain = into / name.removesuffix(SUFFIX)
         plain.parent.mkdir(parents=True, exist_ok=True)
-        decrypt(file, plain, identity)
+        decrypt(file, plain, *identities)
 
 
 @contextmanager

@@ -1,0 +1,255 @@
+"""A no said without a token, on paper or by telephone: it closes every possible match at once, and the DPO settles it.
+
+Nothing that is said of the person is kept in clear: keyed tokens to match by, and one sealed note for the DPO.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from portal.flow.means import Means
+from portal.flow.register_rows import keyed
+from portal.outside.tokens import open_sealed, seal
+from portal.records.accounts import Account
+from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
+from portal.records.ledger import Touch, enter
+from portal.records.objections import MEANT, Objection
+from portal.rules.people import is_birth, match_traits
+from portal.rules.refusals import Refused
+from portal.rules.waiting import midnight, month_after, paris_day
+from portal.rules.words import ObjectionChannel, ProvisionalOutcome, Role, Scope
+
+OLDEST_BIRTH = 1900
+"""From this year on everybody of a name is meant when no birth was said."""
+
+_REFERS_TO = {Scope.OBSERVATORY: "observatory", Scope.STUDY: "study", Scope.PRACTICE: "practice"}
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What was said of the person. `birth`: a day, a year, or nothing. `answer_to`: how to write or call back."""
+
+    family_name: str = ""
+    birth_name: str = ""
+    given_names: str = ""
+    birth: str = ""
+    person_key: str = ""
+    answer_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    id: UUID
+    received_at: datetime
+    due_on: date
+
+
+async def record(
+    means: Means,
+    spoken: Spoken,
+    *,
+    scope: Scope,
+    scope_ref: str = "",
+    channel: ObjectionChannel,
+    received: datetime | date | None = None,
+    by: Account,
+) -> Recorded:
+    """Record a no; from its entry on nobody passes whom it may mean. The answer says nothing of who is a patient.
+
+    `received`: when it was said or stamped; a day counts from its beginning, what lies ahead is now. Refused
+    ("nothing_to_match") when neither a national key nor family and given names were said, ("birth", "person_key",
+    "channel", "scope") for what is none.
+    """
+    if channel is ObjectionChannel.LINK:
+        raise Refused("channel", "what comes by a link is said through the link", status=422)
+    tokens = keyed(means.ring, _traits(spoken, means.clock.now()))
+    no_id = uuid4()
+    sealed = seal(means.ring, json.dumps(asdict(spoken), ensure_ascii=False).encode(), _binding(no_id))
+
+    async def step(c: Connection) -> Recorded:
+        now = await means.now(c)
+        entry = await enter(
+            c, "objected_without_token", actor=by.actor, at=now, touches=[("provisional", str(no_id))],
+            summary=f"{channel}, {scope}",
+        )  # fmt: skip
+        await _refuse_unknown(c, scope, scope_ref)
+        said_at = received if isinstance(received, datetime) else midnight(received) if received else now
+        received_at = min(said_at, now)
+        due_on = month_after(paris_day(received_at))
+        await rows(
+            c,
+            "INSERT INTO provisional_objection (id, scope, scope_ref, channel, sealed, received_at, due_on, "
+            "recorded_by, entry_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            no_id, scope, scope_ref, channel, sealed, received_at, due_on, by.actor, entry,
+        )  # fmt: skip
+        await write_many(
+            c,
+            "INSERT INTO provisional_token (provisional_id, kind, token) VALUES ($1, $2, $3)",
+            [(no_id, kind, token) for kind, token in sorted(tokens)],
+        )
+        return Recorded(no_id, received_at, due_on)
+
+    return await transact(step)
+
+
+def _traits(spoken: Spoken, now: datetime) -> set[tuple[str, str]]:
+    """By what the person is met. Without a birth she may be of any year."""
+    if spoken.birth and not is_birth(spoken.birth):
+        raise Refused("birth", "a birth is a day (1957-04-16) or a year (1957)", status=422)
+    births = [spoken.birth] if spoken.birth else map(str, range(OLDEST_BIRTH, paris_day(now).year + 1))
+    try:
+        found = {
+            trait
+            for birth in births
+            for trait in match_traits(
+                person_key=spoken.person_key.strip() or None,
+                family_name=spoken.family_name,
+                birth_name=spoken.birth_name,
+                given_names=spoken.given_names,
+                birth_date=birth,
+            )
+        }
+    except ValueError:
+        raise Refused("person_key", "this is no national identifier", status=422) from None
+    if not found:
+        raise Refused("nothing_to_match", "give the family and the given names, or a national identifier", status=422)
+    return found
+
+
+async def _refuse_unknown(c: Connection, scope: Scope, ref: str) -> None:
+    table = _REFERS_TO.get(scope)
+    known = not ref if table is None else await rows(c, f"SELECT 1 AS one FROM {table} WHERE id = $1", ref)
+    if not known:
+        raise Refused("scope", "say for which observatory, study or practice; none for everything", status=422)
+
+
+def _binding(no_id: UUID) -> str:
+    return f"provisional/{no_id}"
+
+
+# --- settled by the DPO ----------------------------------------------------------------------------------------------
+
+
+def only_dpo(by: Account) -> None:
+    """Refused("not_dpo") for anybody else: who somebody is, and what she has a right to, is the DPO's to say."""
+    if by.role != Role.DPO:
+        raise Refused("not_dpo", "only the data protection officer may do this", status=403)
+
+
+async def read_sealed(means: Means, no_id: UUID, *, by: Account) -> Spoken:
+    """What was said, in clear, for the DPO; that it was read is entered in the log."""
+    only_dpo(by)
+
+    async def step(c: Connection) -> Spoken:
+        now = await means.now(c)
+        await enter(
+            c, "contact_read", actor=by.actor, at=now, touches=[("contact", str(no_id))], summary="an objection"
+        )
+        found = await rows(c, "SELECT sealed FROM provisional_objection WHERE id = $1", no_id)
+        if not found:
+            raise _unknown()
+        return Spoken(**json.loads(open_sealed(means.ring, bytes(found[0]["sealed"]), _binding(no_id))))
+
+    return await transact(step)
+
+
+async def bind(means: Means, no_id: UUID, patients: Sequence[int], *, by: Account) -> list[UUID]:
+    """It was said by (or for) these patients, all one human being: an ordinary objection for each of their rows, of
+    the day it was received and counting since it was recorded; there is no moment without one of the two."""
+    only_dpo(by)
+    who = await transact(lambda c: _persons_of(c, patients))
+    if not patients or len(who) != len(set(patients)):
+        raise Refused("unknown_patient", "choose the patients whom it means", status=422)
+    touches: list[Touch] = [("provisional", str(no_id))]
+    touches += [touch for patient, person in who.items() for touch in (("person", person), ("patient", str(patient)))]
+
+    async def step(c: Connection) -> list[UUID]:
+        now = await means.now(c)
+        entry = await enter(c, "objection_settled", actor=by.actor, at=now, touches=touches, summary="bound")
+        no = await _settle(c, no_id, ProvisionalOutcome.BOUND, by, now, entry)
+        made = {uuid4(): patient for patient in sorted(who)}
+        await write_many(
+            c,
+            "INSERT INTO objection (id, person_id, patient_id, scope, scope_ref, channel, actor, received_at, "
+            "entry_id) SELECT $1, person_id, id, $2, $3, $4, $5, $6, $7 FROM patient WHERE id = $8",
+            [
+                (one, no["scope"], no["scope_ref"], no["channel"], _binding(no_id), as_moment(no["received_at"]),
+                 no["entry_id"], patient)
+                for one, patient in made.items()
+            ],
+        )  # fmt: skip
+        await rows(c, "DELETE FROM provisional_token WHERE provisional_id = $1", no_id)
+        if await Objection.filter(id__in=list(made)).count() != len(made):
+            raise Refused("unknown_patient", "choose the patients whom it means", status=422)
+        return list(made)
+
+    return await transact(step)
+
+
+async def not_here(means: Means, no_id: UUID, *, by: Account) -> int:
+    """None of those whom it may mean is this person: they are free, and their number is returned. It goes on
+    standing against whoever comes in later."""
+    only_dpo(by)
+
+    async def step(c: Connection) -> int:
+        now = await means.now(c)
+        touches = [("provisional", str(no_id))]
+        entry = await enter(c, "objection_settled", actor=by.actor, at=now, touches=touches, summary="not here")
+        await _settle(c, no_id, ProvisionalOutcome.NOT_HERE, by, now, entry)
+        cleared = await rows(
+            c,
+            "INSERT INTO provisional_cleared (provisional_id, person_id) "
+            f"SELECT DISTINCT m.provisional_id, m.person_id FROM ({MEANT}) m WHERE m.provisional_id = $1 RETURNING id",
+            no_id,
+        )
+        return len(cleared)
+
+    return await transact(step)
+
+
+async def no_authority(means: Means, no_id: UUID, *, by: Account) -> None:
+    """Whoever said it may not speak for the person: it stands no longer."""
+    only_dpo(by)
+
+    async def step(c: Connection) -> None:
+        now = await means.now(c)
+        touches = [("provisional", str(no_id))]
+        entry = await enter(c, "objection_settled", actor=by.actor, at=now, touches=touches, summary="no authority")
+        await _settle(c, no_id, ProvisionalOutcome.NO_AUTHORITY, by, now, entry)
+        await rows(c, "DELETE FROM provisional_token WHERE provisional_id = $1", no_id)
+
+    await transact(step)
+
+
+async def _settle(
+    c: Connection, no_id: UUID, outcome: ProvisionalOutcome, by: Account, now: datetime, entry: int
+) -> dict[str, Any]:
+    """The objection as it was recorded. One that was not here may be settled again, when somebody came in later."""
+    settled = await rows(
+        c,
+        "UPDATE provisional_objection SET outcome = $1, settled_at = $2, settled_by = $3, settlement_id = $4 "
+        "WHERE id = $5 AND (outcome IS NULL OR outcome = 'not_here') "
+        "RETURNING scope, scope_ref, channel, received_at, entry_id",
+        outcome, now, by.actor, entry, no_id,
+    )  # fmt: skip
+    if settled:
+        return settled[0]
+    if await rows(c, "SELECT 1 AS one FROM provisional_objection WHERE id = $1", no_id):
+        raise Refused("objection_settled", "this objection is settled already")
+    raise _unknown()
+
+
+async def _persons_of(c: Connection, patients: Sequence[int]) -> dict[int, str]:
+    found = await rows(
+        c,
+        f"SELECT id, person_id FROM patient WHERE CAST(id AS text) IN ({json_texts(c, 1)})",
+        json.dumps([str(patient) for patient in patients]),
+    )
+    return {int(row["id"]): str(row["person_id"]) for row in found}
+
+
+def _unknown() -> Refused:
+    return Refused("unknown_objection", "there is no such objection", status=404)

@@ -1,0 +1,87 @@
+"""Requests for restriction, erasure or rectification: while one stands, nothing of the person passes (G46)."""
+
+from uuid import UUID, uuid4
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from portal.records.database import Connection, as_day, as_moment, rows, write_many
+from portal.records.fields import one_of, together, word
+from portal.records.ledger import LogEntry
+from portal.records.people import Patient, Person
+from portal.rules.words import RightsKind, RightsState
+
+
+class RightsRequest(Model):
+    """One right asked for through one patient row; it binds every person that the row ever stood for."""
+
+    id = fields.UUIDField(primary_key=True)
+    person_id: UUID
+    person: fields.ForeignKeyRelation[Person] = fields.ForeignKeyField("portal.Person", on_delete=fields.RESTRICT)
+    patient_id: int
+    patient: fields.ForeignKeyRelation[Patient] = fields.ForeignKeyField("portal.Patient", on_delete=fields.RESTRICT)
+    kind = word(RightsKind)
+    state = word(RightsState)
+    received_at = fields.DatetimeField()
+    due_on = fields.DateField()
+    opened_by = fields.CharField(max_length=80)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, related_name="rights_requests"
+    )
+    closed_at = fields.DatetimeField(null=True)
+    closed_by = fields.CharField(max_length=80, null=True)
+    closing_id: int | None
+    closing: fields.ForeignKeyNullableRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, null=True, related_name="rights_closings"
+    )
+
+    class Meta:
+        table = "rights_request"
+        indexes = (
+            Index(fields=("person_id",), name="rights_request_person"),
+            Index(fields=("patient_id",), name="rights_request_patient"),
+            Index(fields=("state", "due_on"), name="rights_request_open"),
+            Index(fields=("entry_id",), name="rights_request_entry"),
+            Index(fields=("closing_id",), name="rights_request_closing"),
+        )
+        constraints = (
+            one_of("kind", RightsKind, name="rights_request_kind"),
+            one_of("state", RightsState, name="rights_request_state"),
+            together("closed_at", "closed_by", "closing_id", name="rights_request_closed"),
+        )
+
+
+async def changed_by_right(c: Connection) -> dict[str, int]:
+    """Who was granted an erasure or a rectification, with the newest entry that granted it: what was delivered before
+    is not to be kept."""
+    found = await rows(
+        c,
+        "SELECT b.person_id, max(r.closing_id) AS entry FROM rights_request r JOIN ("
+        "SELECT id, person_id FROM rights_request "
+        "UNION SELECT r.id, p.person_id FROM rights_request r JOIN patient p ON p.id = r.patient_id "
+        "UNION SELECT r.id, f.person_id FROM rights_request r JOIN former_person f ON f.patient_id = r.patient_id"
+        ") b ON b.id = r.id WHERE r.state = 'granted' AND r.kind IN ('erasure', 'rectification') GROUP BY b.person_id",
+    )
+    return {str(row["person_id"]): int(row["entry"]) for row in found}
+
+
+async def copy_to_parted(c: Connection, old: UUID, new: UUID, patient_id: int, entry: int) -> None:
+    """Who was taken for another until now is under that other's requests too, until each is closed for her."""
+    found = await rows(
+        c,
+        "SELECT kind, state, received_at, due_on, opened_by, closed_at, closed_by, closing_id FROM rights_request "
+        "WHERE person_id = $1 AND (state = 'open' OR (state = 'granted' AND kind IN ('erasure', 'restriction')))",
+        old,
+    )
+    await write_many(
+        c,
+        "INSERT INTO rights_request (id, person_id, patient_id, entry_id, kind, state, received_at, due_on, opened_by, "
+        "closed_at, closed_by, closing_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        [
+            (uuid4(), new, patient_id, entry, r["kind"], r["state"], as_moment(r["received_at"]), as_day(r["due_on"]),
+             r["opened_by"], as_moment(r["closed_at"]), r["closed_by"], r["closing_id"])
+            for r in found
+        ],
+    )  # fmt: skip

@@ -1,0 +1,134 @@
+"""A no without a link at the desk: recorded by whoever answers the telephone, settled by the DPO."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portal.flow import provisional
+from portal.flow.provisional import Spoken
+from portal.flow.read_contacts import with_names
+from portal.records import identity_overview, overview
+from portal.rules.people import iso_day
+from portal.rules.refusals import Refused
+from portal.rules.waiting import paris_day
+from portal.rules.words import ObjectionChannel, ProvisionalOutcome, Role, Scope
+from portal.web.frame import form, path_id, portal_of, see_other, show, who
+
+FIELDS = ("family_name", "birth_name", "given_names", "birth", "person_key", "answer_to")
+LONGEST = 400
+"""Characters of one field."""
+
+WRONG_FIELD = {"nothing_to_match": "family_name", "birth": "birth", "person_key": "person_key", "received": "received"}
+"""Beside which field a refusal is shown."""
+
+
+async def objections(request: Request) -> Response:
+    return await _listed(request, {}, None)
+
+
+async def record(request: Request) -> Response:
+    """What was said is shown again, with the reason, when it cannot be recorded so."""
+    given = await form(request)
+    scope, _, ref = given.get("scope", "").partition(":")
+    try:
+        await provisional.record(
+            portal_of(request).means,
+            Spoken(**{name: given.get(name, "").strip()[:LONGEST] for name in FIELDS}),
+            scope=Scope(scope) if scope in set(Scope) else _wrong("scope"),
+            scope_ref=ref,
+            channel=_channel(given.get("channel", "")),
+            received=_day(given.get("received", "")),
+            by=who(request).account,
+        )
+    except Refused as no:
+        if no.code not in WRONG_FIELD:
+            raise
+        return await _listed(request, given, no.code)
+    return see_other(request, "/desk/objections")
+
+
+async def open_objection(request: Request) -> Response:
+    """Names are read for this matter alone, by a POST, because that is entered in the log."""
+    means, by, no_id = portal_of(request).means, who(request).account, uuid_of(request)
+    spoken = await provisional.read_sealed(means, no_id, by=by)
+    meant = await with_names(means, await identity_overview.meant_by(no_id), by=by)
+    found = next((o for o in await identity_overview.provisional(_today(request)) if o["id"] == str(no_id)), None)
+    return await show(
+        request, "desk/objection.html", objection=found, spoken=spoken, meant=meant, here="/desk/objections"
+    )
+
+
+async def settle(request: Request) -> Response:
+    means, by, no_id = portal_of(request).means, who(request).account, uuid_of(request)
+    given = await form(request)
+    match given.get("outcome"):
+        case ProvisionalOutcome.BOUND:
+            await provisional.bind(means, no_id, await _chosen(given), by=by)
+        case ProvisionalOutcome.NOT_HERE:
+            await provisional.not_here(means, no_id, by=by)
+        case ProvisionalOutcome.NO_AUTHORITY:
+            await provisional.no_authority(means, no_id, by=by)
+        case _:
+            _wrong("outcome")
+    return see_other(request, "/desk/objections")
+
+
+async def _chosen(given: dict[str, str]) -> list[int]:
+    """The patients ticked, and the one named by practice and number."""
+    ticked = [int(name[8:]) for name in given if name.startswith("patient-") and name[8:].isdecimal()]
+    practice, number = given.get("practice", "").strip(), given.get("number", "").strip()
+    if practice or number:
+        named = await identity_overview.patient_of(practice, number)
+        if named is None:
+            raise Refused("unknown_patient", "the practice has no patient of this number", status=422)
+        ticked.append(int(named["id"]))
+    return sorted(set(ticked))
+
+
+async def _listed(request: Request, given: dict[str, str], wrong: str | None) -> Response:
+    is_dpo = who(request).account.role == Role.DPO
+    return await show(
+        request,
+        "desk/objections.html",
+        status=422 if wrong else 200,
+        objections=await identity_overview.provisional(_today(request)),
+        incidents=await identity_overview.incidents(),
+        observatories=await overview.observatories(),
+        studies=await overview.studies(),
+        practices=await identity_overview.practices(),
+        is_dpo=is_dpo,
+        given=given,
+        wrong=wrong,
+        wrong_field=WRONG_FIELD.get(wrong or "", ""),
+        here="/desk/objections",
+    )
+
+
+def uuid_of(request: Request) -> UUID:
+    """The id in the address; not found when it is none."""
+    try:
+        return UUID(path_id(request))
+    except ValueError:
+        raise Refused("unknown_id", "there is nothing of this id", status=404) from None
+
+
+def _channel(text: str) -> ObjectionChannel:
+    return ObjectionChannel(text) if text in set(ObjectionChannel) else _wrong("channel")
+
+
+def _day(text: str) -> date | None:
+    day = iso_day(text.strip())
+    if text.strip() and day is None:
+        raise Refused("received", "a day is written as 2026-04-16", status=422)
+    return day
+
+
+def _wrong(name: str) -> Any:
+    raise Refused(name, "choose one of the list", status=422)
+
+
+def _today(request: Request) -> date:
+    return paris_day(portal_of(request).means.clock.now())

@@ -1,0 +1,322 @@
+"""The DPO settles who somebody is; nothing that anybody has said is lifted by it."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from kept import one_entry, refused
+from line import Line, approved, record
+from world import World, child, patient
+
+from portal.flow import opt_out, release, retract, who_is_who
+from portal.flow.decide import Asked, explain
+from portal.gate.register_row import RegisterRow
+from portal.outside.tokens import pseudonym
+from portal.records.people import FormerPerson, IdentityDoubt, Patient, PersonToken
+from portal.records.retractions import open_lines
+from portal.rules.clearance import Withheld
+from portal.rules.words import Scope, Sex
+
+KEY, OTHER_KEY = "ins:157049990786733", "ins:269054958815780"
+EVERYBODY = [patient("1"), patient("2"), patient("3"), child("4")]
+
+
+async def reasons(world: World, number: str, practice_id: str = "practice-a") -> tuple[str, ...]:
+    verdict, _ = await explain(world.means, Asked("demo"), practice_id=practice_id, number=number)
+    return verdict.reasons if isinstance(verdict, Withheld) else ()
+
+
+async def row(number: str, practice_id: str = "practice-a") -> Patient:
+    return await Patient.get(practice_id=practice_id, number=number)
+
+
+async def person_of(number: str, practice_id: str = "practice-a") -> UUID:
+    return (await row(number, practice_id)).person_id
+
+
+async def doubt_of(number: str, practice_id: str = "practice-a") -> int:
+    """The oldest open doubt about a patient."""
+    found = IdentityDoubt.filter(patient_id=(await row(number, practice_id)).id, settled_at=None)
+    return (await found.order_by("id"))[0].id
+
+
+async def hand_in(world: World, *rows: RegisterRow, practice_id: str = "practice-a") -> None:
+    world.wait(0.1)
+    await world.register(list(rows), practice_id, partial=True)
+
+
+async def says_no(world: World, who: str) -> None:
+    await opt_out.object_(world.means, world.links[f"{who}@example.org"], Scope.EVERYTHING)
+
+
+@pytest.fixture
+async def two(told: World) -> World:
+    """Patient 1 is a patient of both practices too, as patient 7; each was told, and no key is known."""
+    await told.enrol(2, number="doctor-2")
+    same = replace(patient("1"), patient_id="7", email="seven@example.org", doctor_id="doctor-2")
+    await told.register([same], "practice-b")
+    await told.tell("practice-b")
+    told.wait(40)
+    await told.read_returns()
+    await told.register(EVERYBODY)
+    await told.register([same], "practice-b")
+    return told
+
+
+async def clash(world: World) -> None:
+    """Both practices learn of one key, with two birth dates."""
+    await hand_in(world, patient("1", person_key=KEY))
+    seven = replace(patient("1"), patient_id="7", email="seven@example.org", doctor_id="doctor-2")
+    await hand_in(world, replace(seven, person_key=KEY, sex=Sex.FEMALE), practice_id="practice-b")
+
+
+async def merge(world: World, number: str, practice_id: str, into: UUID) -> None:
+    await who_is_who.same_person(world.means, await doubt_of(number, practice_id), into, by=world.dpo)
+
+
+# --- one person ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_woman_who_married_is_the_same_person_and_what_she_was_told_still_counts(told: World) -> None:
+    before = await person_of("1")
+    await hand_in(told, patient("1", family_name="Zimmermann"))
+    assert "G40" in await reasons(told, "1")
+    one = await row("1")
+    async with one_entry("doubt_settled", ("person", str(before)), ("patient", str(one.id))):
+        await who_is_who.same_person(told.means, await doubt_of("1"), before, by=told.dpo)
+    assert await person_of("1") == before
+    assert await reasons(told, "1") == ()
+    kinds = await PersonToken.filter(person_id=before).count()
+    assert kinds == 4, "she is known by both names"
+    await hand_in(told, patient("1", family_name="Zimmermann", phone="01 99 00 00 01"))
+    assert await IdentityDoubt.filter(settled_at=None).count() == 0, "a new telephone number is no new doubt"
+
+
+async def test_two_patients_of_one_key_become_one_person_going_on(two: World) -> None:
+    await clash(two)
+    first, second = await person_of("1"), await person_of("7", "practice-b")
+    assert await reasons(two, "1") == ("G40",)
+    await merge(two, "7", "practice-b", first)
+    assert await person_of("7", "practice-b") == await person_of("1") == first
+    assert await FormerPerson.filter(person_id=second).count() == 1
+    assert await reasons(two, "1") == await reasons(two, "7", "practice-b") == ()
+    assert await IdentityDoubt.filter(settled_at=None).count() == 0, "the other side of the clash is answered too"
+
+
+async def test_objections_of_either_bind_the_one_they_become(two: World) -> None:
+    await says_no(two, "seven")
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    assert await reasons(two, "1") == await reasons(two, "7", "practice-b") == ("G41",)
+
+
+async def test_a_merge_lifts_nothing_and_each_link_lifts_its_own(two: World) -> None:
+    await says_no(two, "seven")
+    await says_no(two, "patient1")
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    assert await opt_out.withdraw(two.means, two.links["patient1@example.org"]) == 1
+    assert await reasons(two, "1") == ("G41",)
+    assert await opt_out.withdraw(two.means, two.links["seven@example.org"]) == 1
+    assert await reasons(two, "1") == ()
+
+
+async def test_a_third_bearer_of_the_key_keeps_everybody_in_doubt(two: World) -> None:
+    await clash(two)
+    await hand_in(two, patient("2", person_key=KEY))
+    await merge(two, "7", "practice-b", await person_of("1"))
+    assert "G40" in await reasons(two, "1")
+    assert "G40" in await reasons(two, "2")
+
+
+async def test_who_is_not_asked_about_is_no_answer(two: World) -> None:
+    await clash(two)
+    doubt = await doubt_of("7", "practice-b")
+    async with refused("not_asked"):
+        await who_is_who.same_person(two.means, doubt, await person_of("2"), by=two.dpo)
+    async with refused("not_asked"):
+        await who_is_who.same_person(two.means, doubt, await person_of("7", "practice-b"), by=two.dpo)
+    async with refused("unknown_doubt"):
+        await who_is_who.another_person(two.means, 999_999, by=two.dpo)
+
+
+async def test_only_a_dpo_settles_and_only_once(two: World) -> None:
+    await clash(two)
+    doubt = await doubt_of("7", "practice-b")
+    for settle in (who_is_who.another_person, who_is_who.wrong_entry):
+        async with refused("not_dpo"):
+            await settle(two.means, doubt, by=two.operator)
+    async with refused("not_dpo"):
+        await who_is_who.part(two.means, "practice-a", "1", by=two.operator)
+    await who_is_who.another_person(two.means, doubt, by=two.dpo)
+    settled = await IdentityDoubt.get(id=doubt)
+    assert (settled.settled_at, settled.settled_by) == (two.clock.now(), two.dpo.actor)
+    async with refused("doubt_settled"):
+        await who_is_who.another_person(two.means, doubt, by=two.dpo)
+
+
+# --- another person ------------------------------------------------------------------------------------------------
+
+
+async def test_a_number_given_to_somebody_else_does_not_pass_by_what_its_former_bearer_was_told(told: World) -> None:
+    """Even when both can be written to at the same address, as in a family."""
+    another = patient("1", family_name="Lefort", given_names="Lou", birth_date="1991-01-02")
+    await hand_in(told, another)
+    await who_is_who.another_person(told.means, await doubt_of("1"), by=told.dpo)
+    assert await reasons(told, "1") == ("G50",)
+    another = replace(another, email="another@example.org")
+    await hand_in(told, another)
+    await told.tell()
+    told.wait(40)
+    await told.read_returns()
+    await told.register([another, *EVERYBODY[1:]])
+    assert await reasons(told, "1") == ()
+
+
+async def test_the_no_of_a_numbers_former_bearer_still_binds_her_where_else_she_is(two: World) -> None:
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    await hand_in(two, patient("1", family_name="Lefort", given_names="Lou", birth_date="1991-01-02"))
+    await who_is_who.another_person(two.means, await doubt_of("1"), by=two.dpo)
+    assert await reasons(two, "7", "practice-b") == ()
+    await says_no(two, "seven")
+    assert await reasons(two, "7", "practice-b") == ("G41",)
+
+
+async def test_two_who_bear_one_key_and_stay_apart_are_doubted_beside_a_no(two: World) -> None:
+    await clash(two)
+    for number, practice in (("1", "practice-a"), ("7", "practice-b")):
+        await who_is_who.another_person(two.means, await doubt_of(number, practice), by=two.dpo)
+    assert await reasons(two, "1") == await reasons(two, "7", "practice-b") == ()
+    await says_no(two, "seven")
+    assert await reasons(two, "1") == ("G45",)
+
+
+# --- a wrong entry -------------------------------------------------------------------------------------------------
+
+
+async def test_a_row_mistyped_stands_for_the_same_person_and_waits_until_it_is_mended(told: World) -> None:
+    before = await person_of("1")
+    await hand_in(told, patient("1", birth_date="1906-05-17"))
+    await who_is_who.wrong_entry(told.means, await doubt_of("1"), by=told.dpo)
+    assert await person_of("1") == before
+    assert "G47" in await reasons(told, "1"), "how old she is stands nowhere now"
+    await hand_in(told, patient("1"))
+    assert await person_of("1") == before
+    assert await reasons(told, "1") == ()
+
+
+async def test_a_key_mistyped_is_taken_from_the_row_and_both_are_clear(two: World) -> None:
+    await clash(two)
+    await who_is_who.wrong_entry(two.means, await doubt_of("7", "practice-b"), by=two.dpo)
+    assert await person_of("7", "practice-b") != await person_of("1")
+    assert await reasons(two, "1") == await reasons(two, "7", "practice-b") == ()
+    assert await PersonToken.filter(kind="key:ins").count() == 1
+    seven = replace(patient("1"), patient_id="7", email="other@example.org", doctor_id="doctor-2", person_key=KEY)
+    await hand_in(two, seven, practice_id="practice-b")
+    assert "G40" in await reasons(two, "7", "practice-b"), "the same mistake again is the same doubt again"
+
+
+async def test_who_comes_back_to_life_is_doubted_until_a_dpo_says_that_she_never_died(told: World) -> None:
+    died = patient("1", deceased_on=told.clock.now().date())
+    await hand_in(told, died)
+    assert "G48" in await reasons(told, "1")
+    await hand_in(told, patient("1"))
+    assert await reasons(told, "1") == ("G40",)
+    for settle in (who_is_who.another_person,):
+        async with refused("not_asked"):
+            await settle(told.means, await doubt_of("1"), by=told.dpo)
+    await who_is_who.wrong_entry(told.means, await doubt_of("1"), by=told.dpo)
+    assert await reasons(told, "1") == ()
+
+
+async def test_who_comes_back_to_life_at_one_practice_is_doubted_at_the_other(two: World) -> None:
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    await hand_in(two, patient("1", person_key=KEY, deceased_on=two.clock.now().date()))
+    assert "G48" in await reasons(two, "7", "practice-b")
+    await hand_in(two, patient("1", person_key=KEY))
+    assert await reasons(two, "7", "practice-b") == ("G40",)
+
+
+async def test_a_number_given_on_after_a_death_revives_nobody_elsewhere(two: World) -> None:
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    await hand_in(two, patient("1", person_key=KEY, deceased_on=two.clock.now().date()))
+    await hand_in(two, patient("1", family_name="Lefort", given_names="Lou", birth_date="1991-01-02"))
+    await who_is_who.another_person(two.means, await doubt_of("1"), by=two.dpo)
+    assert "G48" in await reasons(two, "7", "practice-b")
+    assert "G48" not in await reasons(two, "1")
+
+
+# --- parted again --------------------------------------------------------------------------------------------------
+
+
+async def test_a_wrong_merge_is_undone_and_objections_bind_both_sides(two: World) -> None:
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    await says_no(two, "patient1")
+    shared = await person_of("1")
+    async with one_entry("persons_parted", ("person", str(shared))):
+        new = await who_is_who.part(two.means, "practice-b", "7", by=two.dpo)
+    assert await person_of("7", "practice-b") == new != shared
+    assert "G41" in await reasons(two, "1")
+    assert "G41" in await reasons(two, "7", "practice-b")
+    await opt_out.withdraw(two.means, two.links["patient1@example.org"])
+    assert await reasons(two, "7", "practice-b") == (), "taken back by who had said it, it is taken back for both"
+
+
+async def test_what_is_said_after_the_parting_binds_one_side_only(two: World) -> None:
+    await hand_in(two, patient("1", person_key=KEY))
+    seven = patient("7", family_name="Bernard", given_names="Camille", birth_date="1960-05-17", doctor_id="doctor-2",
+                    email="seven@example.org")  # fmt: skip
+    await hand_in(two, replace(seven, person_key=KEY), practice_id="practice-b")
+    await merge(two, "7", "practice-b", await person_of("1"))
+    await who_is_who.part(two.means, "practice-b", "7", by=two.dpo)
+    await says_no(two, "patient1")
+    assert "G41" in await reasons(two, "1")
+    assert await reasons(two, "7", "practice-b") == ("G45",), "one key, two persons: doubt, and no objection of hers"
+
+
+async def test_who_stands_alone_cannot_be_parted(told: World) -> None:
+    async with refused("nothing_to_part"):
+        await who_is_who.part(told.means, "practice-a", "1", by=told.dpo)
+    async with refused("unknown_patient"):
+        await who_is_who.part(told.means, "practice-a", "99", by=told.dpo)
+
+
+# --- what was delivered --------------------------------------------------------------------------------------------
+
+
+async def test_what_was_delivered_is_taken_back_under_the_pseudonym_as_delivered(two: World) -> None:
+    line = Line(two, "practice-b")
+    await line.open()
+    seven = record("7", doctor_id="doctor-2")
+    await line.receive(await line.extract(seven))
+    other = Line(two)
+    await other.open()
+    await other.receive(await other.extract(record("1"), record("2"), record("3")))
+    release_id = await approved(two)
+    await release.seal(two.means, release_id, by=two.operator)
+    await release.serve(two.means, release_id, by=two.recipient)
+    before = await person_of("7", "practice-b")
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    await says_no(two, "patient1")
+    await retract.reconcile(two.means)
+    named = {name for _, name, _ in await open_lines("diabetes")}
+    assert pseudonym(two.means.ring, "study:diabetes", before.bytes).hex() in named
+    assert pseudonym(two.means.ring, "study:diabetes", (await person_of("1")).bytes).hex() in named
+
+
+async def test_a_merge_between_approval_and_seal_takes_the_objectors_rows_out(two: World) -> None:
+    other = Line(two)
+    await other.open()
+    await other.receive(await other.extract(record("1"), record("2"), record("3")))
+    await hand_in(two, patient("1", person_key=KEY))
+    seven = replace(patient("7", person_key=OTHER_KEY), doctor_id="doctor-2", email="seven@example.org")
+    await hand_in(two, seven, practice_id="practice-b")
+    await says_no(two, "seven")
+    release_id = await approved(two)
+    await hand_in(two, replace(seven, person_key=KEY), practice_id="practice-b")
+    assert await release.seal(two.means, release_id, by=two.operator) == 2

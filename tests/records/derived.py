@@ -1,0 +1,303 @@
+"""The person facts worked out a second time, in plain loops over raw rows. Imports nothing of what it checks.
+
+`facts` gives each fact's word in lower case, by (practice, number); its keys are the fields of the person facts.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+Facts = dict[str, str]
+
+TABLES = (
+    "observatory", "authorisation", "study", "recipient", "agreement_text", "notice_text", "enrolment",
+    "register_import", "patient", "person_token", "former_person", "identity_doubt", "contact", "minor_alone", "notice",
+    "returns_reading", "path_outage", "objection", "permit", "extraction", "log_entry",
+)  # fmt: skip
+PARIS = ZoneInfo("Europe/Paris")
+TEXTS = ("valid", "no_notice", "not_valid", "superseded", "too_narrow")
+DELIVERIES = ("delivered", "not_delivered", "no_evidence")
+
+
+def moment(value: Any) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def day(value: Any) -> date | None:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def paris(value: datetime) -> date:
+    return value.astimezone(PARIS).date()
+
+
+@dataclass
+class World:
+    """One crossing: raw rows, the observatory, the study (None at an extraction), and the moment."""
+
+    tables: Tables
+    observatory: str
+    study: str | None
+    now: datetime
+
+    def __post_init__(self) -> None:
+        self.today = paris(self.now)
+        self.house = next(row for row in self.tables["observatory"] if row["id"] == self.observatory)
+        given = [row for row in self.tables["authorisation"] if row["observatory_id"] == self.observatory]
+        self.given = as_json(max(given, key=lambda row: str(row["valid_until"]))["conditions"])
+        self.texts = {row["id"]: row for row in self.tables["notice_text"] if row["observatory_id"] == self.observatory}
+        self.word_of_text = {name: self._text(row) for name, row in self.texts.items()}
+        complete = [
+            moment(r["read_at"]) for r in self.tables["returns_reading"] if r["complete"] and r["channel"] == "email"
+        ]
+        self.last_reading = max((at for at in complete if at), default=None)
+        self.patients = {row["id"]: row for row in self.tables["patient"]}
+
+    def facts(self) -> dict[tuple[str, str], Facts]:
+        return {(row["practice_id"], row["number"]): self._facts(row) for row in self.tables["patient"]}
+
+    def _facts(self, patient: Row) -> Facts:
+        told = self._told(patient)
+        objection = self._objection(patient)
+        return {
+            "practice": self._practice(patient["practice_id"]),
+            "identity": "unresolved"
+            if any(d["patient_id"] == patient["id"] and d["settled_at"] is None for d in self.tables["identity_doubt"])
+            else "resolved",
+            "doubt": "possible_match" if self._doubted(patient["person_id"]) else "none",
+            "objection": objection,
+            "capacity": "known" if self._readers(patient) else "unknown",
+            "presence": self._presence(patient),
+            "text": TEXTS[told[0]],
+            "addressed": ("right", "wrong")[told[1]],
+            "delivery": DELIVERIES[told[2]],
+            "reflection": ("over", "running")[told[3]],
+            "extracted": self._extracted(patient, told),
+        }
+
+    # --- practice, presence ---------------------------------------------------------------------------------------
+
+    def _practice(self, practice: str) -> str:
+        enrolled = [
+            e for e in self.tables["enrolment"]
+            if e["practice_id"] == practice and e["observatory_id"] == self.observatory
+        ]  # fmt: skip
+        if not enrolled:
+            return "not_enrolled"
+        words = {self._enrolment(e) for e in enrolled}
+        for word in ("active", "not_verified", "not_signed", "stopped"):
+            if word in words:
+                break
+        if word != "active":
+            return word
+        taken = [
+            moment(r["taken_at"])
+            for r in self.tables["register_import"]
+            if r["practice_id"] == practice and not r["partial"]
+        ]
+        newest = max((at for at in taken if at), default=None)
+        limit = timedelta(days=self.house["register_max_days"])
+        return "active" if newest is not None and self.now - newest <= limit else "stale_register"
+
+    def _enrolment(self, e: Row) -> str:
+        match e["state"]:
+            case "active":
+                return "active" if e["agreement_id"] in self._agreements() else "not_signed"
+            case "signed":
+                return "not_verified"
+            case "identified":
+                return "not_signed"
+            case _:
+                return "stopped"
+
+    def _agreements(self) -> set[int]:
+        texts = [t for t in self.tables["agreement_text"] if t["observatory_id"] == self.observatory]
+        past = [t["version"] for t in texts if (grace := day(t["grace_until"])) and grace < self.today]
+        return {t["id"] for t in texts if not any(t["version"] < version for version in past)}
+
+    def _presence(self, patient: Row) -> str:
+        if any(p["person_id"] == patient["person_id"] and p["deceased_on"] is not None for p in self.tables["patient"]):
+            return "deceased"
+        return "present" if patient["left_at"] is None else "left"
+
+    # --- objections -----------------------------------------------------------------------------------------------
+
+    def _bound(self, objection: Row) -> set[str]:
+        """Every person whom an objection binds."""
+        bound = {str(objection["person_id"]), str(self.patients[objection["patient_id"]]["person_id"])}
+        former = self.tables["former_person"]
+        return bound | {str(f["person_id"]) for f in former if f["patient_id"] == objection["patient_id"]}
+
+    def _concerns(self, objection: Row) -> bool:
+        match objection["scope"]:
+            case "observatory":
+                return bool(objection["scope_ref"] == self.observatory)
+            case "study":
+                return bool(objection["scope_ref"] == self.study)
+            case _:
+                return True
+
+    def _in_force(self) -> Iterable[tuple[set[str], Row]]:
+        for objection in self.tables["objection"]:
+            if objection["withdrawn_at"] is None and self._concerns(objection):
+                yield self._bound(objection), objection
+
+    def _objection(self, patient: Row) -> str:
+        mine = [o for bound, o in self._in_force() if str(patient["person_id"]) in bound]
+        scopes = {o["scope"] for o in mine}
+        for scope in ("everything", "observatory", "study"):
+            if scope in scopes:
+                return scope
+        here = any(o["scope"] == "practice" and o["scope_ref"] == patient["practice_id"] for o in mine)
+        return "source" if here else "none"
+
+    def _doubted(self, person: Any) -> bool:
+        mine = self._tokens(person)
+        for bound, _ in self._in_force():
+            for other in bound - {str(person)}:
+                if self._may_be(mine, self._tokens(other)):
+                    return True
+        return False
+
+    def _tokens(self, person: Any) -> set[tuple[str, str]]:
+        return {(t["kind"], t["token"]) for t in self.tables["person_token"] if str(t["person_id"]) == str(person)}
+
+    @staticmethod
+    def _may_be(mine: set[tuple[str, str]], theirs: set[tuple[str, str]]) -> bool:
+        kinds, others = {kind for kind, _ in mine}, {kind for kind, _ in theirs}
+        keys = {kind for kind in kinds & others if kind.startswith("key:")}
+        both_dated = "name_date" in kinds and "name_date" in others
+        return any(
+            kind.startswith("key:") or (not keys and not (kind == "name_year" and both_dated))
+            for kind, _ in mine & theirs
+        )
+
+    # --- the notice -----------------------------------------------------------------------------------------------
+
+    def _readers(self, patient: Row) -> list[Row]:
+        """Whoever must have been told today."""
+        contacts = [c for c in self.tables["contact"] if c["patient_id"] == patient["id"]]
+        adult, teen = day(patient["adult_on"]), day(patient["teen_on"])
+        if adult is None:
+            return []
+        alone = any(m["patient_id"] == patient["id"] and m["ended_at"] is None for m in self.tables["minor_alone"])
+        if adult <= self.today:
+            kinds = {"guardian", "mandate"} & {c["addressee"] for c in contacts} or {"self"}
+        elif teen is not None and teen <= self.today and alone:
+            kinds = {"self"}
+        else:
+            kinds = {"parent", "guardian"}
+        return [c for c in contacts if c["addressee"] in kinds]
+
+    def _told(self, patient: Row) -> tuple[int, int, int, int]:
+        """The best notice of each reader, by text, addressee, delivery, reflection; the worst of those reachable."""
+        readers = self._readers(patient)
+        best = {id(reader): self._best(patient, reader)[0] for reader in readers}
+        reachable = [best[id(reader)] for reader in readers if reader["unreachable_reason"] is None]
+        if reachable:
+            return max(reachable)
+        return min(best.values(), default=(1, 1, 2, 1))
+
+    def _best(self, patient: Row, reader: Row) -> tuple[tuple[int, int, int, int], datetime | None]:
+        judged = [
+            (self._judge(n, reader), moment(n["sent_at"]))
+            for n in self.tables["notice"]
+            if n["patient_id"] == patient["id"] and n["text_id"] in self.texts
+        ]
+        word = min((word for word, _ in judged), default=(1, 1, 2, 1))
+        good = [at for word, at in judged if word == (0, 0, 0, 0) and at is not None]
+        return word, min(good, default=None)
+
+    def _judge(self, n: Row, reader: Row) -> tuple[int, int, int, int]:
+        right = n["addressee"] == reader["addressee"]
+        if n["addressee"] != "self":
+            right = right and n["reader_index"] is not None and n["reader_index"] == reader["reader_index"]
+        if n["channel"] != "hand":
+            right = right and n["address_index"] is not None and n["address_index"] == reader["email_index"]
+        sent = moment(n["sent_at"])
+        return self.word_of_text[n["text_id"]], 0 if right else 1, self._delivery(n), 0 if self._reflected(sent) else 1
+
+    def _delivery(self, n: Row) -> int:
+        if n["state"] not in ("sent", "handed_over"):
+            return 1
+        sent = moment(n["sent_at"])
+        shown = (
+            n["text_sha256"] is not None
+            and n["text_sha256"] == self.texts[n["text_id"]]["sha256"]
+            and sent is not None
+            and n["server_answer"] is not None
+            and (n["channel"] == "hand" or n["address_index"] is not None)
+        )
+        if not shown or sent is None:
+            return 2
+        if n["state"] == "handed_over":
+            return 0 if n["channel"] == "hand" else 1
+        week = timedelta(days=7)
+        silent = self.last_reading is not None and self.last_reading - sent >= week and self.now - sent >= week
+        return 0 if silent else 1
+
+    def _reflected(self, sent: datetime | None) -> bool:
+        """Enough whole Paris days between the day of sending and today, none of them touched by an outage."""
+        if sent is None:
+            return False
+        days, at = 0, paris(sent) + timedelta(days=1)
+        while at < self.today:
+            days += not self._failed_on(at)
+            at += timedelta(days=1)
+        return paris(sent) < self.today and days >= int(self.given["reflection_days"])
+
+    def _failed_on(self, at: date) -> bool:
+        begins = datetime(at.year, at.month, at.day, tzinfo=PARIS)
+        after = at + timedelta(days=1)
+        ends = datetime(after.year, after.month, after.day, tzinfo=PARIS)
+        for outage in self.tables["path_outage"]:
+            began, ended = moment(outage["began_at"]), moment(outage["ended_at"])
+            if began is not None and began < ends and (ended is None or (ended > begins and ended > began)):
+                return True
+        return False
+
+    def _text(self, text: Row) -> int:
+        body = as_json(text["body"])
+        canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        if text["state"] != "published" or hashlib.sha256(canonical).hexdigest() != text["sha256"]:
+            return 2
+        superseded = moment(text["superseded_at"])
+        if superseded is not None and superseded <= self.now:
+            return 3
+        return 0 if self._covers(body["covers"]) else 4
+
+    def _covers(self, told: Row) -> bool:
+        if self.study is None:
+            named = set(self.given["columns"]) <= set(told["columns"])
+            return named and set(self.given["purposes"]) <= set(told["purposes"])
+        study = next(row for row in self.tables["study"] if row["id"] == self.study)
+        to = next(row for row in self.tables["recipient"] if row["id"] == study["recipient_id"])
+        if not set(as_json(study["conditions"])["columns"]) <= set(told["columns"]):
+            return False
+        own = study["purpose"] in told["purposes"] and to["category"] in told["recipients"]
+        return bool(told["general_clause"] or (own and to["country"] in told["countries"]))
+
+    def _extracted(self, patient: Row, told: tuple[int, int, int, int]) -> str:
+        there = [e for e in self.tables["extraction"] if e["practice_id"] == patient["practice_id"]]
+        if self.study is None or not there or told != (0, 0, 0, 0):
+            return "since_told"
+        permit = next(
+            p for p in self.tables["permit"] if p["id"] == max(there, key=lambda e: int(e["id"]))["permit_id"]
+        )
+        decided = next(moment(e["at"]) for e in self.tables["log_entry"] if e["id"] == permit["entry_id"])
+        readers = [(r["unreachable_reason"], self._best(patient, r)[1]) for r in self._readers(patient)]
+        needed = [at for reason, at in readers if reason is None]
+        told_at = max((at for at in needed if at), default=None) if needed else None
+        if told_at is None:
+            told_at = min((at for _, at in readers if at), default=None)
+        return "since_told" if told_at and decided and told_at < decided else "before_told"
+
+
+def as_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
