@@ -1,11 +1,12 @@
-# The commands of docs/contract: setup, demo, test, check, test-long (benchmarks: docs/plan.md). Everything happens in .venv.
+# The commands of docs/contract: setup, demo, test, check, test-long, bench. Everything happens in .venv.
 PYTHON ?= python3
 PY := .venv/bin/python
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt
 SPARK_LOCK := requirements/spark.txt
+BENCH_LOCK := requirements/bench.txt
 
-.PHONY: setup demo test check test-long format clean
+.PHONY: setup demo test check test-long bench format clean
 .DELETE_ON_ERROR:
 
 .venv/.run: $(RUN_LOCK) pyproject.toml
@@ -22,6 +23,10 @@ SPARK_LOCK := requirements/spark.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r $(SPARK_LOCK)
 	@touch $@
 
+.venv/.bench: .venv/.run $(BENCH_LOCK)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(BENCH_LOCK)
+	@touch $@
+
 setup: .venv/.run
 
 demo: .venv/.run
@@ -34,6 +39,9 @@ test: .venv/.dev
 test-long: .venv/.dev
 	@tests/needs.sh
 	$(PY) -m pytest --numprocesses 2 --dist loadfile --long
+
+bench: .venv/.bench
+	$(PY) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE))
 
 check: .venv/.dev
 	.venv/bin/ruff check .

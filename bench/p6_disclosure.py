@@ -7,6 +7,7 @@ are asked for once a set and give both k and uniques; reading is in the time of 
 from pathlib import Path
 
 import duckdb
+
 from bench.measure import CACHE, Alone, Figure, Taken, alone, compared, medians
 
 IDS = ("P6",)

@@ -14,6 +14,9 @@ from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
 
+LONGEST = 64 << 20
+"""Bytes that a statement may have: the terms of a large observatory name thousands of doctors and of codes."""
+
 Keys = Ed25519PublicKey | Sequence[Ed25519PublicKey]
 """The pinned key; or the current one followed by those that it replaced, the newest first."""
 
@@ -47,9 +50,15 @@ def verified_by(kind: str, statement: bytes, keys: Keys) -> tuple[bytes, int]:
     """The signed bytes and the place of the key that signed them: 0 is the current one."""
     for place, key in enumerate(keys_of(keys)):
         try:
-            signed = jws.deserialize_compact(statement, OKPKey(key, key), algorithms=[ALGORITHM])
+            signed = jws.deserialize_compact(statement, OKPKey(key, key), registry=_registry())
         except (JoseError, ValueError):
             continue
         if signed.headers().get("typ") == kind:
             return signed.payload, place
     raise BadSignature
+
+
+def _registry() -> jws.JWSRegistry:
+    registry = jws.JWSRegistry(algorithms=[ALGORITHM])
+    registry.max_payload_length = LONGEST
+    return registry

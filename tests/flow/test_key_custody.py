@@ -10,7 +10,7 @@ from kept import dump, one_entry, refused
 from line import Line, approved, record
 from world import World, patient, plain_letter
 
-from portal.flow import key_custody, notify, opt_out, retract
+from portal.flow import key_custody, notify, opt_out, provisional, retract
 from portal.flow import release as flow
 from portal.flow.audit import verify_log
 from portal.flow.behind_link import open_link
@@ -30,7 +30,7 @@ from portal.records.retractions import Retraction
 from portal.records.schema import metadata
 from portal.records.tree import LogCheckpoint
 from portal.rules.refusals import Refused
-from portal.rules.words import Scope
+from portal.rules.words import ObjectionChannel, Scope
 
 RECORDS = tuple(record(number) for number in ("1", "2", "3"))
 
@@ -212,6 +212,25 @@ async def test_contacts_are_sealed_again_and_the_former_key_is_then_forgotten(
     assert await dump() == before
     assert await key_custody.forget(means, "contacts", actor="operator:1") == 1
     await _all_open(world)
+
+
+async def test_what_was_said_without_a_token_is_sealed_again_before_the_former_key_is_forgotten(told: World) -> None:
+    means = told.means
+    spoken = provisional.Spoken(family_name="Durand", given_names="Alix", answer_to="by letter")
+    said = await provisional.record(
+        means, spoken, scope=Scope.EVERYTHING, channel=ObjectionChannel.PAPER, by=told.operator
+    )
+    await key_custody.rotate(means, "contacts", actor="operator:1")
+    last = 0
+    while (await Contact.filter(id__gt=last).count()) and (batch := await key_custody.reseal(means, after=last))[1]:
+        last = batch[0]
+    assert await key_custody.sealed_with_former(means) == 1
+    async with refused("key_in_use"):
+        await key_custody.forget(means, "contacts", actor="operator:1")
+    assert (await key_custody.reseal(means, after=last)) == (last, 1)
+    assert await key_custody.reseal(means, after=last) == (0, 0)
+    assert await key_custody.forget(means, "contacts", actor="operator:1") == 1
+    assert await provisional.read_sealed(means, said.id, by=told.dpo) == spoken
 
 
 async def test_a_contact_that_changes_while_it_is_sealed_again_keeps_the_change(told: World) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from portal.__main__ import extract
+from portal.extract_command import extract
 from portal.gate.folders import sha256_of
 from portal.gate.permit import ALLOWED, KIND, write_permit
 from portal.gate.signature import canonical, sign
@@ -83,7 +83,7 @@ def terms() -> Iterator[tuple[str, Change]]:
     yield "a column that no record has", inside("columns", name="postcode")
     yield "a column twice", lambda p: p["columns"].append(p["columns"][0])
     yield "a precision that is none", inside("columns", precision="exact")
-    yield "a precision that the column cannot have", inside("columns", precision="five")
+    yield "a precision that the column cannot have", inside("columns", precision="fifteen")
     yield "codes as a text", inside("columns", codes="J45.0")
     yield "codes that are numbers", inside("columns", codes=[45])
     yield "a provenance that is none", says("provenance", ["copied"])
@@ -208,6 +208,7 @@ def test_the_good_permit_itself_lets_the_record_out(practice: Path) -> None:
     assert (practice / "out" / "extraction.jws").is_file()
 
 
+@pytest.mark.shows("R8")
 @pytest.mark.parametrize("name", CASES)
 def test_a_malformed_permit_is_refused_with_its_place_and_nothing_is_written(name: str, practice: Path) -> None:
     CASES[name](practice / "permit")

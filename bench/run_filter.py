@@ -1,0 +1,24 @@
+"""The filter in a process of its own, for its peak memory: RECORDS PRACTICES BUCKETS MEMORY THREADS [FILE]."""
+
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.made_records import PRACTICE_KEY, made
+from bench.measure import CACHE
+from portal.gate.engine import Limits
+from portal.gate.filtering import filter_extraction
+
+if __name__ == "__main__":
+    records, practices, buckets, memory, threads, *file = sys.argv[1:]
+    data = made(int(records), int(practices))
+    out = CACHE / "out-alone"
+    shutil.rmtree(out, ignore_errors=True)
+    limits = Limits(threads=int(threads) or None, memory=memory if memory != "-" else None)
+    source = Path(file[0]) if file else data.folder
+    counts = filter_extraction(
+        data.permit(), source, out, practice_key=PRACTICE_KEY, buckets=int(buckets), limits=limits
+    )
+    print(json.dumps(asdict(counts)))
