@@ -110,10 +110,10 @@ async def _refuse_in_use(c: Connection, family: str) -> None:
         raise Refused("key_in_use", what, where=family)
 
 
-async def reseal(means: Means, *, after: int = 0) -> tuple[int, int]:
-    """Seal the next contacts, from row `after` on, with the current key; after the last, the objections without a
-    token. Returns (last contact, how many); (0, 0) at the end. Each call is whole: interrupted, it goes on where it
-    was."""
+async def reseal(means: Means, *, after: int = 0, at_once: int = AT_ONCE) -> tuple[int, int]:
+    """Seal the next contacts, `at_once` from row `after` on, with the current key; after the last, the objections
+    without a token. Returns (last contact, how many); (0, 0) at the end. Each call is whole: interrupted, it goes on
+    where it was."""
 
     async def step(c: Connection) -> tuple[int, int]:
         now = await means.now(c)
@@ -121,12 +121,12 @@ async def reseal(means: Means, *, after: int = 0) -> tuple[int, int]:
         await enter(c, "contacts_resealed", actor="system", at=now, touches=entry_of, summary=f"after row {after}")
         found = await rows(
             c,
-            "SELECT k.id, k.sealed, k.addressee, p.practice_id, p.number FROM contact k "
+            "SELECT k.id, k.sealed, k.addressee, k.rank, p.practice_id, p.number FROM contact k "
             "JOIN patient p ON p.id = k.patient_id WHERE k.id > $1 AND substr(k.sealed, 1, 9) <> $2 "
             "ORDER BY k.id LIMIT $3",
-            after, _current(means), AT_ONCE,
+            after, _current(means), at_once,
         )  # fmt: skip
-        bound = [(row, contact_binding(row["practice_id"], row["number"], row["addressee"])) for row in found]
+        bound = [(r, contact_binding(r["practice_id"], r["number"], r["addressee"], r["rank"])) for r in found]
         await _put(c, _again(means, bound))
         said = [] if found else await _reseal_objections(means, c)
         if not found and not said:

@@ -70,9 +70,9 @@ def terms() -> Iterator[tuple[str, Change]]:
         yield f"{name} is no moment", says(name, "today")
         yield f"{name} has no zone", says(name, "2026-11-01T00:00:00")
     for name in ("name", "precision", "codes"):
-        yield f"a column without {name}", lambda p, n=name: p["columns"][0].pop(n)  # type: ignore[misc]  # mypy cannot infer a lambda's default argument
+        yield f"a column without {name}", lambda p, n=name: p["columns"][0].pop(n)
     for name in ("practice_id", "doctor_id", "pseudonym", "recorded_from", "recorded_until"):
-        yield f"a doctor without {name}", lambda p, n=name: p["doctors"][0].pop(n)  # type: ignore[misc]  # as above
+        yield f"a doctor without {name}", lambda p, n=name: p["doctors"][0].pop(n)
     yield "one field more", says("note", "")
     yield "a crossing that is none", says("crossing", "export")
     yield "a study in an extraction", says("study_id", "study-1")
@@ -181,8 +181,8 @@ def rewritten(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], object
 CASES: dict[str, Callable[[Path], object]] = {
     **{name: with_terms(change) for name, change in terms()},
     **{name: with_list(rewritten(change)) for name, change in TABLES.items()},
-    **{name: with_list(lambda path, c=content: path.write_bytes(c)) for name, (_, content) in BYTES.items()},  # type: ignore[misc]  # as above
-    **{name: lambda folder, c=content: signed_again(folder, c) for name, content in PAYLOADS.items()},  # type: ignore[misc]  # as above
+    **{name: with_list(lambda path, c=content: path.write_bytes(c)) for name, (_, content) in BYTES.items()},
+    **{name: lambda folder, c=content: signed_again(folder, c) for name, content in PAYLOADS.items()},
     **FOLDERS,
 }
 

@@ -142,7 +142,7 @@ async def test_no_objection_leaks_through_a_seal_on_sqlite(
 @pytest.mark.parametrize(
     "seal", [without_its_look, with_its_snapshot_before_the_lock, with_serializable_only], ids=lambda f: f.__name__
 )
-async def test_the_race_catches_a_seal(seal, on_postgres: World) -> None:  # type: ignore[no-untyped-def] # three functions
+async def test_the_race_catches_a_seal(seal, on_postgres: World) -> None:
     outcome = await race(on_postgres, seal, rounds=50, until_leak=True)
     assert outcome.leaks > 0
 

@@ -361,7 +361,7 @@ async def begun(folder: Path, database: Path) -> World:
     EXECUTOR_CACHE.clear()
     async with TortoiseContext() as context:
         await context.init(config=configuration(f"sqlite://{database}"))
-        world = await build(means, means.clock, folder, authorisation__valid_until=ENDS)  # type: ignore[arg-type] # the clock is played
+        world = await build(means, means.clock, folder, authorisation__valid_until=ENDS)
         await connection().execute_script("PRAGMA wal_checkpoint(TRUNCATE)")
     return world
 
@@ -397,6 +397,7 @@ async def one_life(first: World, seed: Path, folder: Path, run: int) -> int:
         await context.init(config=configuration(f"sqlite://{folder / 'portal.sqlite3'}"))
         try:
             await live(life, STEPS)
-        except Exception as error:
-            raise AssertionError(f"life {SEED}-{run}, after: {', '.join(life.done)}") from error
+        except Exception as error:  # raised again at once, with the number by which it can be lived again
+            error.add_note(f"life {SEED}-{run}, after: {', '.join(life.done)}")
+            raise
     return life.crossings
