@@ -6,6 +6,7 @@ A prepared release only shrinks: whoever closes loses her rows, k is measured ag
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -137,17 +138,14 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
 async def _sealed(means: Means, release: Release, kept: Draft, draft: Draft, *, actor: str) -> Draft:
     """The draft, or what is left of it once nobody in it has closed: sealed instead of what was kept."""
     for _ in range(LOOKS):
-        looked = await _seal_once(means, release, kept, draft, actor)
+        step = partial(try_seal, means, release=release, draft=draft, instead_of=kept, actor=actor)
+        looked = await transact_alone(step)
         if looked.stands:
             stays = kept_at(means, release.id, draft.manifest_sha256)
             await asyncio.to_thread(remove, [old for old in stays.parent.iterdir() if old != stays])
             return draft
         draft = await with_fewer(means, release, draft, looked, version=draft.version)
     raise Refused("busy", "people kept closing while the release was sealed: try again", status=503)
-
-
-async def _seal_once(means: Means, release: Release, kept: Draft, draft: Draft, actor: str) -> Looked:
-    return await transact_alone(lambda c: try_seal(means, c, release, draft, instead_of=kept, actor=actor))
 
 
 async def _refuse_foreign_key(means: Means, release: Release) -> None:
@@ -173,16 +171,12 @@ async def hand_over(means: Means, release_id: str, *, by: Account, take: Callabl
                 raise Refused("G09", "a release is handed to the recipient of its study", status=403)
             await _refuse_foreign_key(means, release)
             folder, kept = await _placed(means, release), await as_kept(release)
-            looked = await _serve_once(means, release, kept, by)
+            looked = await transact_alone(partial(_try_serve, means, release=release, kept=kept, by=by))
             if looked.stands:
                 return await asyncio.to_thread(take, folder)
             fewer = await with_fewer(means, release, kept, looked, version=release.version + 1)
             await _sealed(means, release, kept, fewer, actor="system")
     raise Refused("busy", "people kept closing while the release was fetched: try again", status=503)
-
-
-async def _serve_once(means: Means, release: Release, kept: Draft, by: Account) -> Looked:
-    return await transact_alone(lambda c: _try_serve(means, c, release, kept, by))
 
 
 async def _try_serve(means: Means, c: Connection, release: Release, kept: Draft, by: Account) -> Looked:
