@@ -3,6 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 RUN_LOCK := requirements/run.txt requirements/build.txt
 DEV_LOCK := requirements/dev.txt
+SPARK_LOCK := requirements/spark.txt
 BENCH_LOCK := requirements/bench.txt
 
 .PHONY: setup demo test check test-long bench format clean
@@ -16,8 +17,10 @@ BENCH_LOCK := requirements/bench.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.dev: .venv/.run $(DEV_LOCK)
+# pyspark is built here, with what requirements/build.txt has installed and nothing fetched beside it.
+.venv/.dev: .venv/.run $(DEV_LOCK) $(SPARK_LOCK)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(DEV_LOCK)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r $(SPARK_LOCK)
 	@touch $@
 
 .venv/.bench: .venv/.run $(BENCH_LOCK)

@@ -1,7 +1,7 @@
 """Patients, notices and objections in a migrated PostgreSQL database, as rows of ours would be, made by SQL.
 
-One notice a patient and for 6 % another one, 4 % objections, three matching tokens a person. Foreign keys are not
-checked while filling; every row that a decision reads is there.
+One addressee and notice a patient and for 6 % another notice, 4 % objections, three matching tokens a
+person. Foreign keys are not checked while filling; every row that a decision reads is there.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -47,8 +47,9 @@ INSERT INTO enrolment (state, doctor_number, agreement_sha256, includes_history,
     SELECT CASE WHEN i % 20 = 3 THEN 'left' ELSE 'active' END, d::text, '', true, '{now}', '{now}', '{now}', 'v', NULL,
     i * 3 + d, 1, 1, 'observatory', 'practice-' || lpad(i::text, 4, '0')
     FROM generate_series(0, {last}) i, generate_series(0, 2) d;
-CREATE UNLOGGED TABLE made AS SELECT i, md5(i::text)::uuid AS person, i / {each} AS practice, random() AS a,
-    random() AS b, random() AS c FROM generate_series(0, {patients} - 1) i;
+CREATE UNLOGGED TABLE made AS SELECT *, a >= 0.002 AND a < 0.14 AS parent FROM (
+    SELECT i, md5(i::text)::uuid AS person, i / {each} AS practice, random() AS a, random() AS b, random() AS c
+    FROM generate_series(0, {patients} - 1) i) drawn;
 INSERT INTO person (id, import_batch_id) SELECT person, practice + 1 FROM made;
 INSERT INTO patient (id, number, doctor_number, birth_date, sex, adult_on, language, representative_kind, deceased_on,
     left_at, row_digest, import_batch_id, person_id, practice_id)
@@ -57,21 +58,22 @@ INSERT INTO patient (id, number, doctor_number, birth_date, sex, adult_on, langu
     CASE WHEN a >= 0.002 AND a < 0.14 THEN 'parent' END, CASE WHEN b < 0.01 THEN date '2026-01-01' END,
     CASE WHEN b > 0.97 THEN timestamptz '{now}' END, '\\x00', practice + 1, person,
     'practice-' || lpad(practice::text, 4, '0') FROM made;
-INSERT INTO contact (addressee, sealed, email_index, import_batch_id, patient_id)
-    SELECT CASE WHEN a >= 0.002 AND a < 0.14 THEN 'parent' ELSE 'self' END, '\\x00', md5('mail' || i), practice + 1,
-    i + 1 FROM made WHERE c < 0.9;
-INSERT INTO notice (id, addressee, channel, state, token_hash, address_index, sent_at, server_answer, entry_id,
-    patient_id, text_id)
-    SELECT md5('n' || i)::uuid, CASE WHEN a >= 0.002 AND a < 0.14 THEN 'parent' ELSE 'self' END,
-    CASE WHEN c < 0.9 THEN 'email' ELSE 'hand' END,
+INSERT INTO contact (rank, addressee, sealed, email_index, reader_index, import_batch_id, patient_id)
+    SELECT CASE WHEN parent THEN 1 ELSE 0 END, CASE WHEN parent THEN 'parent' ELSE 'self' END, '\\x00',
+    CASE WHEN c < 0.9 THEN md5('mail' || i) END, CASE WHEN parent THEN md5('parent' || i) END, practice + 1, i + 1
+    FROM made;
+INSERT INTO notice (id, addressee, reader_index, channel, state, token_hash, address_index, sent_at, server_answer,
+    text_sha256, entry_id, patient_id, text_id)
+    SELECT md5('n' || i)::uuid, CASE WHEN parent THEN 'parent' ELSE 'self' END,
+    CASE WHEN parent THEN md5('parent' || i) END, CASE WHEN c < 0.9 THEN 'email' ELSE 'hand' END,
     CASE WHEN c >= 0.9 THEN 'handed_over' WHEN b BETWEEN 0.2 AND 0.25 THEN 'bounced' ELSE 'sent' END,
     md5('t' || i), CASE WHEN c < 0.9 THEN md5('mail' || CASE WHEN c < 0.01 THEN -1 ELSE i END) END,
     CASE WHEN b > 0.9 THEN timestamptz '{now}' - interval '10 days' ELSE timestamptz '{now}' - interval '60 days' END,
-    '250', 1, i + 1, CASE WHEN b BETWEEN 0.3 AND 0.35 THEN 'text-0' ELSE 'text-1' END FROM made WHERE b < 0.95;
-INSERT INTO notice (id, addressee, channel, state, token_hash, address_index, sent_at, server_answer, entry_id,
+    '250', '', 1, i + 1, CASE WHEN b BETWEEN 0.3 AND 0.35 THEN 'text-0' ELSE 'text-1' END FROM made WHERE b < 0.95;
+INSERT INTO notice (id, addressee, channel, state, token_hash, sent_at, server_answer, text_sha256, entry_id,
     patient_id, text_id)
-    SELECT md5('m' || i)::uuid, 'self', 'hand', 'handed_over', md5('u' || i), NULL,
-    timestamptz '{now}' - interval '50 days', '250', 1, i + 1, 'text-1' FROM made WHERE c > 0.94;
+    SELECT md5('m' || i)::uuid, 'self', 'hand', 'handed_over', md5('u' || i),
+    timestamptz '{now}' - interval '50 days', '250', '', 1, i + 1, 'text-1' FROM made WHERE c > 0.94;
 INSERT INTO objection (id, scope, scope_ref, channel, actor, received_at, withdrawn_at, withdrawal_id, entry_id,
     patient_id, person_id)
     SELECT md5('o' || i)::uuid, CASE i % 4 WHEN 0 THEN 'everything' WHEN 1 THEN 'observatory' WHEN 2 THEN 'study'

@@ -43,9 +43,9 @@ def _whole(data: Made, buckets: int, passes: list[Taken]) -> None:
     """The whole filter; the time of its write pass is added to `passes`."""
     original = filtering.write_unsorted
 
-    def write(*given: Any) -> None:
+    def write(*given: Any) -> Any:
         with timed(passes):
-            original(*given)
+            return original(*given)
 
     out = CACHE / "out"
     shutil.rmtree(out, ignore_errors=True)

@@ -54,12 +54,16 @@ WHERE p.left_at IS NULL
          OR (theirs.kind = 'name_date' AND NOT EXISTS (
              SELECT 1 FROM person_token k JOIN person_token l ON l.kind = k.kind
              WHERE k.person_id = mine.person_id AND l.person_id = theirs.person_id AND k.kind LIKE 'key:%')))
+  AND p.person_id NOT IN (SELECT y.person_id FROM rights_request q JOIN patient y ON y.id = q.patient_id
+                          WHERE q.state = 'open' OR (q.state = 'granted' AND q.kind IN ('erasure', 'restriction')))
   AND EXISTS (
-      SELECT 1 FROM notice n LEFT JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee
-      WHERE n.patient_id = p.id AND n.text_id = 'text-1' AND n.sent_at < $3
+      SELECT 1 FROM notice n JOIN notice_text t ON t.id = n.text_id
+      JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee
+                    AND (n.addressee = 'self' OR c.reader_index = n.reader_index)
+      WHERE n.patient_id = p.id AND n.text_id = 'text-1' AND n.sent_at < $3 AND n.text_sha256 = t.sha256
         AND n.addressee = CASE WHEN p.adult_on <= $2 THEN coalesce(p.representative_kind, 'self')
                                ELSE p.representative_kind END
-        AND (n.state = 'handed_over' AND (n.address_index IS NULL OR n.address_index = c.email_index)
+        AND (n.state = 'handed_over' AND n.channel = 'hand'
              OR n.state = 'sent' AND n.address_index = c.email_index AND n.sent_at <= $4))
 """
 

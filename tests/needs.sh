@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: PostgreSQL's server, Chromium, and axe-core. Installed when root and missing;
-# otherwise one line says what to install.
+# What the tests need beside Python: PostgreSQL's server, Chromium, axe-core, and Java for Spark. Installed when root
+# and missing; otherwise one line says what to install.
 set -eu
 cd "$(dirname "$0")"
 
@@ -8,6 +8,7 @@ missing=""
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v npm >/dev/null || missing="$missing npm"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing="$missing postgresql"
+command -v java >/dev/null || [ -x "${JAVA_HOME:-}/bin/java" ] || missing="$missing default-jre-headless"
 if [ -n "$missing" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing:$missing"

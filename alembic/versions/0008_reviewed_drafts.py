@@ -1,6 +1,6 @@
 """Drafts: what reviewed files say, until a second person approves it
 
-Revision: 0008, after 0003
+Revision: 0008, after 0004
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

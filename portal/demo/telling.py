@@ -96,8 +96,8 @@ async def campaign(p: Play, roles: Sequence[Role], version: str) -> None:
     for done, role in enumerate(roles):
         p.tell("patients are told", done, len(roles))
         register = p.registers[role.practice.id]
-        p.refused |= register.addresses(every=17)
-        p.bouncing |= register.addresses(every=19) - p.refused
+        p.refused |= register.addresses(every=29)
+        p.bouncing |= register.addresses(every=31) - p.refused
         p.stage.mailbox.refuse = lambda address: "no such mailbox" if address in p.refused else None
         for address in p.bouncing:
             p.stage.mailbox.bounce_later(address)

@@ -117,9 +117,10 @@ async def basis_of(means: Means, study_id: str) -> Basis:
             spans += [DoctorSpan(s.practice_id, s.pseudonym, s.pseudonym, s.recorded_from) for s in found]
             if await every_doctor_active(c, study.observatory_id, practice):
                 unnamed.append(practice)
+        sources = {practice for practice, _, _ in files}
         return Basis(
             decision,
-            await passing(c, decision),
+            [p for p in await passing(c, decision) if p.member.practice_id in sources],
             {row["reason"]: int(row["n"]) for row in counted},
             spans,
             unnamed,

@@ -132,7 +132,7 @@ def _first_use(link: Link, conditions: Any, lost: frozenset[date]) -> date | Non
 def _given_names(means: Means, told: dict[str, Any]) -> str:
     """What to call the patient in front of who represents her; her number at the practice when no name is known."""
     if told["sealed"] is not None:
-        binding = contact_binding(told["practice_id"], told["number"], Addressee.SELF)
+        binding = contact_binding(told["practice_id"], told["number"], Addressee.SELF, 0)
         given = json.loads(open_sealed(means.ring, bytes(told["sealed"]), binding)).get("given_names", "")
         if given:
             return str(given)

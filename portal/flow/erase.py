@@ -132,10 +132,14 @@ async def _take_stock(means: Means) -> None:
         if not path.is_file():
             continue
         names = (await asyncio.to_thread(persons, [path]))["pseudonym"].to_pylist()
-        await transact(lambda c, f=file, n=names: _stock(means, c, f, n))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
+        await _stock(means, file, names)
 
 
-async def _stock(means: Means, c: Connection, file: File, names: list[str]) -> None:
+async def _stock(means: Means, file: File, names: list[str]) -> None:
+    await transact(lambda c: _write_stock(means, c, file, names))
+
+
+async def _write_stock(means: Means, c: Connection, file: File, names: list[str]) -> None:
     found = await rows(
         c,
         "SELECT person_id FROM patient WHERE practice_id = $1 UNION SELECT f.person_id FROM former_person f "

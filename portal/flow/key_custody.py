@@ -5,10 +5,13 @@ killed in between.
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from portal.flow.means import Means
+from portal.flow.provisional import note_binding
 from portal.flow.register_rows import contact_binding
 from portal.gate.unfinished import alone_with, left_over, remove
 from portal.outside.keys import KEPT, KeyRing
@@ -21,9 +24,9 @@ from portal.rules.refusals import Refused
 from portal.rules.words import ReleaseState
 
 AT_ONCE = 1000
-"""So many contacts are sealed again in one transaction."""
+"""So many contacts, or objections without a token, are sealed again in one transaction."""
 
-SEALED = frozenset({"contact.sealed"})
+SEALED = frozenset({"contact.sealed", "provisional_objection.sealed"})
 """Every column that the contacts' key has sealed: `reseal` writes them again."""
 
 
@@ -107,9 +110,10 @@ async def _refuse_in_use(c: Connection, family: str) -> None:
         raise Refused("key_in_use", what, where=family)
 
 
-async def reseal(means: Means, *, after: int = 0) -> tuple[int, int]:
-    """Seal the next contacts, from row `after` on, with the current key. Returns (last row, how many); (0, 0) at the
-    end. Each call is whole: interrupted, it goes on where it was."""
+async def reseal(means: Means, *, after: int = 0, at_once: int = AT_ONCE) -> tuple[int, int]:
+    """Seal the next contacts, `at_once` from row `after` on, with the current key; after the last, the objections
+    without a token. Returns (last contact, how many); (0, 0) at the end. Each call is whole: interrupted, it goes on
+    where it was."""
 
     async def step(c: Connection) -> tuple[int, int]:
         now = await means.now(c)
@@ -117,20 +121,17 @@ async def reseal(means: Means, *, after: int = 0) -> tuple[int, int]:
         await enter(c, "contacts_resealed", actor="system", at=now, touches=entry_of, summary=f"after row {after}")
         found = await rows(
             c,
-            "SELECT k.id, k.sealed, k.addressee, p.practice_id, p.number FROM contact k "
+            "SELECT k.id, k.sealed, k.addressee, k.rank, p.practice_id, p.number FROM contact k "
             "JOIN patient p ON p.id = k.patient_id WHERE k.id > $1 AND substr(k.sealed, 1, 9) <> $2 "
             "ORDER BY k.id LIMIT $3",
-            after, _current(means), AT_ONCE,
+            after, _current(means), at_once,
         )  # fmt: skip
-        if not found:
+        bound = [(r, contact_binding(r["practice_id"], r["number"], r["addressee"], r["rank"])) for r in found]
+        await _put(c, _again(means, bound))
+        said = [] if found else await _reseal_objections(means, c)
+        if not found and not said:
             raise _NothingToDo
-        again = []
-        for row in found:
-            bound_to = contact_binding(row["practice_id"], row["number"], row["addressee"])
-            old = bytes(row["sealed"])
-            again.append((seal(means.ring, open_sealed(means.ring, old, bound_to), bound_to), row["id"], old))
-        await _put(c, again)
-        return int(found[-1]["id"]), len(found)
+        return (int(found[-1]["id"]) if found else after), len(found) + len(said)
 
     try:
         return await transact(step)
@@ -138,31 +139,55 @@ async def reseal(means: Means, *, after: int = 0) -> tuple[int, int]:
         return 0, 0
 
 
+def _again(means: Means, bound: Sequence[tuple[Any, str]]) -> list[tuple[bytes, Any, bytes]]:
+    """(sealed with the current key, row, as it was read) of each row, beside what its value is bound to."""
+    return [
+        (seal(means.ring, open_sealed(means.ring, bytes(row["sealed"]), to), to), row["id"], bytes(row["sealed"]))
+        for row, to in bound
+    ]
+
+
 async def _put(c: Connection, again: list[tuple[bytes, int, bytes]]) -> None:
     """(sealed again, row, as it was read): a contact that was changed meanwhile keeps the change."""
     await write_many(c, "UPDATE contact SET sealed = $1 WHERE id = $2 AND sealed = $3", again)
 
 
+async def _reseal_objections(means: Means, c: Connection) -> list[Any]:
+    """The next notes of objections without a token that a former key has sealed: they never change otherwise."""
+    found = await rows(
+        c,
+        "SELECT id, sealed FROM provisional_objection WHERE substr(sealed, 1, 9) <> $1 ORDER BY id LIMIT $2",
+        _current(means), AT_ONCE,
+    )  # fmt: skip
+    again = _again(means, [(row, note_binding(row["id"])) for row in found])
+    await write_many(c, "UPDATE provisional_objection SET sealed = $1 WHERE id = $2 AND sealed = $3", again)
+    return found
+
+
 async def sealed_with_former(means: Means) -> int:
-    """How many contacts are still sealed with a former key."""
+    """How many contacts and objections without a token are still sealed with a former key."""
+    return await transact(lambda c: _sealed_with_former(means, c))
 
-    async def read(c: Connection) -> int:
-        found = await rows(c, "SELECT count(*) AS n FROM contact WHERE substr(sealed, 1, 9) <> $1", _current(means))
-        return int(found[0]["n"])
 
-    return await transact(read)
+async def _sealed_with_former(means: Means, c: Connection) -> int:
+    counts = " UNION ALL ".join(
+        f"SELECT count(*) AS n FROM {table} WHERE substr({column}, 1, 9) <> $1"
+        for table, column in sorted(name.split(".") for name in SEALED)
+    )
+    return sum(int(row["n"]) for row in await rows(c, counts, _current(means)))
 
 
 async def forget(means: Means, family: str, *, actor: str) -> int:
-    """Delete the former keys of the contacts, once nothing is sealed with them; returns how many keys. Let a day pass:
-    a register that is being read in may still be sealed with the former one."""
+    """Delete the former keys of the contacts, once nothing at all is sealed with them; returns how many keys. Let a day
+    pass: a register that is being read in may still be sealed with the former one."""
 
     async def step(c: Connection) -> int:
         now = await means.now(c)
         await enter(c, "key_forgotten", actor=actor, at=now, touches=[("key", family)], summary=family)
-        found = await rows(c, "SELECT 1 AS one FROM contact WHERE substr(sealed, 1, 9) <> $1 LIMIT 1", _current(means))
-        if found:
-            raise Refused("key_in_use", "contacts are still sealed with a former key: rotate goes on", where=family)
+        if await _sealed_with_former(means, c):
+            raise Refused(
+                "key_in_use", "contacts or objections are still sealed with a former key: rotate goes on", where=family
+            )
         return means.ring.forget(family)
 
     if family != "contacts":

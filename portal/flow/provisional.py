@@ -67,7 +67,7 @@ async def record(
         raise Refused("channel", "what comes by a link is said through the link", status=422)
     tokens = keyed(means.ring, _traits(spoken, means.clock.now()))
     no_id = uuid4()
-    sealed = seal(means.ring, json.dumps(asdict(spoken), ensure_ascii=False).encode(), _binding(no_id))
+    sealed = seal(means.ring, json.dumps(asdict(spoken), ensure_ascii=False).encode(), note_binding(no_id))
 
     async def step(c: Connection) -> Recorded:
         now = await means.now(c)
@@ -126,7 +126,8 @@ async def _refuse_unknown(c: Connection, scope: Scope, ref: str) -> None:
         raise Refused("scope", "say for which observatory, study or practice; none for everything", status=422)
 
 
-def _binding(no_id: UUID) -> str:
+def note_binding(no_id: UUID) -> str:
+    """What a sealed note is bound to: it opens only beside its own objection."""
     return f"provisional/{no_id}"
 
 
@@ -151,7 +152,7 @@ async def read_sealed(means: Means, no_id: UUID, *, by: Account) -> Spoken:
         found = await rows(c, "SELECT sealed FROM provisional_objection WHERE id = $1", no_id)
         if not found:
             raise _unknown()
-        return Spoken(**json.loads(open_sealed(means.ring, bytes(found[0]["sealed"]), _binding(no_id))))
+        return Spoken(**json.loads(open_sealed(means.ring, bytes(found[0]["sealed"]), note_binding(no_id))))
 
     return await transact(step)
 
@@ -176,7 +177,7 @@ async def bind(means: Means, no_id: UUID, patients: Sequence[int], *, by: Accoun
             "INSERT INTO objection (id, person_id, patient_id, scope, scope_ref, channel, actor, received_at, "
             "entry_id) SELECT $1, person_id, id, $2, $3, $4, $5, $6, $7 FROM patient WHERE id = $8",
             [
-                (one, no["scope"], no["scope_ref"], no["channel"], _binding(no_id), as_moment(no["received_at"]),
+                (one, no["scope"], no["scope_ref"], no["channel"], note_binding(no_id), as_moment(no["received_at"]),
                  no["entry_id"], patient)
                 for one, patient in made.items()
             ],

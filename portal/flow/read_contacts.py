@@ -37,6 +37,6 @@ async def with_names(means: Means, patients: Sequence[dict[str, Any]], *, by: Ac
 def _name(means: Means, patient: dict[str, Any]) -> str:
     if patient["sealed"] is None:
         return ""
-    binding = contact_binding(patient["practice_id"], patient["number"], Addressee.SELF)
+    binding = contact_binding(patient["practice_id"], patient["number"], Addressee.SELF, 0)
     contact = json.loads(open_sealed(means.ring, bytes(patient["sealed"]), binding))
     return f"{contact.get('family_name', '')} {contact.get('given_names', '')}".strip()

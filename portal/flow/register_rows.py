@@ -42,7 +42,7 @@ class SealedContact:
     unreachable_reason: str | None = None
 
 
-def contact_binding(practice_id: str, number: str, addressee: str, rank: int = 0) -> str:
+def contact_binding(practice_id: str, number: str, addressee: str, rank: int) -> str:
     """What a sealed contact is bound to: it opens beside no other patient, addressee or further holder."""
     return f"contact/{practice_id}/{number}/{addressee}" + (f"/{rank}" if rank > 1 else "")
 

@@ -6,6 +6,7 @@ A prepared release only shrinks: whoever closes loses her rows, k is measured ag
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -127,7 +128,7 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
         raise Refused("G09", "an operator or a DPO seals a release", status=403)
     async with _files_of(means, release_id):
         release = await _in_state(release_id, State.APPROVED)
-        await transact(lambda c: refuse_foreign_key(means, c, f"study:{release.study_id}"))
+        await _refuse_foreign_key(means, release)
         kept = await as_kept(release)
         draft = await _sealed(means, release, kept, kept, actor=by.actor)
         await _placed(means, await _in_state(release_id, State.SEALED))
@@ -137,15 +138,18 @@ async def seal(means: Means, release_id: str, *, by: Account) -> int:
 async def _sealed(means: Means, release: Release, kept: Draft, draft: Draft, *, actor: str) -> Draft:
     """The draft, or what is left of it once nobody in it has closed: sealed instead of what was kept."""
     for _ in range(LOOKS):
-        looked = await transact_alone(
-            lambda c, d=draft: try_seal(means, c, release, d, instead_of=kept, actor=actor)  # type: ignore[misc] # mypy cannot infer a lambda's default argument
-        )
+        step = partial(try_seal, means, release=release, draft=draft, instead_of=kept, actor=actor)
+        looked = await transact_alone(step)
         if looked.stands:
             stays = kept_at(means, release.id, draft.manifest_sha256)
             await asyncio.to_thread(remove, [old for old in stays.parent.iterdir() if old != stays])
             return draft
         draft = await with_fewer(means, release, draft, looked, version=draft.version)
     raise Refused("busy", "people kept closing while the release was sealed: try again", status=503)
+
+
+async def _refuse_foreign_key(means: Means, release: Release) -> None:
+    await transact(lambda c: refuse_foreign_key(means, c, f"study:{release.study_id}"))
 
 
 async def serve(means: Means, release_id: str, *, by: Account) -> Path:
@@ -165,9 +169,9 @@ async def hand_over(means: Means, release_id: str, *, by: Account, take: Callabl
             release = await _in_state(release_id, State.SEALED)
             if by.role != Role.RECIPIENT or by.study_id != release.study_id:
                 raise Refused("G09", "a release is handed to the recipient of its study", status=403)
-            await transact(lambda c, s=release.study_id: refuse_foreign_key(means, c, f"study:{s}"))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
+            await _refuse_foreign_key(means, release)
             folder, kept = await _placed(means, release), await as_kept(release)
-            looked = await transact_alone(lambda c, r=release, k=kept: _try_serve(means, c, r, k, by))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
+            looked = await transact_alone(partial(_try_serve, means, release=release, kept=kept, by=by))
             if looked.stands:
                 return await asyncio.to_thread(take, folder)
             fewer = await with_fewer(means, release, kept, looked, version=release.version + 1)

@@ -40,9 +40,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
             synced(path)
         part.rename(target)
         synced(target.parent)
-    except BaseException:
+    finally:  # it has its name by now, or goes
         shutil.rmtree(part, ignore_errors=True)
-        raise
 
 
 def write_whole(path: Path, content: bytes) -> None:

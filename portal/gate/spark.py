@@ -46,7 +46,13 @@ _ARROW = {"string": pa.string(), "date": pa.date32(), "int": pa.int32()}
 
 @contextmanager
 def running() -> Iterator[SparkSession]:
-    """Spark as its own settings say (spark-defaults.conf, PYSPARK_SUBMIT_ARGS); where they say nothing, here."""
+    """Spark as its own settings say (spark-defaults.conf, PYSPARK_SUBMIT_ARGS); where they say nothing, here.
+
+    One that runs already in this process is taken as it is, and left running.
+    """
+    if found := SparkSession.getActiveSession():
+        yield found
+        return
     builder = SparkSession.builder.appName("portal extract").config("spark.ui.enabled", "false")
     try:
         spark = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()

@@ -26,9 +26,11 @@ _FUNCTIONS = (
     r"regexp_full_match(x STRING, p STRING) RETURNS BOOLEAN RETURN x RLIKE ('\A(?:' || p || ')\z')",
     "isfinite(x DOUBLE) RETURNS BOOLEAN RETURN NOT isnan(x) AND abs(x) < DOUBLE('Infinity')",
     "timezone(zone STRING, x TIMESTAMP) RETURNS TIMESTAMP_NTZ "
-    "RETURN CAST(from_utc_timestamp(x, zone) AS TIMESTAMP_NTZ)",
+    "RETURN CASE WHEN year(x) BETWEEN 0 AND 10000 THEN CAST(from_utc_timestamp(x, zone) AS TIMESTAMP_NTZ) END",
     "strftime(x DATE, form STRING) RETURNS STRING RETURN CASE form WHEN '%Y-%m' THEN date_format(x, 'yyyy-MM') "
-    "WHEN '%G-W%V' THEN extract(YEAROFWEEK FROM x) || '-W' || lpad(weekofyear(x), 2, '0') END",
+    "WHEN '%Y-Q' THEN date_format(x, 'yyyy') || '-Q' "
+    "WHEN '%G-W%V' THEN extract(YEAROFWEEK FROM x) || '-W' || lpad(weekofyear(x), 2, '0') "
+    "ELSE raise_error('no such form of a day') END",
     "in_a_span(day DATE, spans ARRAY<STRUCT<first: DATE, last: DATE>>) RETURNS BOOLEAN "
     "RETURN exists(spans, s -> day BETWEEN s.first AND s.last)",
 )

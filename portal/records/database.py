@@ -117,21 +117,24 @@ async def transact_alone(step: Step[T]) -> T:
     done inside to milliseconds. asyncpg.LockNotAvailableError when the log stays busy through every try.
     """
 
-    async def locked(c: Connection, wait_ms: int) -> T:
-        if is_postgres(c):
-            await c.execute_script(f"SET LOCAL lock_timeout = '{wait_ms}ms'")
-            await c.execute_script("LOCK TABLE log_entry IN SHARE ROW EXCLUSIVE MODE")
-            await c.execute_script("SET LOCAL lock_timeout = 0")
-        return await step(c)
+    async def attempt(wait_ms: int) -> T:
+        async def locked(c: Connection) -> T:
+            if is_postgres(c):
+                await c.execute_script(f"SET LOCAL lock_timeout = '{wait_ms}ms'")
+                await c.execute_script("LOCK TABLE log_entry IN SHARE ROW EXCLUSIVE MODE")
+                await c.execute_script("SET LOCAL lock_timeout = 0")
+            return await step(c)
+
+        return await transact(locked)
 
     for wait_ms in LOCK_TRIES_MS[:-1]:
         try:
-            return await transact(lambda c, wait_ms=wait_ms: locked(c, wait_ms))  # type: ignore[misc] # mypy cannot infer a lambda's default argument
+            return await attempt(wait_ms)
         except (asyncpg.LockNotAvailableError, OperationalError) as error:
             if not is_lock_timeout(error):
                 raise
             await asyncio.sleep(wait_ms / 1000)
-    return await transact(lambda c: locked(c, LOCK_TRIES_MS[-1]))
+    return await attempt(LOCK_TRIES_MS[-1])
 
 
 def is_lock_timeout(error: BaseException) -> bool:

@@ -1,6 +1,6 @@
 -- The person facts of one crossing, for every patient of the observatory's practices, decided in the same pass.
 -- Each CASE ends in the word that closes. Words are the places in rules/facts.py; the key is its mixed radix.
---   $1 observatory  $2 study ('' at extraction)  $3 registers taken at or after  $4 today in Paris
+--   $1 observatory  $2 study ('' at extraction)  $3 registers taken after  $4 today in Paris
 --   $5 sent before: reflection over  $6 sent at or before: silence is delivery by now
 -- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.
 -- {among}: a narrowing.  In records/objections.py: whom an objection binds, and whom one without a token may mean.
@@ -157,7 +157,7 @@ keyed AS (
                 WHEN p.adult_on > $4 AND a.patient_id IS NULL AND v.guardian = 1 AND v.mandate = 0 THEN NULL
                 WHEN p.adult_on > $4 THEN p.adult_on END AS closes_on,
            (((((((CASE WHEN e.word > 0 THEN e.word WHEN e.word IS NULL THEN 1
-                       WHEN r.taken_at >= $3 THEN 0 ELSE 5 END * 2
+                       WHEN r.taken_at > $3 THEN 0 ELSE 5 END * 2
                   + CASE WHEN u.person_id IS NULL THEN 0 ELSE 1 END) * 2
                  + CASE WHEN d.person_id IS NULL THEN 0 ELSE 1 END) * 5
                 + coalesce(o.word, CASE WHEN s.person_id IS NULL THEN 0 ELSE 4 END)) * 2

@@ -53,18 +53,20 @@ class RightsRequest(Model):
         )
 
 
+CHANGED_BY_RIGHT = """
+    SELECT b.person_id, max(r.closing_id) AS entry FROM rights_request r JOIN (
+        SELECT id, person_id FROM rights_request
+        UNION SELECT r.id, p.person_id FROM rights_request r JOIN patient p ON p.id = r.patient_id
+        UNION SELECT r.id, f.person_id FROM rights_request r JOIN former_person f ON f.patient_id = r.patient_id
+    ) b ON b.id = r.id WHERE r.state = 'granted' AND r.kind IN ('erasure', 'rectification') GROUP BY b.person_id
+"""
+"""Who was granted an erasure or a rectification, with the newest entry that granted it (person_id, entry): what was
+delivered or stored before is not to be kept."""
+
+
 async def changed_by_right(c: Connection) -> dict[str, int]:
-    """Who was granted an erasure or a rectification, with the newest entry that granted it: what was delivered before
-    is not to be kept."""
-    found = await rows(
-        c,
-        "SELECT b.person_id, max(r.closing_id) AS entry FROM rights_request r JOIN ("
-        "SELECT id, person_id FROM rights_request "
-        "UNION SELECT r.id, p.person_id FROM rights_request r JOIN patient p ON p.id = r.patient_id "
-        "UNION SELECT r.id, f.person_id FROM rights_request r JOIN former_person f ON f.patient_id = r.patient_id"
-        ") b ON b.id = r.id WHERE r.state = 'granted' AND r.kind IN ('erasure', 'rectification') GROUP BY b.person_id",
-    )
-    return {str(row["person_id"]): int(row["entry"]) for row in found}
+    """`CHANGED_BY_RIGHT`, by person."""
+    return {str(row["person_id"]): int(row["entry"]) for row in await rows(c, CHANGED_BY_RIGHT)}
 
 
 async def copy_to_parted(c: Connection, old: UUID, new: UUID, patient_id: int, entry: int) -> None:

@@ -11,18 +11,13 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from portal.records.clearance import Thresholds, decided
-from portal.records.database import (
-    Connection,
-    as_moment,
-    from_json,
-    json_texts,
-    rows,
-    write_many,
-)
+from portal.records.database import Connection, as_moment, from_json, json_texts, rows, write_many
 from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
+from portal.records.objections import BOUND
 from portal.records.people import Person, Practice
 from portal.records.releases import Extraction
+from portal.records.rights_requests import CHANGED_BY_RIGHT
 from portal.rules.clearance import ORDER
 from portal.rules.words import StorePart
 
@@ -39,11 +34,8 @@ _PRESENT = (
 )
 
 _TAKEN_BACK = (
-    "SELECT o.person_id, o.scope, o.scope_ref, o.withdrawal_id FROM objection o WHERE o.withdrawal_id IS NOT NULL "
-    "UNION SELECT p.person_id, o.scope, o.scope_ref, o.withdrawal_id FROM objection o "
-    "JOIN patient p ON p.id = o.patient_id WHERE o.withdrawal_id IS NOT NULL "
-    "UNION SELECT h.person_id, o.scope, o.scope_ref, o.withdrawal_id FROM objection o "
-    "JOIN former_person h ON h.patient_id = o.patient_id WHERE o.withdrawal_id IS NOT NULL"
+    f"SELECT b.person_id, o.scope, o.scope_ref, o.withdrawal_id FROM ({BOUND}) b "
+    "JOIN objection o ON o.id = b.objection_id WHERE o.withdrawal_id IS NOT NULL"
 )
 
 
@@ -223,7 +215,8 @@ async def without_persons(c: Connection) -> set[int]:
 
 async def persons_closed(c: Connection, thresholds: Thresholds, *, rests: frozenset[str]) -> list[Leaving]:
     """Whoever is in the observatory's files and has against her more than `rests`, or is nobody's patient there, or
-    took an objection back after the permit by which her rows came: it counts for later records only."""
+    after the permit by which her rows came took an objection back, which counts for later records only, or was granted
+    an erasure or a rectification (G46)."""
     against = (1 << len(ORDER)) - 1 - sum(1 << ORDER[code] for code in rests)
     closed = await decided(
         c,
@@ -241,7 +234,13 @@ async def persons_closed(c: Connection, thresholds: Thresholds, *, rests: frozen
         "OR (b.scope = 'practice' AND b.scope_ref = s.practice_id))",
         thresholds.observatory_id,
     )
-    found = {(int(r["extraction_id"]), r["practice_id"], r["pseudonym"]) for r in [*closed, *lifted]}
+    changed = await rows(
+        c,
+        f"SELECT s.extraction_id, s.practice_id, s.pseudonym FROM ({_PRESENT}) s JOIN ({CHANGED_BY_RIGHT}) g "
+        "ON g.person_id = s.person_id WHERE s.observatory_id = $1 AND s.cut < g.entry",
+        thresholds.observatory_id,
+    )
+    found = {(int(r["extraction_id"]), r["practice_id"], r["pseudonym"]) for r in [*closed, *lifted, *changed]}
     return [Leaving(extraction, practice, StorePart.PERSON, name) for extraction, practice, name in sorted(found)]
 
 

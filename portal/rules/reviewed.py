@@ -70,7 +70,7 @@ class AuthorisationFile(_Reviewed):
 def _is_age_recipient(text: str) -> str:
     key = decode("age", text)
     if key is None or len(key) != 32:
-        raise ValueError("not an age public key (age1…, as age-keygen prints it)")
+        raise PydanticCustomError("age_recipient", "not an age public key: write age1…, as age-keygen prints it")
     return text
 
 

@@ -59,7 +59,7 @@ class Faults:
 
         try:
             await self.app(scope, receive, noting)
-        except Exception as error:
+        except Exception as error:  # the one place where what nobody foresaw becomes a page with a reference
             request = Request(scope, receive)
             reference = _note(request, type(error).__name__)
             if started:

@@ -78,7 +78,7 @@ def environment(language: Language) -> Environment:
         auto_reload=False,
     )
     env.policies["ext.i18n.trimmed"] = True
-    env.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]  # i18n's
+    env.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined] # Jinja2's i18n extension adds it when the environment is made
     env.filters.update({f.__name__: partial(f, language=language) for f in (day, moment, number, percent, few, about)})
     env.filters["paragraphs"] = paragraphs
     env.globals.update(languages=Language, asset=asset, reason=partial(sentence, language=language))

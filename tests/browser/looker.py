@@ -51,7 +51,7 @@ class Looker:
 
     def contrast(self, scheme: str) -> list[str]:
         """What axe finds in the other colours: nothing else changes with them."""
-        self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # "light" or "dark"
+        self.page.emulate_media(color_scheme=scheme)
         found: list[str] = self.page.evaluate(RUN, [{"type": "rule", "values": ["color-contrast"]}, {}])
         self.page.emulate_media(color_scheme="light")
         return found

@@ -60,7 +60,7 @@ def with_margin(page: Page, shape: str) -> bytes:
     box = page.locator(shape).bounding_box()
     assert box is not None
     clip = {"x": 0, "y": box["y"] - 12, "width": box["width"] + 2 * box["x"], "height": box["height"] + 24}
-    return page.screenshot(clip=clip, full_page=True)  # type: ignore[arg-type] # a FloatRect
+    return page.screenshot(clip=clip, full_page=True)
 
 
 def lighter(browser: Browser, picture: bytes) -> bytes:

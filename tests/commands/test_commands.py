@@ -12,9 +12,12 @@ import pytest
 
 from portal.app import make_means
 from portal.demo.driver import STUDY
+from portal.flow import review
 from portal.flow.sequence import sequence
 from portal.outside.clock import SystemClock
+from portal.records.accounts import Account
 from portal.records.database import opened
+from portal.records.drafts import waiting
 from portal.settings import Settings
 
 PORTAL = [sys.executable, "-m", "portal"]
@@ -171,12 +174,23 @@ def test_keys_are_listed_rotated_and_deleted_by_commands(tmp_path: Path) -> None
         done = run("keys", *command, cwd=tmp_path)
         assert (done.returncode, code in done.stderr, done.stderr.count("\n")) == (1, True, 1), command
     reviewed = Path(__file__).parents[2] / "portal" / "demo" / "observatory.toml"
-    run("load", str(reviewed), cwd=tmp_path)
+    run("load", str(reviewed), *acting, cwd=tmp_path)
+    run("staff", "add", "dpo@example.org", "--role", "dpo", cwd=tmp_path)
+    asyncio.run(approve_every_draft(tmp_path))
     run("keys", "create", f"study:{STUDY}", cwd=tmp_path)
     done = run("keys", "delete", "--study", STUDY, "--confirm", STUDY, *acting, cwd=tmp_path)
     assert (done.returncode, f"study:{STUDY}" in fingerprints(tmp_path)) == (0, False), done.stderr
     counted = run("retractions", "--observatory", "demo", "--json", cwd=tmp_path)
     assert json.loads(counted.stdout) == {"open": 0, "overdue": 0, "erased": 0}
+
+
+async def approve_every_draft(folder: Path) -> None:
+    """What the DPO does at the desk."""
+    settings = Settings(keys_dir=folder / "var" / "keys", data_dir=folder / "var")
+    async with opened(f"sqlite://{folder}/var/portal.sqlite3"):
+        dpo = await Account.get(email="dpo@example.org")
+        for draft in await waiting():
+            await review.approve(make_means(settings, SystemClock()), draft.id, by=dpo, second_factor=True)
 
 
 def fingerprints(folder: Path) -> dict[str, str]:

@@ -83,5 +83,5 @@ async def test_a_practice_that_changes_its_software_gives_new_numbers_and_loses_
     world.wait(40)
     await world.read_returns()
     await world.register(renumbered)
-    assert await reasons(world, "practice-a", "102") == ()
-    assert await reasons(world, "practice-a", "101") == ("G45",)
+    assert await reasons(world, "practice-a", "102") == ("G58",), "told after the practice's last extraction"
+    assert await reasons(world, "practice-a", "101") == ("G45", "G58")

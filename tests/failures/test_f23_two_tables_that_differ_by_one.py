@@ -9,24 +9,23 @@ from pathlib import Path
 
 import pytest
 from line import Line, approved, record
-from world import COLUMNS, World, build, patient, reviewed
+from world import COLUMNS, World, build, load, patient, reviewed
 
 from portal.demo.clock import PlayedClock
-from portal.flow import govern, opt_out, release
+from portal.flow import opt_out, release
 from portal.flow.means import Means
 from portal.records.releases import Release, ReleasePerson
 from portal.rules.reviewed import ReviewedFile
 from portal.rules.words import Scope, Sex
 
 K = 5
-CONDITIONS = {
+CONDITIONS = reviewed().study[0].conditions.model_dump(mode="json") | {
     "columns": {**COLUMNS, "year_of_birth": {"precision": "decade"}},
     "quasi_identifiers": ["year_of_birth", "sex"],
     "aggregates": ["sex"],
 }
 NARROWER = CONDITIONS | {
     "columns": {**COLUMNS, "diagnosis": {"precision": "full", "codes": ["sct|44054006"]}},
-    "quasi_identifiers": ["sex"],
     "aggregates": [],
 }
 
@@ -37,7 +36,7 @@ async def thirty(database: str, means: Means, clock: PlayedClock, tmp_path: Path
     world = await build(means, clock, tmp_path, study__k=K, study__conditions=CONDITIONS)
     means.ring.create("study:asthma")
     second = reviewed(study__k=K, study__conditions=NARROWER).study[0].model_copy(update={"id": "asthma"})
-    await govern.load(means, ReviewedFile(study=(second,)), actor=world.operator.actor)
+    await load(means, ReviewedFile(study=(second,)), world.operator, world.dpo)
     await world.enrol()
     sexes = {n: Sex.FEMALE if n <= 15 else Sex.MALE for n in range(1, 31)}
     await world.register([patient(str(n), sex=sex) for n, sex in sexes.items()])

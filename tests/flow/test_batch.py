@@ -172,6 +172,7 @@ UNTIL_MIDNIGHT: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.shows("R23")
 @pytest.mark.parametrize("what", UNTIL_MIDNIGHT)
 async def test_what_ends_at_midnight_in_paris_ends_between_the_approval_and_the_seal(
     what: str, database: str, means: Means, clock: PlayedClock, tmp_path: Path
@@ -192,6 +193,7 @@ async def test_what_ends_at_midnight_in_paris_ends_between_the_approval_and_the_
     assert (await Release.get(id=release_id)).state == ReleaseState.APPROVED
 
 
+@pytest.mark.shows("R23")
 @pytest.mark.parametrize("what", list(UNTIL_MIDNIGHT)[:2])
 async def test_what_ends_at_midnight_ends_an_extraction_under_way(
     what: str, database: str, means: Means, clock: PlayedClock, tmp_path: Path

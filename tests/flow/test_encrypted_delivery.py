@@ -27,7 +27,7 @@ ONE, OTHER = identity_of(b"\1" * 32), identity_of(b"\2" * 32)
 async def hand_in(world: World, identity: str) -> None:
     """The recipient's public key, as a reviewed file brings it."""
     team = reviewed().recipient[0].model_copy(update={"age_recipient": recipient_of(identity)})
-    await govern.load(world.means, ReviewedFile(recipient=(team,)), actor=world.operator.actor)
+    await world.load(ReviewedFile(recipient=(team,)))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from kept import dump, kinds_since, one_entry, refused
 from line import Line, approved, record
 from world import World, child, patient
 
-from portal.flow import enrol, erase, govern, opt_out, rewrite
+from portal.flow import enrol, erase, govern, opt_out, rewrite, rights
 from portal.flow import release as flow
 from portal.gate.folders import sha256_of
 from portal.gate.verify import verify_release
@@ -26,7 +26,7 @@ from portal.records.releases import Extraction, ReleasePerson
 from portal.records.store_overview import erasures, store_counts
 from portal.records.stored import StoreChange, StoredPerson, StoreRetraction
 from portal.rules.waiting import paris_day
-from portal.rules.words import Scope
+from portal.rules.words import RightsKind, RightsState, Scope
 
 RECORDS = tuple(record(number, recorded_on=day) for number in ("1", "2", "3") for day in ("2025-06-30", "2025-07-01"))
 
@@ -147,6 +147,48 @@ async def test_an_objection_to_one_study_leaves_the_store_as_it_is(stored: Line)
     await opt_out.withdraw(world.means, world.links["patient1@example.org"])
     await rows(connection(), "UPDATE objection SET withdrawn_at = received_at, withdrawal_id = entry_id + 1")
     assert await erase.reconcile_store(world.means) == 0
+
+
+@pytest.mark.parametrize("kind", RightsKind)
+async def test_an_erasure_or_a_rectification_leaves_once_it_is_granted_and_a_restriction_stays(
+    stored: Line, kind: RightsKind
+) -> None:
+    world = stored.world
+    opened = await rights.open_request(world.means, practice_id="practice-a", number="1", kind=kind, by=world.dpo)
+    assert await erase.reconcile_store(world.means) == 0, "asked for, not granted"
+    await rights.answer(world.means, opened.id, RightsState.GRANTED, by=world.dpo)
+    await round_(world)
+    stays = kind is RightsKind.RESTRICTION
+    assert (await named(world, "1") in inside(world)) is stays
+    assert {await named(world, n) for n in "23"} <= inside(world)
+
+
+async def test_what_was_rectified_before_the_extraction_stays(told: World) -> None:
+    world = told
+    opened = await rights.open_request(
+        world.means, practice_id="practice-a", number="1", kind=RightsKind.RECTIFICATION, by=world.dpo
+    )
+    await rights.answer(world.means, opened.id, RightsState.GRANTED, by=world.dpo)
+    line = Line(world)
+    await line.open()
+    await line.receive(await line.extract(*RECORDS))
+    assert await erase.reconcile_store(world.means) == 0
+    assert len(inside(world)) == 3
+
+
+async def test_a_no_that_is_taken_back_closes_whoever_it_bound_without_a_row_of_hers(stored: Line) -> None:
+    """She was parted since from the one who said it: the objection binds her, and so does its end."""
+    world = stored.world
+    await objects(world)
+    other = (await Patient.get(number="2", practice_id="practice-a")).person_id
+    await rows(
+        connection(),
+        "INSERT INTO objection_binding (objection_id, person_id, entry_id) SELECT id, $1, entry_id FROM objection",
+        other,
+    )
+    await opt_out.withdraw(world.means, world.links["patient1@example.org"])
+    await round_(world)
+    assert inside(world) == {await named(world, "3")}
 
 
 async def test_who_turns_18_leaves_by_time_alone(told: World) -> None:
@@ -405,7 +447,7 @@ async def test_a_release_prepared_before_the_erasure_shrinks_and_is_sealed(store
     folder = await flow.serve(world.means, release_id, by=world.recipient)
     assert verify_release(folder, world.means.ring.public_key()).persons == 2
     gone = (await Patient.get(number="1")).person_id
-    assert gone not in {p.person_id for p in await ReleasePerson.filter(release_id=release_id)}
+    assert gone not in {p.person_id for p in await ReleasePerson.filter(release_id=release_id, left_version=None)}
 
 
 async def test_a_release_shrinks_also_when_nothing_of_a_practice_is_left(told: World) -> None:
@@ -428,12 +470,29 @@ async def test_a_release_shrinks_also_when_nothing_of_a_practice_is_left(told: W
     assert await flow.seal(world.means, release_id, by=world.operator) == 3
 
 
-async def test_a_release_prepared_before_a_newer_extraction_is_still_refused(stored: Line) -> None:
+async def test_a_release_prepared_before_a_newer_extraction_is_sealed_from_what_was_kept_of_it(stored: Line) -> None:
+    """Decision 0010: who closed leaves the kept files, and nothing of the newer extraction comes in."""
     world = stored.world
     release_id = await approved(world)
     await objects(world)
     await round_(world)
     await stored.receive(await stored.extract(*RECORDS))
+    assert await flow.seal(world.means, release_id, by=world.operator) == 4
+    folder = await flow.serve(world.means, release_id, by=world.recipient)
+    assert verify_release(folder, world.means.ring.public_key()).persons == 2
+
+
+async def test_a_release_whose_doctor_left_is_not_filtered_again_from_a_newer_extraction(told: World) -> None:
+    """Her rows cannot be told in what was kept, and the newer file may hold more than was approved."""
+    world = told
+    await world.enrol(number="doctor-2", rpps="10000000002")
+    line = Line(world)
+    await line.open()
+    await line.receive(await line.extract(record("1"), record("2", doctor_id="doctor-2"), record("3")))
+    release_id = await approved(world)
+    await leaves(world, "doctor-2")
+    await round_(world)
+    await line.receive(await line.extract(record("1"), record("3")))
     with pytest.raises(flow.Refused) as no:
         await flow.seal(world.means, release_id, by=world.operator)
     assert no.value.code == "G72"

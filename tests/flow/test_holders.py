@@ -9,9 +9,11 @@ import pytest
 from kept import dump, one_entry, refused
 from world import World, child, paris, patient
 
-from portal.flow import minors, opt_out
+from portal.flow import key_custody, minors, opt_out
 from portal.flow.decide import Asked, explain
+from portal.flow.register_rows import contact_binding
 from portal.gate.holders import HOLDER_COLUMNS, Holder
+from portal.outside.tokens import open_sealed
 from portal.records.database import connection
 from portal.records.people import Contact, Patient
 from portal.rules.clearance import Cleared, Withheld
@@ -341,3 +343,14 @@ def test_a_holder_does_not_show_herself_in_a_traceback() -> None:
     assert all(
         str(value) not in repr(one) for value in asdict(one).values() if isinstance(value, str) and len(value) > 2
     )
+
+
+async def test_a_further_holders_address_is_sealed_again_with_a_new_key(family: World) -> None:
+    """A contact is bound to its rank too."""
+    await key_custody.rotate(family.means, "contacts", actor="operator:1")
+    total = await Contact.all().count()
+    assert (await key_custody.reseal(family.means))[1] == total
+    assert await key_custody.forget(family.means, "contacts", actor="operator:1") == 1
+    father = await Contact.get(rank=2)
+    opened = open_sealed(family.means.ring, bytes(father.sealed), contact_binding("practice-a", "5", "parent", 2))
+    assert b"father@example.org" in opened

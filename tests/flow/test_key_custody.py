@@ -10,7 +10,7 @@ from kept import dump, one_entry, refused
 from line import Line, approved, record
 from world import World, patient, plain_letter
 
-from portal.flow import key_custody, notify, opt_out, retract
+from portal.flow import key_custody, notify, opt_out, provisional, retract
 from portal.flow import release as flow
 from portal.flow.audit import verify_log
 from portal.flow.behind_link import open_link
@@ -30,7 +30,7 @@ from portal.records.retractions import Retraction
 from portal.records.schema import metadata
 from portal.records.tree import LogCheckpoint
 from portal.rules.refusals import Refused
-from portal.rules.words import Scope
+from portal.rules.words import ObjectionChannel, Scope
 
 RECORDS = tuple(record(number) for number in ("1", "2", "3"))
 
@@ -183,22 +183,21 @@ async def test_a_study_of_which_nothing_was_delivered_takes_another_key(stored: 
 
 async def _all_open(world: World) -> None:
     for contact in await Contact.all().select_related("patient"):
-        bound_to = contact_binding(contact.patient.practice_id, contact.patient.number, str(contact.addressee))
+        bound_to = contact_binding(
+            contact.patient.practice_id, contact.patient.number, str(contact.addressee), contact.rank
+        )
         assert json.loads(open_sealed(world.means.ring, bytes(contact.sealed), bound_to))
 
 
-async def test_contacts_are_sealed_again_and_the_former_key_is_then_forgotten(
-    told: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_contacts_are_sealed_again_and_the_former_key_is_then_forgotten(told: World) -> None:
     """In batches of two, interrupted after the first: both keys open, and it goes on."""
     world, means = told, told.means
-    monkeypatch.setattr(key_custody, "AT_ONCE", 2)
     total = await Contact.all().count()
     assert total > 4
     await key_custody.rotate(means, "contacts", actor="operator:1")
     assert await key_custody.sealed_with_former(means) == total
     async with one_entry("contacts_resealed", ("key", "contacts")):
-        last, done = await key_custody.reseal(means)
+        last, done = await key_custody.reseal(means, at_once=2)
     assert done == 2
     await _all_open(world)
     async with refused("key_in_use"):
@@ -206,12 +205,31 @@ async def test_contacts_are_sealed_again_and_the_former_key_is_then_forgotten(
     await world.register([patient("9")], partial=True)
     assert await key_custody.sealed_with_former(means) == total - 2, "what comes in is sealed with the new key"
     while done:
-        last, done = await key_custody.reseal(means, after=last)
+        last, done = await key_custody.reseal(means, after=last, at_once=2)
     before = await dump()
     assert await key_custody.reseal(means) == (0, 0)
     assert await dump() == before
     assert await key_custody.forget(means, "contacts", actor="operator:1") == 1
     await _all_open(world)
+
+
+async def test_what_was_said_without_a_token_is_sealed_again_before_the_former_key_is_forgotten(told: World) -> None:
+    means = told.means
+    spoken = provisional.Spoken(family_name="Durand", given_names="Alix", answer_to="by letter")
+    said = await provisional.record(
+        means, spoken, scope=Scope.EVERYTHING, channel=ObjectionChannel.PAPER, by=told.operator
+    )
+    await key_custody.rotate(means, "contacts", actor="operator:1")
+    last = 0
+    while (await Contact.filter(id__gt=last).count()) and (batch := await key_custody.reseal(means, after=last))[1]:
+        last = batch[0]
+    assert await key_custody.sealed_with_former(means) == 1
+    async with refused("key_in_use"):
+        await key_custody.forget(means, "contacts", actor="operator:1")
+    assert (await key_custody.reseal(means, after=last)) == (last, 1)
+    assert await key_custody.reseal(means, after=last) == (0, 0)
+    assert await key_custody.forget(means, "contacts", actor="operator:1") == 1
+    assert await provisional.read_sealed(means, said.id, by=told.dpo) == spoken
 
 
 async def test_a_contact_that_changes_while_it_is_sealed_again_keeps_the_change(told: World) -> None:
@@ -223,7 +241,7 @@ async def test_a_contact_that_changes_while_it_is_sealed_again_keeps_the_change(
     while (await key_custody.reseal(told.means))[1]:
         pass
     contact = await Contact.get(patient_id=row.id, addressee="self")
-    opened = open_sealed(told.means.ring, bytes(contact.sealed), contact_binding("practice-a", "1", "self"))
+    opened = open_sealed(told.means.ring, bytes(contact.sealed), contact_binding("practice-a", "1", "self", 0))
     assert json.loads(opened)["email"] == "new@example.org"
 
 

@@ -20,7 +20,8 @@ LISTED = {**COLUMNS, "diagnosis": {"precision": "full", "codes": ["sct|44054006"
 async def line(database: str, means: Means, clock: PlayedClock, tmp_path: Path) -> Line:
     """Three adults told; somebody has put a telephone number on the list of codes, and nobody saw it."""
     given = reviewed().authorisation[0].conditions.model_dump(mode="json") | {"columns": LISTED}
-    asked = {"columns": {**LISTED, "year_of_birth": {"precision": "decade"}}, "quasi_identifiers": ["sex"]}
+    asked = reviewed().study[0].conditions.model_dump(mode="json")
+    asked |= {"columns": {**LISTED, "year_of_birth": {"precision": "decade"}}}
     world = await build(means, clock, tmp_path, authorisation__conditions=given, study__conditions=asked)
     await world.enrol()
     await world.register([patient("1"), patient("2"), patient("3")])

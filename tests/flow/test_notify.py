@@ -40,7 +40,7 @@ async def reasons(world: World, number: str) -> tuple[str, ...]:
 
 
 async def notice_of(number: str) -> Notice:
-    return await Notice.filter(patient_id=(await Patient.get(number=number)).id).order_by("-sent_at").first()  # type: ignore[return-value] # it is there
+    return await Notice.filter(patient_id=(await Patient.get(number=number)).id).order_by("-sent_at").first()
 
 
 async def test_a_campaign_queues_one_notice_for_each_patient_and_addressee(enrolled: World) -> None:

@@ -134,7 +134,7 @@ async def test_a_no_to_one_practice_as_a_source_leaves_her_other_practice_alone(
     assert await reasons(told, "7", "practice-b") == ()
     await opt_out.withdraw(told.means, link)
 
-    async def listed(c):  # type: ignore[no-untyped-def] # a connection in, a list out
+    async def listed(c):
         return await passing(c, await stand(told.means, c, Asked("demo"), cut=0))
 
     first_days = {p.number: p.recorded_from for p in await transact(listed)}
@@ -198,11 +198,11 @@ async def test_after_taking_it_back_only_records_dated_later_pass(told: World, l
     async with one_entry("objection_taken_back"):
         await opt_out.withdraw(told.means, link)
 
-    async def listed(c):  # type: ignore[no-untyped-def] # a connection in, a list out
+    async def listed(c):
         return await passing(c, await stand(told.means, c, Asked("demo"), cut=0))
 
     first_days = {p.number: p.recorded_from for p in await transact(listed)}
-    assert (first_days["1"] - paris_day(told.clock.now())).days == 1  # type: ignore[operator] # the day is there
+    assert (first_days["1"] - paris_day(told.clock.now())).days == 1
     assert first_days["2"] is None
 
 

@@ -33,7 +33,7 @@ async def reasons(world: World, number: str, practice_id: str = "practice-a") ->
 
 async def say(world: World, spoken: Spoken = ONE, **options: object) -> provisional.Recorded:
     given = {"scope": Scope.EVERYTHING, "channel": ObjectionChannel.PHONE, "by": world.operator} | options
-    return await provisional.record(world.means, spoken, **given)  # type: ignore[arg-type]  # options of this very call
+    return await provisional.record(world.means, spoken, **given)
 
 
 async def row(number: str, practice_id: str = "practice-a") -> Patient:

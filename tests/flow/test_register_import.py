@@ -51,7 +51,7 @@ async def test_the_same_file_again_only_renews_its_freshness(world: World) -> No
     assert {name for name in before if before[name] != after[name]} == {
         "register_import", "log_entry", "log_touch", "log_salt",
     }  # fmt: skip
-    assert (await RegisterImport.all().order_by("-id").first()).taken_at == world.clock.now()  # type: ignore[union-attr] # just made
+    assert (await RegisterImport.all().order_by("-id").first()).taken_at == world.clock.now()
 
 
 async def import_taken(world: World, hours: int, practice_id: str = "practice-a") -> None:

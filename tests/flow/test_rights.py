@@ -28,7 +28,7 @@ async def reasons(world: World, number: str, practice_id: str = "practice-a") ->
 
 async def ask(world: World, kind: RightsKind, number: str = "1", **options: object) -> rights.Opened:
     given = {"practice_id": "practice-a", "number": number, "kind": kind, "by": world.dpo} | options
-    return await rights.open_request(world.means, **given)  # type: ignore[arg-type]  # options of this very call
+    return await rights.open_request(world.means, **given)
 
 
 @pytest.mark.parametrize("kind", RightsKind)

@@ -3,11 +3,11 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 import pytest
-from conftest import START
 from hostile.identities import ALIKE, PRACTICES, Truth
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
@@ -97,7 +97,7 @@ async def test_ten_thousand_humans_and_no_record_of_an_objector_is_released(
         folder = tmp_path / str(seed)
         folder.mkdir()
         shutil.copyfile(migrated_sqlite, folder / "portal.sqlite3")
-        clock = PlayedClock(START, SystemClock())
+        clock = PlayedClock(datetime(2026, 3, 2, 9, 0, tzinfo=UTC), SystemClock())
         means = Means(
             clock=clock, ring=KeyRing(shutil.copytree(ring.folder, folder / "keys")), data_dir=folder / "data",
             base_url="http://127.0.0.1:8000", mail_from="notices@example.org", returns_address="r+{ref}@example.org",

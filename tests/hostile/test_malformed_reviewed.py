@@ -302,6 +302,7 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
+@pytest.mark.shows("R8")
 @pytest.mark.parametrize(("code", "content", "where"), CASES, ids=ids(CASES))
 def test_a_malformed_file_is_refused_with_its_places(code: str, content: bytes, where: str, tmp_path: Path) -> None:
     problems = refused(tmp_path, content, read_reviewed)
@@ -324,6 +325,7 @@ async def world(database: str, means: Means, clock: PlayedClock, tmp_path: Path)
     return await build(means, clock, tmp_path)
 
 
+@pytest.mark.shows("R8")
 @pytest.mark.parametrize(("code", "content", "where"), BESIDE, ids=ids(BESIDE))
 async def test_a_file_that_does_not_fit_is_refused_with_its_places_and_nothing_is_written(
     code: str, content: bytes, where: str, world: World

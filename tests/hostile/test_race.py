@@ -5,7 +5,7 @@ design loses would prove nothing about the right one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -113,18 +113,27 @@ async def cut_without_the_lock() -> int:
 # --- the trials ----------------------------------------------------------------------------------------------------
 
 
-async def test_no_objection_leaks_through_a_seal_on_postgres(on_postgres: World) -> None:
-    outcome = await race(on_postgres, as_designed, rounds=26)
+@pytest.mark.shows("R2")
+async def test_no_objection_leaks_through_a_seal_on_postgres(
+    on_postgres: World, how_many: Callable[[int, int], int], record_property: Callable[[str, object], None]
+) -> None:
+    objections = how_many(500, 10_000)
+    outcome = await race(on_postgres, as_designed, rounds=-(-objections // OBJECTORS) + 1)
+    record_property("trials", outcome.objections)
     assert outcome.leaks == 0
     assert outcome.served_although_closed == 0
-    assert outcome.objections >= 500
+    assert outcome.objections >= objections
     assert outcome.sealed >= 100
     assert outcome.taken_out >= 100, "the race was not close enough to prove anything"
     assert min(outcome.served, outcome.held_back) >= 5
 
 
-async def test_no_objection_leaks_through_a_seal_on_sqlite(on_sqlite: World) -> None:
+@pytest.mark.shows("R2")
+async def test_no_objection_leaks_through_a_seal_on_sqlite(
+    on_sqlite: World, record_property: Callable[[str, object], None]
+) -> None:
     outcome = await race(on_sqlite, as_designed, rounds=5)
+    record_property("trials", outcome.objections)
     assert outcome.leaks == 0
     assert outcome.served_although_closed == 0
     assert outcome.taken_out >= 20, "the race was not close enough to prove anything"
@@ -133,7 +142,7 @@ async def test_no_objection_leaks_through_a_seal_on_sqlite(on_sqlite: World) -> 
 @pytest.mark.parametrize(
     "seal", [without_its_look, with_its_snapshot_before_the_lock, with_serializable_only], ids=lambda f: f.__name__
 )
-async def test_the_race_catches_a_seal(seal, on_postgres: World) -> None:  # type: ignore[no-untyped-def] # three functions
+async def test_the_race_catches_a_seal(seal, on_postgres: World) -> None:
     outcome = await race(on_postgres, seal, rounds=50, until_leak=True)
     assert outcome.leaks > 0
 

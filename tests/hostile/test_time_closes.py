@@ -204,7 +204,7 @@ CAUSES = {
     ),
     "two patients turn 18": Cause(MIDNIGHT, closes=GROWN, born="2008-04-12"),
     "the recipient's contract ends": Cause(MIDNIGHT, steps=tuple(AT_THE_PORTAL), begins=contract_ends),
-    "the register grows too old": Cause(paris(2026, 4, 12, 11, 0) + timedelta(seconds=1), begins=register_grows_old),
+    "the register grows too old": Cause(paris(2026, 4, 12, 11, 0), begins=register_grows_old),
     "a permit is kept for a month": Cause(
         paris(2026, 5, 12, 11, 0),
         steps=("the practice extracts", "a slow clock's extraction arrives", "an extraction arrives"),

@@ -18,7 +18,8 @@ Facts = dict[str, str]
 TABLES = (
     "observatory", "authorisation", "study", "recipient", "agreement_text", "notice_text", "enrolment",
     "register_import", "patient", "person_token", "former_person", "identity_doubt", "contact", "minor_alone", "notice",
-    "returns_reading", "path_outage", "objection", "permit", "extraction", "log_entry",
+    "returns_reading", "path_outage", "objection", "objection_binding", "provisional_objection", "provisional_token",
+    "provisional_cleared", "rights_request", "permit", "extraction", "log_entry",
 )  # fmt: skip
 PARIS = ZoneInfo("Europe/Paris")
 TEXTS = ("valid", "no_notice", "not_valid", "superseded", "too_narrow")
@@ -58,6 +59,7 @@ class World:
         ]
         self.last_reading = max((at for at in complete if at), default=None)
         self.patients = {row["id"]: row for row in self.tables["patient"]}
+        self.contested = self._clashed()
 
     def facts(self) -> dict[tuple[str, str], Facts]:
         return {(row["practice_id"], row["number"]): self._facts(row) for row in self.tables["patient"]}
@@ -67,11 +69,10 @@ class World:
         objection = self._objection(patient)
         return {
             "practice": self._practice(patient["practice_id"]),
-            "identity": "unresolved"
-            if any(d["patient_id"] == patient["id"] and d["settled_at"] is None for d in self.tables["identity_doubt"])
-            else "resolved",
-            "doubt": "possible_match" if self._doubted(patient["person_id"]) else "none",
+            "identity": "unresolved" if self._unresolved(str(patient["person_id"])) else "resolved",
+            "doubt": "possible_match" if self._doubted(str(patient["person_id"])) else "none",
             "objection": objection,
+            "pending": "pending" if self._pending(str(patient["person_id"])) else "none",
             "capacity": "known" if self._readers(patient) else "unknown",
             "presence": self._presence(patient),
             "text": TEXTS[told[0]],
@@ -103,7 +104,7 @@ class World:
         ]
         newest = max((at for at in taken if at), default=None)
         limit = timedelta(days=self.house["register_max_days"])
-        return "active" if newest is not None and self.now - newest <= limit else "stale_register"
+        return "active" if newest is not None and self.now - newest < limit else "stale_register"
 
     def _enrolment(self, e: Row) -> str:
         match e["state"]:
@@ -122,17 +123,43 @@ class World:
         return {t["id"] for t in texts if not any(t["version"] < version for version in past)}
 
     def _presence(self, patient: Row) -> str:
-        if any(p["person_id"] == patient["person_id"] and p["deceased_on"] is not None for p in self.tables["patient"]):
-            return "deceased"
+        """A death is known by any row that stands for the person, or did when it was told."""
+        who = str(patient["person_id"])
+        for row in [*self.tables["patient"], *self.tables["former_person"]]:
+            if str(row["person_id"]) == who and row["deceased_on"] is not None:
+                return "deceased"
         return "present" if patient["left_at"] is None else "left"
+
+    # --- the person -----------------------------------------------------------------------------------------------
+
+    def _stood_for(self, patient_id: Any) -> set[str]:
+        """Every person that a patient row stands for or ever stood for."""
+        former = {str(f["person_id"]) for f in self.tables["former_person"] if f["patient_id"] == patient_id}
+        return former | {str(self.patients[patient_id]["person_id"])}
+
+    def _unresolved(self, person: str) -> bool:
+        """One open doubt about any of her rows is about her."""
+        for doubt in self.tables["identity_doubt"]:
+            if doubt["settled_at"] is None and str(self.patients[doubt["patient_id"]]["person_id"]) == person:
+                return True
+        return False
+
+    def _pending(self, person: str) -> bool:
+        """A right is asked for, or an erasure or a restriction was granted, of hers or through a row of hers."""
+        for asked in self.tables["rights_request"]:
+            lasts = asked["state"] == "granted" and asked["kind"] != "rectification"
+            if asked["state"] != "open" and not lasts:
+                continue
+            if person == str(asked["person_id"]) or person in self._stood_for(asked["patient_id"]):
+                return True
+        return False
 
     # --- objections -----------------------------------------------------------------------------------------------
 
     def _bound(self, objection: Row) -> set[str]:
         """Every person whom an objection binds."""
-        bound = {str(objection["person_id"]), str(self.patients[objection["patient_id"]]["person_id"])}
-        former = self.tables["former_person"]
-        return bound | {str(f["person_id"]) for f in former if f["patient_id"] == objection["patient_id"]}
+        parted = {str(b["person_id"]) for b in self.tables["objection_binding"] if b["objection_id"] == objection["id"]}
+        return parted | {str(objection["person_id"])} | self._stood_for(objection["patient_id"])
 
     def _concerns(self, objection: Row) -> bool:
         match objection["scope"]:
@@ -157,24 +184,43 @@ class World:
         here = any(o["scope"] == "practice" and o["scope_ref"] == patient["practice_id"] for o in mine)
         return "source" if here else "none"
 
-    def _doubted(self, person: Any) -> bool:
+    def _doubted(self, person: str) -> bool:
+        """She may be somebody who objected, or somebody who was spoken of without a token and not found."""
         mine = self._tokens(person)
         for bound, _ in self._in_force():
-            for other in bound - {str(person)}:
-                if self._may_be(mine, self._tokens(other)):
+            for other in bound - {person}:
+                contested = person in self.contested or other in self.contested
+                if self._may_be(mine, self._tokens(other), keys_tell=not contested):
                     return True
+        for spoken in self.tables["provisional_objection"]:
+            if spoken["outcome"] in ("bound", "no_authority") or not self._concerns(spoken):
+                continue
+            looked_at = {
+                str(c["person_id"]) for c in self.tables["provisional_cleared"] if c["provisional_id"] == spoken["id"]
+            }
+            said = {
+                (t["kind"], t["token"]) for t in self.tables["provisional_token"] if t["provisional_id"] == spoken["id"]
+            }
+            if person not in looked_at and self._may_be(mine, said, keys_tell=person not in self.contested):
+                return True
         return False
 
-    def _tokens(self, person: Any) -> set[tuple[str, str]]:
-        return {(t["kind"], t["token"]) for t in self.tables["person_token"] if str(t["person_id"]) == str(person)}
+    def _clashed(self) -> set[str]:
+        """Persons whose national key was ever found with somebody else, settled or not."""
+        doubts = [d for d in self.tables["identity_doubt"] if d["reason"] == "key_clash"]
+        return {person for d in doubts for person in self._stood_for(d["patient_id"])}
+
+    def _tokens(self, person: str) -> set[tuple[str, str]]:
+        return {(t["kind"], t["token"]) for t in self.tables["person_token"] if str(t["person_id"]) == person}
 
     @staticmethod
-    def _may_be(mine: set[tuple[str, str]], theirs: set[tuple[str, str]]) -> bool:
+    def _may_be(mine: set[tuple[str, str]], theirs: set[tuple[str, str]], *, keys_tell: bool) -> bool:
+        """`keys_tell`: two keys of one type that differ tell two persons apart."""
         kinds, others = {kind for kind, _ in mine}, {kind for kind, _ in theirs}
-        keys = {kind for kind in kinds & others if kind.startswith("key:")}
+        apart = keys_tell and any(kind.startswith("key:") for kind in kinds & others)
         both_dated = "name_date" in kinds and "name_date" in others
         return any(
-            kind.startswith("key:") or (not keys and not (kind == "name_year" and both_dated))
+            kind.startswith("key:") or (not apart and not (kind == "name_year" and both_dated))
             for kind, _ in mine & theirs
         )
 
@@ -208,11 +254,18 @@ class World:
         judged = [
             (self._judge(n, reader), moment(n["sent_at"]))
             for n in self.tables["notice"]
-            if n["patient_id"] == patient["id"] and n["text_id"] in self.texts
+            if n["patient_id"] == patient["id"] and n["text_id"] in self.texts and self._to_her(n, patient)
         ]
         word = min((word for word, _ in judged), default=(1, 1, 2, 1))
         good = [at for word, at in judged if word == (0, 0, 0, 0) and at is not None]
         return word, min(good, default=None)
+
+    @staticmethod
+    def _to_her(n: Row, patient: Row) -> bool:
+        """What was sent before the row stood for this person was told to somebody else; so, perhaps, was what has no
+        moment."""
+        since, sent = moment(patient["stands_since"]), moment(n["sent_at"])
+        return since is None or (sent is not None and sent >= since)
 
     def _judge(self, n: Row, reader: Row) -> tuple[int, int, int, int]:
         right = n["addressee"] == reader["addressee"]

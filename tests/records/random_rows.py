@@ -32,6 +32,8 @@ class Random:
         for number in range(34):
             self.patient(number)
         self.objections()
+        self.without_token()
+        self.rights()
 
     def add(self, table: str, **values: Any) -> None:
         self.tables.setdefault(table, []).append(values)
@@ -174,6 +176,7 @@ class Random:
             representative_kind=next(iter(holders), None),
             deceased_on=self.today if self.r.random() < 0.04 else None,
             left_at=self.now if self.r.random() < 0.08 else None,
+            stands_since=self.near(*self.sendings()) if self.r.random() < 0.15 else None,
             row_digest=b"",
             import_batch_id=self.imports[practice],
         )
@@ -182,14 +185,20 @@ class Random:
             self.add(
                 "identity_doubt",
                 patient_id=i,
-                reason="random",
+                reason=self.pick("identity_changed", "key_clash", "key_clash", "back_to_life"),
                 import_batch_id=self.imports[practice],
                 settled_at=settled,
                 settled_by=settled and "dpo:1",
             )
         if self.r.random() < 0.15:
             former = self.pick(*self.persons)
-            self.add("former_person", patient_id=i, person_id=former, import_batch_id=self.imports[practice])
+            self.add(
+                "former_person",
+                patient_id=i,
+                person_id=former,
+                deceased_on=self.today if self.r.random() < 0.2 else None,
+                import_batch_id=self.imports[practice],
+            )
         if self.r.random() < 0.4:
             ended = self.pick(None, None, self.now)
             self.add(
@@ -256,22 +265,26 @@ class Random:
             entry_id=self.entry(),
         )
 
+    def scope(self, patient: dict[str, Any]) -> tuple[str, str]:
+        chosen: tuple[str, str] = self.pick(
+            ("everything", ""),
+            ("observatory", "demo"),
+            ("observatory", "other"),
+            ("study", "diabetes"),
+            ("study", "another"),
+            ("practice", patient["practice_id"]),
+            ("practice", "practice-b"),
+        )
+        return chosen
+
     def objections(self) -> None:
         for _ in range(self.r.randint(0, 5)):
             patient = self.pick(*self.tables["patient"])
-            scope, ref = self.pick(
-                ("everything", ""),
-                ("observatory", "demo"),
-                ("observatory", "other"),
-                ("study", "diabetes"),
-                ("study", "another"),
-                ("practice", patient["practice_id"]),
-                ("practice", "practice-b"),
-            )
-            back = self.pick(None, None, self.now)
+            scope, ref = self.scope(patient)
+            back, no_id = self.pick(None, None, self.now), self.uuid()
             self.add(
                 "objection",
-                id=self.uuid(),
+                id=no_id,
                 person_id=self.pick(patient["person_id"], *self.persons),
                 patient_id=patient["id"],
                 scope=scope,
@@ -282,6 +295,56 @@ class Random:
                 withdrawn_at=back,
                 withdrawal_id=back and self.entry(),
                 entry_id=self.entry(),
+            )
+            if self.r.random() < 0.4:
+                parted = self.pick(*self.persons)
+                self.add("objection_binding", objection_id=no_id, person_id=parted, entry_id=self.entry())
+
+    def without_token(self) -> None:
+        """Objections said on paper or by telephone, in every state, of whoever bears these tokens."""
+        for _ in range(self.pick(0, 0, 1, 2)):
+            no_id, (scope, ref) = self.uuid(), self.scope(self.pick(*self.tables["patient"]))
+            outcome = self.pick(None, None, "not_here", "not_here", "bound", "no_authority")
+            self.add(
+                "provisional_objection",
+                id=no_id,
+                scope=scope,
+                scope_ref=ref,
+                channel="paper",
+                sealed=b"",
+                received_at=self.now,
+                due_on=self.today,
+                recorded_by="operator:1",
+                entry_id=self.entry(),
+                outcome=outcome,
+                settled_at=outcome and self.now,
+                settled_by=outcome and "dpo:1",
+                settlement_id=outcome and self.entry(),
+            )
+            for kind in self.r.sample(("key:ins", "key:id", "name_date", "name_year"), self.pick(1, 2, 3)):
+                self.add("provisional_token", provisional_id=no_id, kind=kind, token=str(self.r.randint(1, 6)))
+            for person in self.r.sample(self.persons, self.pick(0, 2, 5)):
+                self.add("provisional_cleared", provisional_id=no_id, person_id=person)
+
+    def rights(self) -> None:
+        for _ in range(self.r.randint(0, 3)):
+            patient = self.pick(*self.tables["patient"])
+            state = self.pick("open", "open", "granted", "granted", "granted", "refused", "taken_back", "ended")
+            closed = None if state == "open" else self.now
+            self.add(
+                "rights_request",
+                id=self.uuid(),
+                person_id=self.pick(patient["person_id"], *self.persons),
+                patient_id=patient["id"],
+                kind=self.pick("restriction", "erasure", "rectification"),
+                state=state,
+                received_at=self.now,
+                due_on=self.today,
+                opened_by="dpo:1",
+                entry_id=self.entry(),
+                closed_at=closed,
+                closed_by=closed and "dpo:1",
+                closing_id=closed and self.entry(),
             )
 
 
@@ -302,6 +365,11 @@ ORDER = (
     "contact",
     "notice",
     "objection",
+    "objection_binding",
+    "provisional_objection",
+    "provisional_token",
+    "provisional_cleared",
+    "rights_request",
 )
 
 

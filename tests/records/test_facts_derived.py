@@ -148,8 +148,6 @@ async def test_facts_by_sql_are_the_facts_by_plain_loops(ground: World, grace: i
         with pytest.raises(Undo):
             await transact(compare)
     missing = {
-        (name, word.name.lower())
-        for name, words in words_of(PersonFacts).items()
-        for word in words  # type: ignore[attr-defined]
+        (name, word.name.lower()) for name, words in words_of(PersonFacts).items() for word in words
     } - seen.keys()
     assert missing == set()

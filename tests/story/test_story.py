@@ -9,8 +9,9 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pyarrow.parquet as pq
@@ -132,6 +133,42 @@ def test_what_was_handed_over_is_encrypted_for_the_study_team_and_is_the_same_re
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
+
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "story.schema.json"
+TYPES: dict[str, type] = {
+    "object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None),
+}  # fmt: skip
+
+
+def test_the_story_is_what_its_schema_describes(folder: Path) -> None:
+    story = json.loads((folder / "story.json").read_text(encoding="utf-8"))
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    assert list(strange(story, schema, "story")) == []
+    assert all(story[name] for name, said in schema["properties"].items() if said.get("type") == "array")
+
+
+def strange(value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
+    """Where a value is not as the schema says: its type, constant, choices, moment, and its names."""
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(type(value) is TYPES[kind] for kind in kinds):
+        yield f"{where} is no {kinds}"
+    if value not in schema.get("enum", [value]) or value != schema.get("const", value):
+        yield f"{where} is {value}"
+    if schema.get("format") == "date-time" and value and datetime.fromisoformat(value).tzinfo is None:
+        yield f"{where} has no offset"
+    if isinstance(value, list) and "items" in schema:
+        for place, item in enumerate(value):
+            yield from strange(item, schema["items"], f"{where}[{place}]")
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        yield from (f"{where} lacks {name}" for name in schema.get("required", []) if name not in value)
+        for name, inner in value.items():
+            if name in known:
+                yield from strange(inner, known[name], f"{where}.{name}")
+            elif schema.get("additionalProperties") is False:
+                yield f"{where}.{name} is not described"
 
 
 # --- what must stop it ---------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ async def test_a_body_larger_than_any_form_is_refused(web: Web, declared: bool) 
     link = web.world.links["patient1@example.org"]
     body = b"scope=everything&x=" + b"x" * LARGEST_BODY
 
-    async def pieces():  # type: ignore[no-untyped-def]
+    async def pieces():
         yield body
 
     answer = await web.browser().post(

@@ -74,7 +74,7 @@ def test_template_says_what_it_needs_and_holds_no_style_or_script(path: Path) ->
 def messages() -> set[str | tuple[str, ...]]:
     env, found = render.environment(Language.FR), set()
     for path in TEMPLATES:
-        for _, _, message in env.extract_translations(path.read_text()):  # type: ignore[attr-defined]  # i18n's own
+        for _, _, message in env.extract_translations(path.read_text()):
             words = (message,) if isinstance(message, str) else tuple(m for m in message if m)
             found.add(words if len(words) > 1 else words[0])
     return found

@@ -66,9 +66,9 @@ async def test_an_ended_or_invented_session_opens_nothing(web: Web) -> None:
 @pytest.mark.shows("R12")
 def test_a_page_without_a_policy_stops_the_start() -> None:
     with pytest.raises(TypeError, match="no policy"):
-        routes([Page("GET", "/open", public.home, None)])  # type: ignore[arg-type]  # that is the point
+        routes([Page("GET", "/open", public.home, None)])
     with pytest.raises(TypeError):
-        Page("GET", "/open", public.home)  # type: ignore[call-arg]  # that is the point
+        Page("GET", "/open", public.home)
     with pytest.raises(TypeError, match="twice"):
         routes([PAGES[0], PAGES[0]])
 
@@ -78,7 +78,7 @@ async def test_nothing_is_served_beside_the_table_but_files_and_the_demos_own_ro
     other = [r for r in web.app.routes if not isinstance(getattr(r, "endpoint", None), Door)]
     assert {r.path for r in other if isinstance(r, Mount)} == {"/static", "/demo/id"}
     assert len(other) == 2
-    assert {r.path for r in web.app.routes} - {"/static", "/demo/id"} == {p.path for p in PAGES}  # type: ignore[attr-defined]
+    assert {r.path for r in web.app.routes} - {"/static", "/demo/id"} == {p.path for p in PAGES}
 
 
 @pytest.mark.shows("R12")

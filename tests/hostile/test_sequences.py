@@ -1,0 +1,403 @@
+"""Random lives of an observatory: the product and a plain model of it are told the same, and must let through the same.
+
+Doctors enrol, rest and leave; registers come and go; patients are told, cannot be reached, say no, take it back, grow
+up, turn out to be patients elsewhere; extractions and releases are made in between. After every step both say who
+passes; at every crossing both say who crossed.
+"""
+
+import random
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from line import Line, record
+from plain_model import Key, Model, No, Patient, Told, day
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.context import TortoiseContext
+from world import Mailbag, Returns, World, build, child, patient
+
+from portal.demo.clock import PlayedClock
+from portal.flow import enrol, opt_out, release
+from portal.flow.decide import Asked, verdicts
+from portal.flow.means import Means
+from portal.flow.retract import acknowledge, reconcile
+from portal.gate.register_row import RegisterRow
+from portal.outside.clock import SystemClock
+from portal.outside.keys import KeyRing
+from portal.outside.tokens import pseudonym
+from portal.records.accounts import Account
+from portal.records.database import configuration, connection, rows
+from portal.records.enrolments import Enrolment
+from portal.records.notices import Notice
+from portal.records.people import Patient as PatientRow
+from portal.records.releases import ReleasePerson
+from portal.rules.clearance import Cleared
+from portal.rules.refusals import Refused
+from portal.rules.words import Scope
+
+SEED, RUNS, MANY, STEPS = 3, 60, 10_000, 16
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ENDS = date(2026, 9, 30)
+PRACTICES = ("practice-a", "practice-b")
+
+
+def key_of(person: int) -> str:
+    """A national number whose key is right, so that the same person is known again at another practice."""
+    number = f"2600575{person:06}"
+    return f"ins:{number}{97 - int(number) % 97:02}"
+
+
+class Life:
+    """One random life: the product's world and the model, told the same things in the same order."""
+
+    def __init__(self, world: World, chance: random.Random) -> None:
+        self.world, self.chance = world, chance
+        self.model = Model(listed=world.clock.now(), ends=ENDS, now=world.clock.now())
+        self.rows: dict[Key, RegisterRow] = {}
+        self.accounts: dict[str, tuple[Account, int]] = {}
+        self.lines = {name: Line(world, name) for name in PRACTICES}
+        self.made: set[tuple[str, Key]] = set()
+        self.re_extracted: dict[str, set[str]] = {}
+        self.states: dict[str, str] = {}
+        self.persons, self.done, self.crossings = 0, [], 0
+
+    # --- doctors and registers ----------------------------------------------------------------------------------
+
+    async def enrol(self, practice: str) -> None:
+        state = self.model.doctors.get(practice)
+        if state is None:
+            place = PRACTICES.index(practice) + 1
+            account = await self.world.enrol(place, number=f"doctor-{place}", rpps=f"1000000000{place}")
+            self.accounts[practice] = account, (await Enrolment.get(account_id=account.id)).id
+            self.model.doctors[practice] = "active"
+        elif state == "paused":
+            await enrol.resume(self.world.means, *self.accounts[practice])
+            self.model.doctors[practice] = "active"
+
+    async def rest(self, practice: str) -> None:
+        if self.model.doctors.get(practice) == "active":
+            await enrol.pause(self.world.means, *self.accounts[practice])
+            self.model.doctors[practice] = "paused"
+
+    async def leave(self, practice: str) -> None:
+        if self.model.doctors.get(practice) in ("active", "paused") and self.chance.random() < 0.3:
+            await enrol.leave(self.world.means, *self.accounts[practice])
+            self.model.doctors[practice] = "left"
+
+    async def register(self, practice: str) -> None:
+        """The practice hands in its register: somebody new, somebody gone, somebody with a new address."""
+        mine = [key for key in self.rows if key[0] == practice and self.model.patients[key].here]
+        for _ in range(self.chance.choice((0, 1, 1, 2)) if mine else 3):
+            self._new(practice)
+        if mine and self.chance.random() < 0.15:
+            gone = self.model.patients[self.chance.choice(mine)]
+            gone.here = False
+        if mine and self.chance.random() < 0.15:
+            self._moved(self.chance.choice(mine))
+        listed = [row for key, row in self.rows.items() if key[0] == practice and self.model.patients[key].here]
+        await self.world.register(listed, practice)
+        self.model.registers[practice] = self.world.clock.now()
+
+    def _new(self, practice: str) -> None:
+        there = [p for p in self.model.patients.values() if p.practice != practice and p.here]
+        known = {p.person for p in self.model.patients.values() if p.practice == practice}
+        elsewhere = [p for p in there if p.person not in known]
+        if elsewhere and self.chance.random() < 0.3:
+            person = self.chance.choice(elsewhere).person
+        else:
+            self.persons += 1
+            person = self.persons
+        number = str(person)
+        address = f"{practice}-{person}@example.org"
+        young = person % 4 == 0
+        born = date(2008, 3 + person % 7, 11) if young else date(1960, 5, 17)
+        make: Any = child if young else patient
+        contact = {"representative_email": address} if young else {"email": address}
+        place = PRACTICES.index(practice) + 1
+        row = make(
+            number, birth_date=born.isoformat(), person_key=key_of(person), doctor_id=f"doctor-{place}", **contact
+        )
+        self.rows[practice, number] = row
+        self.model.patients[practice, number] = Patient(practice, number, person, born, address, young)
+
+    def _moved(self, key: Key) -> None:
+        p = self.model.patients[key]
+        p.address = f"new-{p.address}"
+        name = "representative_email" if p.has_parent else "email"
+        self.rows[key] = replace(self.rows[key], **{name: p.address})
+
+    # --- telling ------------------------------------------------------------------------------------------------
+
+    async def tell(self, practice: str) -> None:
+        if practice not in self.model.registers:
+            return
+        await self.world.tell(practice)
+        for p in self.model.patients.values():
+            to = p.addressee(day(self.world.clock.now()))
+            reachable = to == ("parent" if p.has_parent else "self")
+            had = any((told.to, told.address) == (to, p.address) for told in p.told)
+            if p.practice == practice and p.here and reachable and not had:
+                p.told.append(Told(self.world.clock.now(), to, p.address))
+
+    async def wait(self, _: str) -> None:
+        self.world.wait(self.chance.choice((0.3, 1, 5, 9, 20, 31)))
+        self.model.now = self.world.clock.now()
+
+    async def read(self, _: str) -> None:
+        await self.world.read_returns()
+        self.model.read = self.world.clock.now()
+
+    async def bounce(self, practice: str) -> None:
+        told = [(key, p) for key, p in self.model.patients.items() if key[0] == practice and p.told]
+        if told and self.chance.random() < 0.5:
+            key, p = self.chance.choice(told)
+            row = await PatientRow.get(practice_id=key[0], number=key[1])
+            notice = await Notice.filter(patient_id=row.id).order_by("-sent_at").first()
+            assert notice is not None
+            self.world.returns.bounced.append(str(notice.id))
+            max(p.told, key=lambda t: t.sent).bounced = True
+            await self.read(practice)
+
+    # --- saying no ----------------------------------------------------------------------------------------------
+
+    def _linked(self, practice: str) -> list[Key]:
+        return [key for key, p in self.model.patients.items() if key[0] == practice and p.told]
+
+    async def say_no(self, practice: str) -> None:
+        if linked := self._linked(practice):
+            key = self.chance.choice(linked)
+            scope = self.chance.choice((Scope.EVERYTHING, Scope.OBSERVATORY, Scope.STUDY, Scope.PRACTICE))
+            study = "diabetes" if scope is Scope.STUDY else None
+            await opt_out.object_(self.world.means, self._link(key), scope, study)
+            if not any(no.patient == key and no.scope == scope and not no.withdrawn for no in self.model.noes):
+                self.model.noes.append(No(key, scope))
+
+    async def take_back(self, practice: str) -> None:
+        said = [no for no in self.model.noes if no.patient[0] == practice and not no.withdrawn]
+        if said and self.chance.random() < 0.5:
+            key = self.chance.choice(said).patient
+            await opt_out.withdraw(self.world.means, self._link(key))
+            for no in self.model.noes:
+                no.withdrawn |= no.patient == key
+
+    def _link(self, key: Key) -> str:
+        """The link of her first notice: it goes on working, and what is said by it counts for her."""
+        return self.world.links[self.model.patients[key].told[0].address]
+
+    # --- crossings ----------------------------------------------------------------------------------------------
+
+    async def extract(self, practice: str) -> None:
+        if practice not in self.model.registers:
+            return
+        records = [self._record(key) for key in self.rows if key[0] == practice]
+        refused = not self.model.batch_open(release=False) or self.model.doctors.get(practice) != "active"
+        try:
+            await self.lines[practice].receive(await self.lines[practice].extract(*records))
+        except Refused:
+            assert refused
+            return
+        assert not refused
+        self.model.store[practice] = self.model.extracted(practice)
+        self.crossings += 1
+        for touched in self.re_extracted.values():
+            touched.add(practice)
+        files = sorted((self.world.means.store / practice).glob("*.parquet"))
+        named = [name for file in files for name in pq.read_table(file)["pseudonym"].to_pylist()]
+        assert await self._known(named, "observatory:demo", practice) == self.model.store[practice]
+
+    def _record(self, key: Key) -> dict[str, Any]:
+        row = self.rows[key]
+        year = int(row.birth_date[:4])
+        place = PRACTICES.index(key[0]) + 1
+        return record(key[1], practice_id=key[0], year_of_birth=year, doctor_id=f"doctor-{place}")
+
+    async def prepare(self, _: str) -> None:
+        expected = self.model.prepared()
+        code = ""
+        try:
+            release_id = await release.prepare(self.world.means, "diabetes", by=self.world.operator)
+        except Refused as no:
+            code = no.code
+        if code:
+            assert not expected or not self.model.batch_open(release=True)
+            return
+        assert self.model.batch_open(release=True)
+        assert await self._members(release_id) == expected
+        await release.approve(self.world.means, release_id, by=self.world.dpo, second_factor=True)
+        self.model.lists[release_id], self.states[release_id] = expected, "approved"
+        self.re_extracted[release_id] = set()
+
+    async def seal(self, _: str) -> None:
+        await self._cross("approved", "sealed", self._sealed)
+
+    async def _sealed(self, release_id: str) -> None:
+        await release.seal(self.world.means, release_id, by=self.world.operator)
+
+    async def serve(self, _: str) -> None:
+        for release_id in await self._cross("sealed", "sealed", self._served):
+            served = self.model.lists[release_id]
+            self.model.delivered[release_id] = self.model.delivered.get(release_id, set()) | served
+
+    async def _served(self, release_id: str) -> None:
+        folder = await release.serve(self.world.means, release_id, by=self.world.recipient)
+        names = {n for file in folder.rglob("*.parquet") for n in pq.read_table(file)["pseudonym"].to_pylist()}
+        members = await ReleasePerson.filter(release_id=release_id, left_version=None).values_list(
+            "pseudonym", flat=True
+        )
+        assert names == set(members)
+
+    async def _cross(self, state: str, to: str, step: Callable[[str], Awaitable[None]]) -> list[str]:
+        """Try the step with each release in this state; who crosses are those of its list who still pass."""
+        crossed = []
+        for release_id in [r for r, s in self.states.items() if s == state]:
+            before = self.model.lists[release_id]
+            expected = self.model.still(before)
+            try:
+                await step(release_id)
+            except Refused:
+                shrinks_on_other_files = expected != before and bool(self.re_extracted[release_id])
+                assert not expected or not self.model.batch_open(release=True) or shrinks_on_other_files
+                continue
+            assert self.model.batch_open(release=True)
+            assert await self._members(release_id) == expected
+            self.model.lists[release_id], self.states[release_id] = expected, to
+            self.crossings += 1
+            crossed.append(release_id)
+        return crossed
+
+    async def reconcile(self, _: str) -> None:
+        await reconcile(self.world.means)
+        new = self.model.to_delete() - self.made
+        if new and self.model.due is None:
+            self.model.due = day(self.model.now) + timedelta(days=30)
+        self.made |= new
+        found = await rows(connection(), "SELECT release_id, person_id, practice_id FROM retraction")
+        known = {(p.practice_id, str(p.person_id)): p.number for p in await PatientRow.all()}
+        assert {
+            (r["release_id"], (r["practice_id"], known[r["practice_id"], str(r["person_id"])])) for r in found
+        } == self.made
+
+    async def acknowledge(self, _: str) -> None:
+        for release_id in self.model.delivered:
+            await acknowledge(self.world.means, release_id, up_to=10**9, by=self.world.recipient)
+        self.model.due = None
+
+    # --- what is compared ---------------------------------------------------------------------------------------
+
+    async def compare(self) -> None:
+        for asked in (Asked("demo"), Asked("demo", "diabetes")):
+            batch, found = await verdicts(self.world.means, asked)
+            assert isinstance(batch, Cleared) == self.model.batch_open(release=asked.study_id is not None)
+            assert {(v.practice_id, v.number) for v in found if not v.reasons} == self.model.passing(
+                release=asked.study_id is not None
+            )
+
+    async def _members(self, release_id: str) -> set[Key]:
+        listed = await ReleasePerson.filter(release_id=release_id, left_version=None).values_list(
+            "practice_id", "person_id"
+        )
+        known = {(p.practice_id, str(p.person_id)): p.number for p in await PatientRow.all()}
+        return {(practice, known[practice, str(person)]) for practice, person in listed}
+
+    async def _known(self, named: list[str], family: str, practice: str) -> set[Key]:
+        ring = self.world.means.ring
+        known = {
+            pseudonym(ring, family, p.person_id.bytes).hex(): p.number
+            for p in await PatientRow.filter(practice_id=practice)
+        }
+        return {(practice, known[name]) for name in named}
+
+
+WEIGHTS = {
+    "enrol": 3, "rest": 1, "leave": 1, "register": 3, "tell": 3, "wait": 6, "read": 3, "bounce": 1, "say_no": 3,
+    "take_back": 1, "extract": 5, "prepare": 4, "seal": 4, "serve": 4, "reconcile": 2, "acknowledge": 1,
+}  # fmt: skip
+
+
+async def told(life: Life) -> None:
+    """What most lives begin with: both practices open, everybody told, the wait nearly over."""
+    for practice in PRACTICES:
+        await life.enrol(practice)
+        await life.register(practice)
+        await life.tell(practice)
+    life.world.wait(life.chance.choice((5, 32, 33, 40)))
+    life.model.now = life.world.clock.now()
+    await life.read("")
+
+
+async def live(life: Life, steps: int) -> None:
+    for line in life.lines.values():
+        await line.open()
+    if life.chance.random() < 0.8:
+        await told(life)
+    for _ in range(steps):
+        (name,) = life.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        practice = life.chance.choice(PRACTICES)
+        life.done.append(f"{name} {practice}")
+        await getattr(life, name)(practice)
+        await life.compare()
+
+
+# --- a world to begin with, built once and copied ------------------------------------------------------------------
+
+
+def means_in(folder: Path, clock: PlayedClock) -> Means:
+    return Means(
+        clock=clock, ring=KeyRing(folder / "keys"), data_dir=folder / "data", base_url="http://127.0.0.1:8000",
+        mail_from="notices@observatory.example.org", returns_address="returns+{ref}@observatory.example.org",
+        releases_in_plain=True,
+    )  # fmt: skip
+
+
+async def begun(folder: Path, database: Path) -> World:
+    means = means_in(folder, PlayedClock(START, SystemClock()))
+    for family in ("contacts", "blind", "links", "matching", "signing", "releases"):
+        means.ring.create(family)
+    EXECUTOR_CACHE.clear()
+    async with TortoiseContext() as context:
+        await context.init(config=configuration(f"sqlite://{database}"))
+        world = await build(means, means.clock, folder, authorisation__valid_until=ENDS)
+        await connection().execute_script("PRAGMA wal_checkpoint(TRUNCATE)")
+    return world
+
+
+@pytest.mark.shows("R3")
+async def test_random_lives_let_through_what_a_plain_model_lets_through(
+    migrated_sqlite: Path,
+    tmp_path: Path,
+    how_many: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
+) -> None:
+    runs = how_many(RUNS, MANY)
+    record_property("trials", runs)
+    record_property("seed", SEED)
+    seed = tmp_path / "seed"
+    shutil.copytree(migrated_sqlite.parent, seed)
+    first = await begun(seed, seed / "portal.sqlite3")
+    crossings = 0
+    for run in range(runs):
+        crossings += await one_life(first, seed, tmp_path / f"life-{run}", run)
+        shutil.rmtree(tmp_path / f"life-{run}")
+    assert crossings > runs, "too little was let through to prove anything"
+
+
+async def one_life(first: World, seed: Path, folder: Path, run: int) -> int:
+    """Returns how often rows crossed; an AssertionError says which life it was, so that it can be lived again."""
+    shutil.copytree(seed, folder)
+    means = means_in(folder, PlayedClock(START, SystemClock()))
+    world = replace(first, means=means, clock=means.clock, folder=folder, post=Mailbag(), returns=Returns(), links={})
+    life = Life(world, random.Random(f"{SEED}-{run}"))
+    EXECUTOR_CACHE.clear()
+    async with TortoiseContext() as context:
+        await context.init(config=configuration(f"sqlite://{folder / 'portal.sqlite3'}"))
+        try:
+            await live(life, STEPS)
+        except Exception as error:  # raised again at once, with the number by which it can be lived again
+            error.add_note(f"life {SEED}-{run}, after: {', '.join(life.done)}")
+            raise
+    return life.crossings
