@@ -65,7 +65,10 @@ def _day(terms: Terms, name: str) -> Digit:
 def _period(terms: Terms) -> Digit:
     """The day as week, month or year, counted from that of the first day."""
     precision = resolve("recorded_on", terms.precision_of("recorded_on") or Precision.FULL)
-    place = f"date_diff('{precision.value}', DATE '{terms.period_from}', recorded_on)"
+    first = terms.period_from
+    if precision is Precision.WEEK:  # the engine counts whole weeks, so it must begin on a Monday
+        first -= timedelta(days=first.weekday())
+    place = f"date_diff('{precision.value}', DATE '{first}', recorded_on)"
     kind = pa.int32() if precision is Precision.YEAR else pa.string()
     periods = list(dict.fromkeys(PERIODS[precision](day) for day in _days(terms.period_from, terms.period_until)))
     return Digit(released_name("recorded_on", precision), place, _list(pa.array(periods, kind)))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import made
 import pyarrow as pa
@@ -21,8 +22,8 @@ from portal.gate.packing import Digit, Packing, Text
 from portal.gate.permit import ALLOWED, KIND, ColumnTerm, DoctorSpan, read_permit
 from portal.gate.record_facts import judged, load_allowed
 from portal.gate.signature import canonical, sign
-from portal.gate.terms import as_payload
-from portal.rules.precision import COLUMNS
+from portal.gate.terms import Terms, as_payload
+from portal.rules.precision import COLUMNS, STEPS, rounded, year_of_birth
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.words import Crossing, Precision
 
@@ -59,23 +60,47 @@ def test_a_key_never_grows_beyond_a_whole_number() -> None:
     assert keys == [44, 21, "t", 6]  # 63 bits would be one too many
 
 
-@pytest.mark.parametrize("precision", [Precision.WEEK, Precision.MONTH, Precision.YEAR])
-def test_every_day_of_the_period_leaves_as_its_own_period(tmp_path: Path, precision: Precision) -> None:
-    """Around new year too, where an ISO week belongs to another year than its days."""
-    days = [date(2024, 1, 1) + timedelta(n) for n in range(1035)]
-    extraction = tmp_path / "extraction"
-    permit = made.permit(tmp_path / "permit")
-    source = made.write_csv(tmp_path / "r.csv", [made.record(recorded_on=day) for day in days])
-    filter_extraction(permit, source, extraction, practice_key=made.PRACTICE_KEY)
-    terms = made.release_terms(columns=(*made.TERMS.columns, ColumnTerm("recorded_on", precision)))
+def released_once_more(tmp_path: Path, terms: Terms, records: list[dict[str, Any]], asked: ColumnTerm) -> list[Any]:
+    """The rows of a release with one column more, made from the extraction of these records, by `sick_leave_days`."""
+    terms = replace(terms, columns=(*terms.columns, ColumnTerm("sick_leave_days", Precision.UNIT)))
+    source, extraction = made.write_parquet(tmp_path / "r.parquet", records), tmp_path / "extraction"
+    filter_extraction(made.permit(tmp_path / "permit", terms), source, extraction, practice_key=made.PRACTICE_KEY)
     kept: made.Allowed = {
         (practice, name): (name, [(None, None)]) for (practice, _), (name, _) in made.ALLOWED_PERSONS.items()
     }
-    release = made.permit(tmp_path / "second", terms, kept)
+    columns = (*(c for c in terms.columns if c.name != asked.name), asked)
+    release = made.permit(tmp_path / "second", replace(made.release_terms(terms), columns=columns), kept)
     filter_release(release, [extraction / "records" / "all.parquet"], tmp_path / "out", reference_year=2026, buckets=1)
-    name = {Precision.WEEK: "%G-W%V", Precision.MONTH: "%Y-%m", Precision.YEAR: "%Y"}[precision]
-    found = pq.read_table(tmp_path / "out" / "all.parquet")[f"recorded_{precision.value}"].to_pylist()
-    assert list(map(str, found)) == sorted(day.strftime(name) for day in days)
+    return sorted(pq.read_table(tmp_path / "out" / "all.parquet").to_pylist(), key=lambda row: row["sick_leave_days"])
+
+
+@pytest.mark.parametrize("first", [date(2024, 1, 1), date(2023, 12, 31), date(2024, 2, 29), date(2022, 7, 2)])
+@pytest.mark.parametrize("precision", [Precision.WEEK, Precision.MONTH, Precision.QUARTER, Precision.YEAR])
+def test_every_day_of_the_period_leaves_as_its_own_period(tmp_path: Path, precision: Precision, first: date) -> None:
+    """Around new year too, where an ISO week belongs to another year than its days, and from any day of the week."""
+    days = [first + timedelta(n) for n in range(1000)]
+    terms = replace(made.TERMS, period_from=first, period_until=days[-1])
+    records = [made.record(recorded_on=day, sick_leave_days=n) for n, day in enumerate(days)]
+    rows = released_once_more(tmp_path, terms, records, ColumnTerm("recorded_on", precision))
+    name = {Precision.WEEK: "%G-W%V", Precision.MONTH: "%Y-%m", Precision.QUARTER: "%Y-Q{}", Precision.YEAR: "%Y"}
+    wanted = [day.strftime(name[precision]).format((day.month + 2) // 3) for day in days]
+    assert [str(row[f"recorded_{precision.value}"]) for row in rows] == wanted
+
+
+@pytest.mark.parametrize("name", [name for name, column in COLUMNS.items() if column.bounds and name[0] != "s"])
+def test_every_number_leaves_at_every_precision(tmp_path: Path, name: str) -> None:
+    lowest, highest = COLUMNS[name].bounds or (0, 0)
+    numbers = list(range(lowest, highest + 1))
+    own = ColumnTerm(name, COLUMNS[name].precisions[0])
+    terms = replace(made.TERMS, columns=(*(c for c in made.TERMS.columns if c.name != name), own))
+    records = [made.record(sick_leave_days=n, **{name: number}) for n, number in enumerate(numbers)]
+    for precision in COLUMNS[name].precisions:
+        rows = released_once_more(tmp_path / precision.value, terms, records, ColumnTerm(name, precision))
+        if name == "year_of_birth":
+            wanted = [year_of_birth(number, precision, 2026) for number in numbers]
+        else:
+            wanted = [rounded(number, STEPS[precision]) for number in numbers]
+        assert [row[name] for row in rows] == wanted
 
 
 def test_the_bounds_of_every_number_come_through(tmp_path: Path) -> None:

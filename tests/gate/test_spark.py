@@ -35,7 +35,7 @@ from portal.gate.columns import read_records, released
 from portal.gate.engine import Limits, engine
 from portal.gate.extraction import read_extraction
 from portal.gate.permit import ColumnTerm, Permit
-from portal.gate.record_facts import judged, load_allowed, load_terms
+from portal.gate.record_facts import doctor_pseudonyms, judged, load_allowed, load_terms
 from portal.gate.spark_sql import own_session, spoken
 from portal.outside.keys import KeyRing, public_pem
 from portal.rules.precision import COLUMNS, Kind
@@ -142,17 +142,18 @@ def test_a_release_holds_the_same_rows_as_with_duckdb(tmp_path: Path, cluster: S
 def judged_by_both(
     session: SparkSession, permit: Permit, records: Path
 ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """(practice, patient, facts, person, reason, problem, codes) of every record: as Spark says, as DuckDB says."""
-    names = (
-        "practice_id, patient_id, recorded_on, person, doctor_pseudonym, origin, dated, doctor, code, reason, problem"
-    )
+    """(practice, patient, facts, person, reason, problem, codes) of every record: as Spark says, as DuckDB says, with
+    the pseudonyms whose places it has."""
+    names = "practice_id, patient_id, recorded_on, person, doctor_place, origin, dated, doctor, code, reason, problem"
     names += "".join(f", code_{term.name}" for term in permit.terms.columns if f"code_{term.name}" in CODED)
     found = spark.judge(session, permit, [str(records)]).selectExpr(*names.split(", ")).collect()
     with engine(Limits()) as con:
-        load_terms(con, permit.terms, full_codes=True)
-        load_allowed(con, permit.allowed_path, permit.read_at)
+        load_terms(con, permit.terms)
+        persons = load_allowed(con, permit.allowed_path, permit.read_at).to_pylist()
         read_records(con, [records], [term.name for term in permit.terms.columns])
-        wanted = con.execute(f"SELECT {names} FROM ({judged(permit.terms)})").fetchall()
+        rows = con.execute(f"SELECT {names} FROM ({judged(permit.terms)})").fetchall()
+    who, doctors = ({None: None, **dict(enumerate(names))} for names in (persons, doctor_pseudonyms(permit.terms)))
+    wanted = [(*row[:3], who[row[3]], doctors[row[4]], *row[5:]) for row in rows]
     return sorted((tuple(row) for row in found), key=repr), sorted(wanted, key=repr)
 
 
