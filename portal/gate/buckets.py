@@ -5,7 +5,8 @@ may. So no value of a refused record can reach a file of any kind.
 """
 
 from collections.abc import Iterable
-from itertools import product
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, product
 from pathlib import Path
 
 import duckdb
@@ -52,13 +53,21 @@ def counted(con: duckdb.DuckDBPyConnection, unsorted: Path) -> dict[str | None, 
 def write_sorted(
     con: duckdb.DuckDBPyConnection, unsorted: Path, packing: Packing, folder: Path, buckets: int
 ) -> dict[str, int]:
-    """One sorted file for each bucket, also for an empty one; returns {file name: rows}, copies written once."""
-    written = {}
-    for place, name in enumerate(bucket_names(buckets)):
+    """One sorted file for each bucket, also for an empty one; returns {file name: rows}, copies written once.
+
+    Two files at a time: the engine sorts with all processors, but encoding a file keeps one busy.
+    """
+
+    def write(place: int, file: Path) -> int:
         files = sorted((unsorted / f"bucket={place}").glob("*.parquet"))
         rows = select("*", f"read_parquet({paths(files)}, hive_partitioning = false)") if files else None
-        written[f"{name}.parquet"] = write_packed(con, rows, packing, folder / f"{name}.parquet")
-    return written
+        with con.cursor() as own:
+            return write_packed(own, rows, packing, file)
+
+    targets = [folder / f"{name}.parquet" for name in bucket_names(buckets)]
+    with ThreadPoolExecutor(2) as pool:
+        written = list(pool.map(write, count(), targets))
+    return {target.name: rows for target, rows in zip(targets, written, strict=True)}
 
 
 def write_packed(con: duckdb.DuckDBPyConnection, rows: str | None, packing: Packing, file: Path) -> int:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from portal.gate.buckets import write_file
-from portal.gate.engine import Limits, engine, paths, select, text
+from portal.gate.engine import Limits, engine, paths, select
 
 
 def take_out(records: Path, leaving: Collection[str]) -> list[str]:
     """Rewrites the files of this folder that hold one of these pseudonyms, without their rows; returns their names."""
-    files, spill, none = sorted(records.glob("*.parquet")), records.with_name("spill"), records.with_name("none")
+    files, spill = sorted(records.glob("*.parquet")), records.with_name("spill")
     if not files or not leaving:
         return []
     with engine(Limits(), spill=spill) as con:
@@ -23,17 +23,10 @@ def take_out(records: Path, leaving: Collection[str]) -> list[str]:
         there = f"read_parquet({paths(files)}, hive_partitioning = false, filename = true)"
         found = con.execute(select("DISTINCT filename", f"{there} SEMI JOIN leaving USING (pseudonym)")).fetchall()
         holding = sorted(Path(row[0]) for row in found)
-        con.execute(f"COPY ({select('*', _read(files[:1]))} LIMIT 0) TO {text(str(none))} (FORMAT parquet)")
         for file in holding:
             part = file.with_name(f".{file.name}.part")
-            # with an empty file beside it a column stays one that may be empty, as it was first written
-            rows = f"{_read([file, none])} r"
+            rows = f"read_parquet({paths([file])}, hive_partitioning = false) r"
             write_file(con, select("r.*", f"{rows} ANTI JOIN leaving l ON l.pseudonym = r.pseudonym"), part)
             part.rename(file)
-    none.unlink()
     shutil.rmtree(spill, ignore_errors=True)
     return [file.name for file in holding]
-
-
-def _read(files: list[Path]) -> str:
-    return f"read_parquet({paths(files)}, hive_partitioning = false)"
