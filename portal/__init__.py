@@ -160,6 +160,7 @@ records | gate | outside → rules.
       web/public.py             home, transparency
       web/sign_in.py            sign in and out
       web/patient.py            the personal link
+      web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
       web/desk.py               the desk
       web/desk_objections.py    a no without a link at the desk

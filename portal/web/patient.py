@@ -1,5 +1,7 @@
 """The patient's pages: no account, no cookie, no script. Only the three posts change anything."""
 
+from uuid import UUID
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -47,7 +49,7 @@ async def notice(request: Request) -> Response:
         today=opened.today,
         first_use=opened.first_use,
         answered_at=(no.withdrawn_at or no.received_at) if no else opened.link.answered_at,
-        reference=reference(no) if no else None,
+        reference=reference(no.id) if no else None,
         mine=no.mine if no else False,
         text=opened.text,
         said=opened.link.said,
@@ -107,7 +109,7 @@ async def receipt(request: Request) -> Response:
         opened,
         "patient/receipt.html",
         receipt={
-            "reference": reference(no),
+            "reference": reference(no.id),
             "scope": no.scope,
             "scope_ref": no.scope_ref,
             "received_at": no.received_at,
@@ -155,7 +157,7 @@ async def withdraw(request: Request) -> Response:
     return see_other(request, f"/o/{_token(request)}" + ("/receipt" if lifted and not value else ""))
 
 
-def reference(said: Said) -> str:
+def reference(no_id: UUID) -> str:
     """Eight signs of the objection's random id, in two groups, to be read out on the telephone."""
-    signs = said.id.hex[:8].upper()
+    signs = no_id.hex[:8].upper()
     return f"{signs[:4]}-{signs[4:]}"

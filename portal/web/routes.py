@@ -22,6 +22,7 @@ from portal.web import (
     public,
     recipient,
     sign_in,
+    without_link,
 )
 from portal.web.frame import portal_of, see_other
 from portal.web.security import session_cookie
@@ -67,6 +68,9 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/o/{token}/object", patient.object_, EVERYBODY),
     Page("POST", "/o/{token}/keep", patient.keep, EVERYBODY),
     Page("POST", "/o/{token}/withdraw", patient.withdraw, EVERYBODY),
+    Page("GET", "/object", without_link.ask, EVERYBODY),
+    Page("POST", "/object", without_link.object_, EVERYBODY),
+    Page("GET", "/object/{id}", without_link.received, EVERYBODY),
     Page("GET", "/login", sign_in.choose, EVERYBODY),
     Page("GET", "/login/doctor", sign_in.begin_as_doctor, EVERYBODY),
     Page("GET", "/login/staff", sign_in.begin_as_staff, EVERYBODY),

@@ -48,6 +48,10 @@ PATIENT = (
 )
 PUBLIC = (
     *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),
+    Visit("/object"),
+    Visit("/object", status=422, press="main form button"),
+    Visit("/object/{id}", "form"),
+    Visit("/object/{id}", "unknown", status=404),
     Visit("/login/callback", status=400),
     Visit("/healthz"),
     Visit("/log/checkpoint"),
@@ -132,6 +136,17 @@ def links(site: Site, page: Page) -> dict[str, str]:
     return known
 
 
+def say_no_by_form(page: Page) -> str:
+    """The number of a no that came by the form, of somebody whom no register knows."""
+    page.goto("/object")
+    page.locator('input[value="self"]').check()
+    for name, text in {"family_name": "Zorglub", "given_names": "Camille", "birth": "17/05/1960"}.items():
+        page.locator(f"#{name}").fill(text)
+    page.locator("main form button").click()
+    page.wait_for_url("**/object/*")
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
 def doctors(site: Site) -> dict[str, tuple[str, str]]:
     """Who signs in, by the name that visits use; `signed` and `paused` still have to become so."""
     parts = {"identified": "not_signed", "active": "full", "paused": "full", "left": "leaves"}
@@ -175,6 +190,7 @@ def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]
     pages["paused"].locator('form[action^="/doctor/pause"] button').click()
     pages["paused"].wait_for_url("**/doctor")
     known = {**links(site, new().new_page()), "sealed": site.story["release"]["id"]}
+    known["form"] = say_no_by_form(new().new_page())
     known |= {state: prepare(pages["operator"]) for state in ("approved", "prepared")}
     approve(pages["dpo"], known["approved"])
     for name, page in pages.items():
