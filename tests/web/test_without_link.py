@@ -19,7 +19,9 @@ SHE = {"for_whom": "self", "family_name": "Bernard", "given_names": "Camille", "
 
 async def test_she_says_no_and_nobody_who_may_be_her_passes(web: Web) -> None:
     browser = web.browser()
-    assert (await browser.get("/object")).status_code == 200
+    page = await browser.get("/object")
+    assert page.status_code == 200
+    assert " checked" not in page.text, "she chooses for whom"
     answer = await browser.post("/object", data=SHE | {"postcode": "75011", "answer_to": "12 rue des Lilas"})
     assert answer.status_code == 303
     page = await browser.get(answer.headers["location"])
