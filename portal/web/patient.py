@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from portal.flow import opt_out
 from portal.flow.behind_link import Opened, deliveries, open_link
+from portal.flow.behind_link import uses as uses_of
 from portal.flow.opt_out import Said
 from portal.records.overview import leaf_of
 from portal.rules.refusals import Refused
@@ -123,6 +124,12 @@ async def receipt(request: Request) -> Response:
         },
         deliveries=await deliveries(opened.link, no),
     )
+
+
+async def uses(request: Request) -> Response:
+    """Where her data went: each study that was sent some, and what has become of them."""
+    opened = await _open(request)
+    return await _show(request, opened, "patient/uses.html", today=opened.today, uses=await uses_of(opened.link))
 
 
 async def keep(request: Request) -> Response:

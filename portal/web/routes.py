@@ -65,6 +65,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/o/{token}/withdraw", patient.ask_to_withdraw, EVERYBODY),
     Page("GET", "/o/{token}/receipt", patient.receipt, EVERYBODY),
     Page("GET", "/o/{token}/kept", patient.kept, EVERYBODY),
+    Page("GET", "/o/{token}/uses", patient.uses, EVERYBODY),
     Page("POST", "/o/{token}/object", patient.object_, EVERYBODY),
     Page("POST", "/o/{token}/keep", patient.keep, EVERYBODY),
     Page("POST", "/o/{token}/withdraw", patient.withdraw, EVERYBODY),

@@ -45,6 +45,7 @@ PATIENT = (
         for state in ("no", "no_observatory", "no_part", "taken_back", "not_mine", "child_no")
     ),
     Visit("/o/{token}/kept", "yes"),
+    *(Visit("/o/{token}/uses", state) for state in ("unanswered", "no", "child")),
 )
 PUBLIC = (
     *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),

@@ -57,6 +57,13 @@ async def test_a_patient_says_no_has_a_receipt_and_takes_it_back(web: Web) -> No
     assert (await browser.post(f"{link}/withdraw")).headers["location"] == link, "nothing left to take back"
 
 
+async def test_who_was_never_delivered_reads_that_nothing_has_left(web: Web) -> None:
+    page = await web.browser().get(f"{link_of(web)}/uses")
+    assert page.status_code == 200
+    assert "Aucune donnée n’est partie au" in page.text
+    assert "L’étude les utilise." not in page.text
+
+
 async def test_a_part_is_chosen_and_none_chosen_is_asked_again(web: Web) -> None:
     browser, link = web.browser(), link_of(web)
     before = await dump()
