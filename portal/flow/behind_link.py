@@ -36,6 +36,7 @@ class Opened:
     link: Link
     language: Language
     text: dict[str, Any]
+    text_sha256: str
     represented: str | None
     doctor: str
     practice: str
@@ -72,6 +73,7 @@ async def open_link(means: Means, token: str) -> Opened:
         link=link,
         language=Language(told["language"]),
         text={**told["body"], "version": told["version"]},
+        text_sha256=told["sha256"],
         represented=None if link.addressee == Addressee.SELF else _given_names(means, told),
         doctor=doctor,
         practice=told["practice"],

@@ -11,7 +11,8 @@ async def notice_with_its_text(c: Connection, notice_id: UUID) -> dict[str, Any]
     found = await rows(
         c,
         "SELECT p.practice_id, p.number, p.doctor_number, pr.name AS practice, t.language, t.version, t.body, "
-        "o.id AS observatory_id, o.name AS observatory, o.controller, o.dpo_contact, o.phone, o.postal_address, "
+        "t.sha256, o.id AS observatory_id, o.name AS observatory, o.controller, o.dpo_contact, o.phone, "
+        "o.postal_address, "
         "c.sealed FROM notice n JOIN patient p ON p.id = n.patient_id JOIN practice pr ON pr.id = p.practice_id "
         "JOIN notice_text t ON t.id = n.text_id JOIN observatory o ON o.id = t.observatory_id "
         "LEFT JOIN contact c ON c.patient_id = p.id AND c.addressee = 'self' WHERE n.id = $1",

@@ -9,6 +9,7 @@ from portal.flow import opt_out
 from portal.flow.behind_link import Opened, deliveries, open_link
 from portal.flow.behind_link import uses as uses_of
 from portal.flow.opt_out import Said
+from portal.flow.receipt_file import receipt_file
 from portal.records.overview import leaf_of
 from portal.rules.refusals import Refused
 from portal.rules.words import Scope
@@ -101,8 +102,7 @@ async def object_(request: Request) -> Response:
 async def receipt(request: Request) -> Response:
     """Of the objection whose entry the address names; else of the one that counts."""
     opened = await _open(request)
-    of = request.query_params.get("of")
-    no = next((said for said in opened.link.said if str(said.entry_id) == of), opened.link.counts)
+    no = _asked_for(request, opened)
     if no is None:
         return see_other(request, f"/o/{_token(request)}")
     return await _show(
@@ -124,6 +124,21 @@ async def receipt(request: Request) -> Response:
         },
         deliveries=await deliveries(opened.link, no),
     )
+
+
+async def receipt_as_file(request: Request) -> Response:
+    """The same as a signed file, to be kept and checked without the portal."""
+    opened = await _open(request)
+    no = _asked_for(request, opened)
+    if no is None:
+        raise Refused("no_receipt", "nothing was said through this link", status=404)
+    return Response(await receipt_file(portal_of(request).means, opened, no), media_type="application/json")
+
+
+def _asked_for(request: Request, opened: Opened) -> Said | None:
+    """The objection whose entry the address names; else the one that counts."""
+    of = request.query_params.get("of")
+    return next((said for said in opened.link.said if str(said.entry_id) == of), opened.link.counts)
 
 
 async def uses(request: Request) -> Response:

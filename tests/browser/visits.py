@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 from served import NewContext, Site
 
 DEAD = "x" * 43
-MACHINES = frozenset({"/healthz", "/log/checkpoint", "/readyz"})
+MACHINES = frozenset({"/healthz", "/log/checkpoint", "/log/key", "/o/{token}/receipt.json", "/readyz"})
 """Answers for machines: no title, no heading."""
 
 
@@ -45,6 +45,7 @@ PATIENT = (
         for state in ("no", "no_observatory", "no_part", "taken_back", "not_mine", "child_no")
     ),
     Visit("/o/{token}/kept", "yes"),
+    Visit("/o/{token}/receipt.json", "no"),
     *(Visit("/o/{token}/uses", state) for state in ("unanswered", "no", "child")),
 )
 PUBLIC = (
@@ -56,6 +57,7 @@ PUBLIC = (
     Visit("/login/callback", status=400),
     Visit("/healthz"),
     Visit("/log/checkpoint"),
+    Visit("/log/key"),
     Visit("/readyz"),
     Visit("/nowhere", status=404),
     Visit("/logout", status=405),
