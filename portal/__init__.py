@@ -42,6 +42,7 @@ records | gate | outside → rules.
       flow/minors.py            a minor of fifteen or more asks to be told alone
       flow/outage.py            the path of objections fails, and works again
       flow/opt_out.py           a patient says no, or takes it back
+      flow/told_doctor.py       a no told to the doctor
       flow/provisional.py       a no said without a link, on paper or by telephone
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
       flow/read_contacts.py     contacts opened for the DPO, and that entered

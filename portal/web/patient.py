@@ -1,7 +1,5 @@
 """The patient's pages: no account, no cookie, no script. Only the three posts change anything."""
 
-from uuid import UUID
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +11,7 @@ from portal.flow.receipt_file import receipt_file
 from portal.records.overview import leaf_of
 from portal.rules.refusals import Refused
 from portal.rules.words import Scope
-from portal.web.frame import form, portal_of, see_other, show
+from portal.web.frame import form, portal_of, reference, see_other, show
 
 
 def _token(request: Request) -> str:
@@ -177,9 +175,3 @@ async def withdraw(request: Request) -> Response:
         raise Refused("scope", "choose which no you take back", status=422)
     lifted = await opt_out.withdraw(portal_of(request).means, _token(request), *wanted)
     return see_other(request, f"/o/{_token(request)}" + ("/receipt" if lifted and not value else ""))
-
-
-def reference(no_id: UUID) -> str:
-    """Eight signs of the objection's random id, in two groups, to be read out on the telephone."""
-    signs = no_id.hex[:8].upper()
-    return f"{signs[:4]}-{signs[4:]}"

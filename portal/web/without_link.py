@@ -10,8 +10,7 @@ from portal.flow.provisional import PUBLIC, Spoken
 from portal.rules.people import said_birth
 from portal.rules.refusals import Refused
 from portal.rules.words import ForWhom, ObjectionChannel, Scope
-from portal.web.frame import form, path_id, portal_of, see_other, show
-from portal.web.patient import reference
+from portal.web.frame import form, path_id, portal_of, reference, see_other, show
 
 LONGEST = {"said_by": 200, "family_name": 100, "birth_name": 100, "given_names": 100, "postcode": 20, "answer_to": 300}
 """The fields that take any text, and how many characters of it are kept."""

@@ -72,6 +72,8 @@ DOCTOR = (
     *(Visit("/doctor/agreement", who=who) for who in ("identified", "signed", "active", "left")),
     Visit("/doctor/agreement", who="identified", status=422, press="main form button"),
     *(Visit("/doctor/patients", who=who) for who in ("signed", "active")),
+    Visit("/doctor/objections/{id}", "told_doctor", "active"),
+    Visit("/doctor/objections/{id}", "unknown", "active", status=404),
     *(Visit("/doctor/leave", who=who) for who in ("active", "paused", "left")),
     Visit("/doctor", who="operator", status=403),
 )
@@ -150,6 +152,14 @@ def say_no_by_form(page: Page) -> str:
     return page.url.rpartition("/")[2].partition("?")[0]
 
 
+def told_no(page: Page) -> str:
+    """The number of a no that the doctor's first patient told her."""
+    page.goto("/doctor/patients")
+    page.locator("main table form button").first.click()
+    page.wait_for_url("**/doctor/objections/*")
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
 def doctors(site: Site) -> dict[str, tuple[str, str]]:
     """Who signs in, by the name that visits use; `signed` and `paused` still have to become so."""
     parts = {"identified": "not_signed", "active": "full", "paused": "full", "left": "leaves"}
@@ -193,6 +203,7 @@ def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]
     pages["paused"].locator('form[action^="/doctor/pause"] button').click()
     pages["paused"].wait_for_url("**/doctor")
     known = {**links(site, new().new_page()), "sealed": site.story["release"]["id"]}
+    known["told_doctor"] = told_no(pages["active"])
     known["form"] = say_no_by_form(new().new_page())
     known |= {state: prepare(pages["operator"]) for state in ("approved", "prepared")}
     approve(pages["dpo"], known["approved"])
