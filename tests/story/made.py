@@ -28,6 +28,10 @@ STUDIED = {name: spec for name, spec in EXTRACTED.items() if name != "allergy"} 
     "year_of_birth": {"precision": "decade"},
     "diagnosis": {"precision": "full", "codes": [DIABETES]},
 }
+COLUMNS_OF_REGISTERS = (
+    "patient_id", "person_key", "birth_date", "sex", "family_name", "birth_name", "given_names", "email",
+    "deceased_on", "representative_kind", "representative_email", "doctor_id",
+)  # fmt: skip
 
 
 def at(day: str, time: str = "09:00:00") -> str:
@@ -35,13 +39,64 @@ def at(day: str, time: str = "09:00:00") -> str:
     return f"2026-{day}T{time}+01:00"
 
 
-class Made:
-    """A world of one practice, one doctor and one patient whose one record passes. Moments are Paris time."""
+class Inputs:
+    """What an oracle reads and a practice's filter too: registers, FHIR resources by practice, and the story."""
 
     def __init__(self) -> None:
         self.registers: dict[str, list[dict[str, str]]] = {}
         self.resources: list[tuple[str, dict[str, Any]]] = []
-        self.story: dict[str, Any] = {
+        self.story: dict[str, Any] = {}
+
+    def encounter(self, practice: str, name: str, doctor: str) -> None:
+        participant = [{"individual": {"reference": f"Practitioner/{doctor}"}}]
+        self.resources.append((practice, {"resourceType": "Encounter", "id": name, "participant": participant}))
+
+    def known(self, number: str, practice: str, *, birth: str, sex: str) -> None:
+        """Her Patient resource, which the practice's records refer to."""
+        self.resources.append((practice, {
+            "resourceType": "Patient", "id": f"{practice}-{number}", "gender": sex, "birthDate": birth or "1987",
+            "identifier": [{"system": f"https://example.org/{practice}/patient", "value": number}],
+            "managingOrganization": {"reference": f"Organization/{practice}"},
+        }))  # fmt: skip
+
+    def record(self, kind: str, number: str = "1", practice: str = "p1", **what: Any) -> dict[str, Any]:
+        resource = {
+            "resourceType": kind, "id": str(len(self.resources)), "encounter": {"reference": "Encounter/known"},
+            "subject": {"reference": f"Patient/{practice}-{number}"}, "meta": {"source": "https://x/entered"},
+        } | what  # fmt: skip
+        self.resources.append((practice, resource))
+        return resource
+
+    def condition(self, number: str = "1", practice: str = "p1", **what: Any) -> dict[str, Any]:
+        plain = {"onsetDateTime": "2025-06-10T12:00:00+00:00", "code": concept(DIABETES)}
+        return self.record("Condition", number, practice, **plain | what)
+
+    def write_register(self, folder: Path, file: str) -> Path:
+        (folder / "registers").mkdir(exist_ok=True)
+        rows = self.registers[file]
+        with (folder / file).open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, COLUMNS_OF_REGISTERS)
+            writer.writeheader()
+            writer.writerows(rows)
+        return folder / file
+
+    def write_records(self, folder: Path) -> None:
+        for practice, resource in self.resources:
+            path = folder / "records" / practice / f"{resource['resourceType']}.ndjson.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with gzip.open(path, "at", encoding="utf-8") as lines:
+                lines.write(json.dumps(resource) + "\n")
+
+    def write_story(self, folder: Path) -> None:
+        (folder / "story.json").write_text(json.dumps(self.story, default=str), encoding="utf-8")
+
+
+class Made(Inputs):
+    """A world of one practice, one doctor and one patient whose one record passes. Moments are Paris time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = {
             "doctors": [], "registers": [], "notices": [], "objections": [], "extractions": [], "practices": [],
             "observatory": {"id": "o", "register_max_days": 60},
             "authorisation": {
@@ -82,9 +137,8 @@ class Made:
         self.story["extractions"].append({
             "practice_id": name, "permit_at": at("03-02"), "received_at": at("03-02", "10:00:00"),
         })  # fmt: skip
-        for encounter, doctor in (("known", f"d-{name}"), ("stranger", "d-stranger")):
-            participant = [{"individual": {"reference": f"Practitioner/{doctor}"}}]
-            self.resources.append((name, {"resourceType": "Encounter", "id": encounter, "participant": participant}))
+        self.encounter(name, "known", f"d-{name}")
+        self.encounter(name, "stranger", "d-stranger")
 
     def register(self, practice: str, taken_at: str, *rows: dict[str, str]) -> list[dict[str, str]]:
         file = f"registers/{practice}-{taken_at[:10]}.csv"
@@ -101,28 +155,12 @@ class Made:
             "representative_email": "", "doctor_id": f"d-{practice}",
         } | row  # fmt: skip
         self.registers[f"registers/{practice}-2026-01-12.csv"].append(row)
-        self.resources.append((practice, {
-            "resourceType": "Patient", "id": f"{practice}-{number}", "gender": row["sex"],
-            "birthDate": row["birth_date"] or "1987",
-            "identifier": [{"system": f"https://example.org/{practice}/patient", "value": number}],
-        }))  # fmt: skip
+        self.known(number, practice, birth=row["birth_date"], sex=row["sex"])
         self.story["notices"].append({
             "practice_id": practice, "patient_id": number, "addressee": "self", "channel": "email", "text": "t",
             "sent_at": at("01-15", "10:00:00"), "outcome": "accepted", "email": f"{number}@example.org",
         })  # fmt: skip
         return row
-
-    def record(self, kind: str, number: str = "1", practice: str = "p1", **what: Any) -> dict[str, Any]:
-        resource = {
-            "resourceType": kind, "id": str(len(self.resources)), "encounter": {"reference": "Encounter/known"},
-            "subject": {"reference": f"Patient/{practice}-{number}"}, "meta": {"source": "https://x/entered"},
-        } | what  # fmt: skip
-        self.resources.append((practice, resource))
-        return resource
-
-    def condition(self, number: str = "1", practice: str = "p1", **what: Any) -> dict[str, Any]:
-        plain = {"onsetDateTime": "2025-06-10T12:00:00+00:00", "code": concept(DIABETES)}
-        return self.record("Condition", number, practice, **plain | what)
 
     def test(self, code: str = "loinc|2345-7", **value: Any) -> dict[str, Any]:
         return self.record("Observation", effectiveDateTime="2025-06-10", code=concept(code), **value)
@@ -197,18 +235,10 @@ class Made:
         return self
 
     def judged(self, folder: Path) -> Expected:
-        for practice, resource in self.resources:
-            path = folder / "records" / practice / f"{resource['resourceType']}.ndjson.gz"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with gzip.open(path, "at", encoding="utf-8") as lines:
-                lines.write(json.dumps(resource) + "\n")
-        (folder / "registers").mkdir()
-        for file, rows in self.registers.items():
-            with (folder / file).open("w", encoding="utf-8", newline="") as out:
-                writer = csv.DictWriter(out, self.her)
-                writer.writeheader()
-                writer.writerows(rows)
-        (folder / "story.json").write_text(json.dumps(self.story), encoding="utf-8")
+        self.write_records(folder)
+        for file in self.registers:
+            self.write_register(folder, file)
+        self.write_story(folder)
         return work_out(folder)
 
 
