@@ -30,7 +30,7 @@ STUDIED = {name: spec for name, spec in EXTRACTED.items() if name != "allergy"} 
 }
 COLUMNS_OF_REGISTERS = (
     "patient_id", "person_key", "birth_date", "sex", "family_name", "birth_name", "given_names", "email",
-    "deceased_on", "representative_kind", "representative_email", "doctor_id",
+    "deceased_on", "representative_kind", "representative_name", "representative_email", "doctor_id",
 )  # fmt: skip
 
 

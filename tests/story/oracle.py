@@ -45,7 +45,9 @@ RecordId = tuple[str, str, str]  # practice, resource type, resource id
 
 @dataclass
 class Expected:
-    """`rows`: of each person who passes. `fates`: of each record, "passed" or its first failing code.
+    """`rows`: of each person who passes; `patients`: as whom practices know her.
+
+    `fates`: of each record, "passed" or its first failing code.
 
     `reasons(practice_id, patient_id)`: all codes of the practice and the person at each moment, for debugging.
     """
@@ -53,6 +55,7 @@ class Expected:
     folder: Path
     reasons: Callable[[str, str], dict[str, list[str]]]
     rows: dict[PersonKey, Counter[ReleasedRow]] = field(default_factory=lambda: defaultdict(Counter))
+    patients: dict[PersonKey, set[Patient]] = field(default_factory=lambda: defaultdict(set))
     fates: dict[RecordId, str] = field(default_factory=dict)
 
     @property
@@ -126,6 +129,7 @@ def work_out(folder: Path, *, without: str | None = None) -> Expected:
     for record in passing:
         if expected.fates[_id(record)] == PASSED:
             expected.rows[world.person(record)][world.released(record)] += 1
+            expected.patients[world.person(record)].add(record.who)
     return expected
 
 
