@@ -89,7 +89,12 @@ HOW = {
 
 def _mostly(usual: str, *others: str) -> st.SearchStrategy[str]:
     """The usual word two times out of three: a world in which everything is odd lets nothing pass."""
-    return st.one_of(st.just(usual), st.just(usual), st.sampled_from(others))
+    return st.sampled_from((usual,) * 2 * len(others) + others)
+
+
+def _rarely(usual: str, *others: str) -> st.SearchStrategy[str]:
+    """For what closes a whole practice or the batch: another word one time out of ten."""
+    return st.sampled_from((usual,) * 9 * len(others) + others)
 
 
 def _person(practice: st.SearchStrategy[int]) -> st.SearchStrategy[Person]:
@@ -99,9 +104,9 @@ def _person(practice: st.SearchStrategy[int]) -> st.SearchStrategy[Person]:
         family=_mostly("Martin", "Durand", "Mârtin", "Petit"),
         birth=_mostly("1987-05-05", *BIRTHS),
         key=_mostly("", "local:1", "local:2", "other:1"),
-        sex=_mostly("female", "male"),
-        spoken_for=_mostly("", "parent", "guardian", "mandate"),
-        names_stranger=_mostly("", "yes").map(bool),
+        sex=_rarely("female", "male"),
+        spoken_for=_rarely("", "parent", "guardian", "mandate"),
+        names_stranger=_rarely("", "yes").map(bool),
     )
 
 
@@ -112,7 +117,7 @@ _PERSONS = st.builds(
     st.lists(_person(st.integers(0, 1)), max_size=4),
 )
 """Each practice has a patient: a register of nobody is refused."""
-_RECORDS = st.builds(
+RECORDS = st.builds(
     Said,
     person=st.integers(0, 5),
     says=_mostly(DIABETES, RARE, NOT_LISTED, ASTHMA_INHALER, "height", "test", "test in words", "allergy"),
@@ -120,27 +125,38 @@ _RECORDS = st.builds(
     provenance=_mostly("entered", "imported", "teleservice_auto", "copied", ""),
     doctor=_mostly("first", "second", "stranger", "nobody"),
 )
-_EVENTS = st.sampled_from(sorted(HOW)).flatmap(
+OFTEN = ("say_no", "take_back", "reregister", "campaign", "bounce")
+_EVENTS = st.sampled_from((*OFTEN, *HOW)).flatmap(
     lambda what: st.builds(
         Event,
         day=st.sampled_from(DAYS),
         what=st.just(what),
-        who=st.integers(0, 5),
+        who=st.sampled_from((0, 0, 0, 1, 1, 2, 2, 3, 4, 5)),
         how=st.sampled_from(HOW[what]),
     )
 )
 _DOCTORS = st.tuples(
-    st.builds(Enrolled, practice=st.just(0), stands=_mostly("verified", "signed", "identified"), history=st.booleans()),
+    st.builds(
+        Enrolled,
+        practice=st.just(0),
+        stands=_rarely("verified", "signed", "identified"),
+        history=_mostly("yes", "").map(bool),
+    ),
     st.builds(Enrolled, practice=st.just(1), stands=st.just("verified"), history=st.just(True)),
-    st.builds(Enrolled, practice=st.just(0), stands=_mostly("nowhere", "verified", "signed"), history=st.booleans()),
+    st.builds(
+        Enrolled,
+        practice=st.just(0),
+        stands=_mostly("verified", "nowhere", "signed"),
+        history=_mostly("yes", "").map(bool),
+    ),
 )
 
 PLANS = st.builds(
     Plan,
     doctors=_DOCTORS,
     persons=_PERSONS,
-    records=st.lists(_RECORDS, min_size=1, max_size=10).map(tuple),
+    records=st.lists(RECORDS, min_size=1, max_size=10).map(tuple),
     events=st.lists(_EVENTS, max_size=8).map(lambda events: tuple(sorted(events, key=lambda event: event.day))),
-    valid_until=_mostly("2027-12-31", "2026-03-01", "2026-03-02", "2026-03-03"),
-    register_max_days=st.sampled_from((92, 92, 92, 40)),
+    valid_until=_rarely("2027-12-31", "2026-03-01", "2026-03-02", "2026-03-03"),
+    register_max_days=_rarely("92", "40").map(int),
 )

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from story.made import DIABETES, EXTRACTED, POLLEN, STUDIED, Inputs, concept, quantity
-from story.plans import PRACTICES, Enrolled, Event, Plan, Said
+from story.made import EXTRACTED, STUDIED, Inputs
+from story.plans import PRACTICES, Enrolled, Event, Plan
+from story.saying import add_encounters, add_record
 from world import World, paris, plain_letter, publish, reviewed
 
 from portal.flow import enrol, govern, notify, opt_out, permit, provisional, receive, register, release, rights
@@ -48,7 +49,6 @@ GROUND: dict[str, Any] = {
 any release of so few would be prepared."""
 
 VERSION, FIRST_TITLE = "2026-06", "Notice d’information de l’observatoire de démonstration"
-SOURCE = "https://example.org/"
 
 
 @dataclass
@@ -187,25 +187,15 @@ class Player:
 
     def _records(self) -> None:
         for practice in PRACTICES:
-            for doctor in ("first", "second"):
-                self.inputs.encounter(practice, doctor, f"{practice}-{doctor}")
-            self.inputs.encounter(practice, "stranger", "stranger")
+            add_encounters(self.inputs, practice)
             self.inputs.known("unknown", practice, birth="1987", sex="female")  # somebody who is in no register
             self.inputs.condition("unknown", practice, encounter={"reference": "Encounter/first"})
         for row in self.rows:
             self.inputs.known(row.number, row.practice, birth=row.cells["birth_date"], sex=row.cells["sex"])
         for said in self.plan.records:
-            self._record(said)
+            row = self.rows[said.person % len(self.rows)]
+            add_record(self.inputs, said, row.number, row.practice)
         self.inputs.write_records(self.folder)
-
-    def _record(self, said: Said) -> None:
-        row = self.rows[said.person % len(self.rows)]
-        kind, when, what = _resource(said.says)
-        resource = self.inputs.record(kind, row.number, row.practice, **{when: said.day}, **what)
-        resource["meta"] = {"source": SOURCE + said.provenance}
-        resource["encounter"] = {"reference": f"Encounter/{said.doctor}"}
-        if kind == "AllergyIntolerance":
-            resource["patient"] = resource.pop("subject")
 
     # --- what may happen, by the names of plans.HOW ----------------------------------------------------------------
 
@@ -421,20 +411,3 @@ def _by_a_rule(no: Refused, *other_codes: str) -> None:
     """A refusal that no rule explains is a fault."""
     if not no.code.startswith("G") and no.code not in other_codes:
         raise no
-
-
-def _resource(says: str) -> tuple[str, str, dict[str, Any]]:
-    """The FHIR resource that says it, the element of its day, and its content."""
-    match says:
-        case "height":
-            return "Observation", "effectiveDateTime", {"code": concept("loinc|8302-2"), **quantity(172.5, "cm")}
-        case "test":
-            return "Observation", "effectiveDateTime", {"code": concept("loinc|2345-7"), **quantity(113.8)}
-        case "test in words":
-            value = {"valueCodeableConcept": concept(DIABETES)}
-            return "Observation", "effectiveDateTime", {"code": concept("loinc|2345-7"), **value}
-        case "allergy":
-            return "AllergyIntolerance", "recordedDate", {"code": concept(POLLEN)}
-    if says.startswith("rxnorm"):
-        return "MedicationRequest", "authoredOn", {"medicationCodeableConcept": concept(says)}
-    return "Condition", "onsetDateTime", {"code": concept(says)}

@@ -53,8 +53,8 @@ def test_what_random_worlds_let_through_is_what_the_oracle_lets_through(
     check()
 
 
-async def play(world: World, plan: Plan) -> None:
-    """The whole life of a plan, and the comparison."""
+async def play(world: World, plan: Plan) -> Expected:
+    """The whole life of a plan, and the comparison. Returns what both say."""
     async with opened_in(world.folder):
         player = Player(world, plan)
         released, counted = await lived(player)
@@ -62,6 +62,7 @@ async def play(world: World, plan: Plan) -> None:
         expected = work_out(world.folder)
         assert dict(counted.withheld) == dict(expected.withheld)
         assert await named(player, expected) == released
+    return expected
 
 
 async def lived(player: Player) -> tuple[Rows, Count]:
