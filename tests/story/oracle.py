@@ -289,7 +289,7 @@ class World:
         return (
             self._text_codes(notice, at, crossing),
             {"G54"} if wrong else set(),
-            set() if notice["outcome"] == "accepted" and silent else {"G55"},
+            set() if _went_out(notice, at) and silent else {"G55"},
             {"G56"} if reflected < self.story["authorisation"]["conditions"]["reflection_days"] else set(),
         )
 
@@ -382,6 +382,12 @@ def _listed(column: str, value: Any, asked: dict[str, Any]) -> bool:
 def _replaces(newer: dict[str, Any], older: dict[str, Any]) -> bool:
     """A newer version that says that it is material, in whatever language."""
     return bool(newer.get("material")) and newer["version"] > older["version"]
+
+
+def _went_out(notice: dict[str, Any], at: datetime) -> bool:
+    """Accepted, and not come back by then. A story that does not say when it came back means from the beginning."""
+    returned_at: datetime | None = notice.get("returned_at")
+    return notice["outcome"] == "accepted" or (returned_at is not None and returned_at > at)
 
 
 def _by(moment: datetime | None, at: datetime) -> bool:

@@ -189,7 +189,7 @@ class Player:
         for practice in PRACTICES:
             add_encounters(self.inputs, practice)
             self.inputs.known("unknown", practice, birth="1987", sex="female")  # somebody who is in no register
-            self.inputs.condition("unknown", practice, encounter={"reference": "Encounter/first"})
+            self.inputs.condition("unknown", practice, encounter={"reference": f"Encounter/{practice}-first"})
         for row in self.rows:
             self.inputs.known(row.number, row.practice, birth=row.cells["birth_date"], sex=row.cells["sex"])
         for said in self.plan.records:
@@ -295,10 +295,14 @@ class Player:
         self._text_told(version, self.now, material=material, without=without)
 
     async def withdraw_text(self, row: Row, how: str) -> None:
-        text = next((text for text in reversed(self.story["texts"]) if text["withdrawn_at"] is None), None)
-        if text:
-            await govern.withdraw_text(self.world.means, text["id"], by=self.world.dpo)
-            text["withdrawn_at"] = self.now
+        """The newest that is left."""
+        left = [text for text in self.story["texts"] if text["withdrawn_at"] is None]
+        for text in left[-1:]:
+            await self.withdraw(text)
+
+    async def withdraw(self, text: dict[str, Any]) -> None:
+        await govern.withdraw_text(self.world.means, text["id"], by=self.world.dpo)
+        text["withdrawn_at"] = self.now
 
     async def say_no(self, row: Row, how: str) -> None:
         for link in (row.links or [])[-1:]:

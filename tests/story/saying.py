@@ -8,16 +8,15 @@ from story.plans import Said
 
 def add_encounters(inputs: Inputs, practice: str) -> None:
     """One for each doctor whom a record may name."""
-    for doctor in ("first", "second"):
-        inputs.encounter(practice, doctor, f"{practice}-{doctor}")
-    inputs.encounter(practice, "stranger", "stranger")
+    for doctor in ("first", "second", "stranger"):
+        inputs.encounter(practice, f"{practice}-{doctor}", f"{practice}-{doctor}")
 
 
 def add_record(inputs: Inputs, said: Said, number: str, practice: str) -> None:
     kind, when, what = _resource(said.says)
     resource = inputs.record(kind, number, practice, **{when: said.day}, **what)
     resource["meta"] = {"source": f"https://example.org/{said.provenance}"}
-    resource["encounter"] = {"reference": f"Encounter/{said.doctor}"}
+    resource["encounter"] = {"reference": f"Encounter/{practice}-{said.doctor}"}
     if kind == "AllergyIntolerance":
         resource["patient"] = resource.pop("subject")
 

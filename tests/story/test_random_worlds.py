@@ -2,37 +2,21 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from story.counting import Count, Rows
 from story.oracle import Expected, work_out
 from story.plans import PLANS, PRACTICES, Plan
-from story.playing import GROUND, START, Player, moment
-from world import World, begun, copied, opened_in
+from story.playing import START, Player, moment
+from world import World, copied, opened_in
 
 from portal.outside.tokens import pseudonym
 from portal.records.people import Patient
 
 FEW, MANY = 40, 2_000
-
-Play = Callable[[Plan], Coroutine[Any, Any, None]]
-
-
-@pytest.fixture(scope="module")
-def seed(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("seed") / "world"
-    shutil.copytree(migrated_sqlite.parent, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def first(seed: Path) -> World:
-    return asyncio.run(begun(seed, START, **GROUND))
 
 
 def test_what_random_worlds_let_through_is_what_the_oracle_lets_through(
