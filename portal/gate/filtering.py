@@ -21,6 +21,7 @@ from portal.gate.folders import whole_folder
 from portal.gate.permit import Permit
 from portal.gate.record_facts import judged, load_allowed, load_terms
 from portal.gate.terms import Terms
+from portal.rules.clearance import RULES, Rule
 from portal.rules.precision import COLUMNS, Kind, released_name
 from portal.rules.refusals import Refused
 from portal.rules.words import Crossing, Precision
@@ -75,13 +76,15 @@ def filter_release(
     return counts
 
 
-def record_reasons(terms: Terms, records: Path, *, permit: Permit | None = None) -> pa.Table:
+def record_reasons(
+    terms: Terms, records: Path, *, permit: Permit | None = None, rules: tuple[Rule, ...] = RULES
+) -> pa.Table:
     """(practice_id, patient_id, first_reason, n) over all records, also of those in no permit.
 
     Whether a record lies in a span that its person had objected to is only known with the `permit`.
     """
     with engine(NO_LIMITS) as con:
-        read = _load(con, terms, (records,))
+        read = _load(con, terms, (records,), rules)
         if permit:
             load_allowed(con, permit.allowed_path, permit.read_at)
         _count(read, terms)
@@ -126,9 +129,11 @@ def without_copies(counts: Counts, written: int) -> Counts:
     return replace(counts, passed=written, by_reason={**counts.by_reason, "G60": copies}) if copies else counts
 
 
-def _load(con: duckdb.DuckDBPyConnection, terms: Terms, sources: Sequence[Path]) -> Records:
+def _load(
+    con: duckdb.DuckDBPyConnection, terms: Terms, sources: Sequence[Path], rules: tuple[Rule, ...] = RULES
+) -> Records:
     release = terms.crossing is Crossing.RELEASE
-    load_terms(con, terms, full_codes=not release)
+    load_terms(con, terms, full_codes=not release, rules=rules)
     wanted = [term.name for term in terms.columns]
     return read_records(con, sources, wanted, names=STORE_NAMES if release else {})
 

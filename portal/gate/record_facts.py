@@ -14,6 +14,7 @@ import pyarrow as pa
 from portal.gate import cells
 from portal.gate.engine import select, text
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
+from portal.rules.clearance import RULES, Rule
 from portal.rules.codes import UNITS, coarsen, normalise, spellings
 from portal.rules.facts import Code, Dated, Origin, RecordDoctor, RecordFacts, words_of
 from portal.rules.precision import COLUMNS, Kind, resolve
@@ -23,7 +24,9 @@ from portal.rules.words import Precision, Provenance
 _FIRST, _LAST = date(1, 1, 1), date(9999, 12, 31)
 
 
-def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms, *, full_codes: bool) -> None:
+def load_terms(
+    con: duckdb.DuckDBPyConnection, terms: Terms, *, full_codes: bool, rules: tuple[Rule, ...] = RULES
+) -> None:
     """The tables code_list, doctor, verdict and (empty) person. full_codes: codes leave as listed, not coarsened."""
     con.execute(f"CREATE TEMP MACRO in_a_span(day, spans) AS {_IN_A_SPAN}")
     codes = [row for term in terms.columns for row in _code_rows(term, full_codes=full_codes)]
@@ -34,7 +37,7 @@ def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms, *, full_codes: bool
     spans = {"practice_id": pa.string(), "doctor_id": pa.string(), "pseudonym": pa.string()} | _SPAN
     _table(con, "doctor_span", doctors, spans)
     con.execute(f"CREATE TEMP TABLE doctor AS {_spans('practice_id, doctor_id', 'doctor_span')}")
-    verdicts = [(key, reason) for key, _, reason in verdict_table(RecordFacts)]
+    verdicts = [(key, reason) for key, _, reason in verdict_table(RecordFacts, rules)]
     _table(con, "verdict", verdicts, {"key": pa.int32(), "reason": pa.string()})
     _table(
         con, "no_person", [], {"practice_id": pa.string(), "patient_key": pa.string(), "pseudonym": pa.string()} | _SPAN
