@@ -42,11 +42,13 @@ records | gate | outside → rules.
       flow/minors.py            a minor of fifteen or more asks to be told alone
       flow/outage.py            the path of objections fails, and works again
       flow/opt_out.py           a patient says no, or takes it back
+      flow/told_doctor.py       a no told to the doctor
       flow/provisional.py       a no said without a link, on paper or by telephone
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
       flow/read_contacts.py     contacts opened for the DPO, and that entered
       flow/rights.py            restriction, erasure, rectification
       flow/behind_link.py       what a personal link shows
+      flow/receipt_file.py      the receipt of a no as a signed file
       flow/batch.py             what a crossing is asked on, and whether all of it allows it
       flow/decide.py            the batch and every patient decided; one patient explained
       flow/simulate.py          what would pass if something changed
@@ -139,6 +141,7 @@ records | gate | outside → rules.
       gate/signature.py         Ed25519 statements
       gate/checkpoint.py        checkpoints of the log as signed notes
       gate/log_proof.py         a release's proof that its seal stands in the log
+      gate/receipt.py           a patient's receipt, signed and verified
       gate/folders.py           files and folders whole or not at all
 
     outside/    WHAT WE TALK TO
@@ -162,6 +165,7 @@ records | gate | outside → rules.
       web/public.py             home, transparency
       web/sign_in.py            sign in and out
       web/patient.py            the personal link
+      web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
       web/desk.py               the desk
       web/desk_objections.py    a no without a link at the desk
@@ -196,6 +200,7 @@ records | gate | outside → rules.
     service.py    pages and worker      settings.py   what the operator may set
     log_commands.py   the log's commands      release_commands.py   a release verified and opened
     objection_commands.py   objections on paper and by telephone
+    receipt_commands.py   a patient's receipt verified
     key_commands.py   the keys' commands
     extract_command.py   the filter's command
 """

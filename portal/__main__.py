@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import extract_command, key_commands, log_commands, objection_commands, release_commands
+from portal import extract_command, key_commands, log_commands, objection_commands, receipt_commands, release_commands
 from portal.app import make_means
 from portal.demo.bulk import SHIPPED
 from portal.demo.run import PORT, demo
@@ -52,6 +52,7 @@ groups = {
     "keys": key_commands.group,
     "log": log_commands.group,
     "objections": objection_commands.group,
+    "receipt": receipt_commands.group,
     "release": release_commands.group,
 }
 for _name, _group in groups.items():

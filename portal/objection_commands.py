@@ -65,7 +65,9 @@ def record(
         if by is None:
             raise Refused("unknown_operator", "no operator or DPO has this address: `portal staff add`", where="--as")
         day = received.date() if received else None
-        return await provisional.record(means, spoken, scope=scope, scope_ref=ref, channel=channel, received=day, by=by)
+        return await provisional.record(
+            means, spoken, scope=scope, scope_ref=ref, channel=channel, received=day, by=by.actor
+        )
 
     done = _run(step)
     typer.echo(f"recorded {done.id}: counts from now on, to be settled by {done.due_on.isoformat()}")

@@ -37,8 +37,6 @@ def verify(
         f"{found.files} files, k at least {found.k_min}, {found.uniques} unique. Pseudonymised personal data."
         + (f" Signed by a former key, number {found.signed_by} after the current one." if found.signed_by else "")
     )
-    if found.signed_by:
-        typer.echo(f"Signed by a former key, number {found.signed_by} after the current one.")
     if not found.opened:
         typer.echo("The records are encrypted and were not read: only their encrypted form was checked (--identity).")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from rich.console import Console
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
@@ -28,6 +29,8 @@ from portal.records.database import configuration
 from portal.records.migrations import migrate
 
 pytest_plugins = ["evidence"]
+settings.register_profile("any machine", deadline=None)  # a test asserts behaviour, not time
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -1,10 +1,16 @@
 """A small observatory, built through the product's own steps: what most flow tests begin with."""
 
+import shutil
 import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.context import TortoiseContext
 
 from portal.demo.clock import PlayedClock
 from portal.flow import enrol, govern, notify, register, review
@@ -13,11 +19,13 @@ from portal.flow.notify import Letter, Rendered
 from portal.flow.sign_in import add_staff, sign_in_doctor
 from portal.gate.register import write_register_csv
 from portal.gate.register_row import RegisterRow
+from portal.outside.clock import SystemClock
 from portal.outside.identity import Identity, Site
 from portal.outside.keys import KeyRing
 from portal.outside.mail import Answer, Outcome
 from portal.outside.returns import Kind, Reading, Return
 from portal.records.accounts import Account
+from portal.records.database import configuration, connection
 from portal.records.drafts import waiting
 from portal.records.governance import AgreementText
 from portal.rules.reviewed import NoticeFile, ReviewedFile
@@ -234,6 +242,44 @@ async def build(means: Means, clock: PlayedClock, folder: Path, **changes: Any) 
             if path.name.startswith("notice"):
                 await govern.approve_text(means, name, by=dpo)
     return World(means, clock, folder, operator, dpo, recipient)
+
+
+# --- a world to begin with, built once and copied -------------------------------------------------------------------
+
+
+def means_in(folder: Path, clock: PlayedClock) -> Means:
+    return Means(
+        clock=clock, ring=KeyRing(folder / "keys"), data_dir=folder / "data", base_url="http://127.0.0.1:8000",
+        mail_from="notices@observatory.example.org", returns_address="returns+{ref}@observatory.example.org",
+        releases_in_plain=True,
+    )  # fmt: skip
+
+
+async def begun(folder: Path, start: datetime, **changes: Any) -> World:
+    """What `build` makes, in a folder that holds a migrated `portal.sqlite3`; `copied` then makes others of it."""
+    means = means_in(folder, PlayedClock(start, SystemClock()))
+    for family in ("contacts", "blind", "links", "matching", "signing", "releases"):
+        means.ring.create(family)
+    async with opened_in(folder):
+        world = await build(means, means.clock, folder, **changes)
+        await connection().execute_script("PRAGMA wal_checkpoint(TRUNCATE)")
+    return world
+
+
+def copied(first: World, seed: Path, folder: Path, start: datetime) -> World:
+    """A world of its own in `folder`, as `first` was when it was begun in `seed`."""
+    shutil.copytree(seed, folder)
+    means = means_in(folder, PlayedClock(start, SystemClock()))
+    return replace(first, means=means, clock=means.clock, folder=folder, post=Mailbag(), returns=Returns(), links={})
+
+
+@asynccontextmanager
+async def opened_in(folder: Path) -> AsyncIterator[None]:
+    """The folder's `portal.sqlite3`, opened for Tortoise."""
+    EXECUTOR_CACHE.clear()
+    async with TortoiseContext() as context:
+        await context.init(config=configuration(f"sqlite://{folder / 'portal.sqlite3'}"))
+        yield
 
 
 async def publish(world: World, version: str, language: str = "fr", **changes: Any) -> str:

@@ -1,7 +1,7 @@
 """What a personal link shows to whoever holds it. Reads only: opening a link, however often, changes nothing."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -36,6 +36,7 @@ class Opened:
     link: Link
     language: Language
     text: dict[str, Any]
+    text_sha256: str
     represented: str | None
     doctor: str
     practice: str
@@ -50,10 +51,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
+    """What one study has been sent. `delete_by`: None while nothing asks for its deletion."""
+
     study: str
     recipient: str
+    country: str
+    columns: tuple[str, ...]
     sent_on: date
-    delete_by: date
+    delete_by: date | None
     deleted_on: date | None
 
 
@@ -68,6 +73,7 @@ async def open_link(means: Means, token: str) -> Opened:
         link=link,
         language=Language(told["language"]),
         text={**told["body"], "version": told["version"]},
+        text_sha256=told["sha256"],
         represented=None if link.addressee == Addressee.SELF else _given_names(means, told),
         doctor=doctor,
         practice=told["practice"],
@@ -88,17 +94,26 @@ async def open_link(means: Means, token: str) -> Opened:
 async def deliveries(link: Link, no: Said) -> list[Delivery]:
     """What has left and is covered by this no: by when each recipient deletes it, and the day it says it has. The day
     is the retraction's; until that is made, thirty days from the no."""
-    return [
-        Delivery(
-            study=d["title"],
-            recipient=d["recipient"],
-            sent_on=paris_day(d["served_at"]),
-            delete_by=d["delete_by"] or paris_day(no.received_at) + ERASED_WITHIN,
-            deleted_on=paris_day(d["deleted_at"]) if d["deleted_at"] else None,
-        )
-        for d in await deliveries_of(connection(), link.person_id)
-        if _covers(no, d)
-    ]
+    ordered = paris_day(no.received_at) + ERASED_WITHIN
+    found = [_delivery(d) for d in await deliveries_of(connection(), link.person_id) if _covers(no, d)]
+    return [replace(each, delete_by=each.delete_by or ordered) for each in found]
+
+
+async def uses(link: Link) -> list[Delivery]:
+    """Everything of hers that has left, the first delivery first."""
+    return [_delivery(d) for d in await deliveries_of(connection(), link.person_id)]
+
+
+def _delivery(row: dict[str, Any]) -> Delivery:
+    return Delivery(
+        study=row["title"],
+        recipient=row["recipient"],
+        country=row["country"],
+        columns=tuple(row["columns"]),
+        sent_on=paris_day(row["served_at"]),
+        delete_by=row["delete_by"],
+        deleted_on=paris_day(row["deleted_at"]) if row["deleted_at"] else None,
+    )
 
 
 def _covers(no: Said, delivery: dict[str, Any]) -> bool:

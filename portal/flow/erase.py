@@ -13,7 +13,7 @@ from portal.flow.means import Means
 from portal.flow.retract import ENDS_THE_BATCH, ERASED_WITHIN, ONLY_RESTS
 from portal.gate.store import persons
 from portal.outside.tokens import pseudonym
-from portal.records.database import Connection, rows, transact, write_many
+from portal.records.database import Connection, NothingToDo, rows, transact, transact_or, write_many
 from portal.records.enrolments import Enrolment
 from portal.records.ledger import Touch, enter
 from portal.records.store_overview import overdue
@@ -30,10 +30,6 @@ from portal.rules.clearance import Withheld
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState, StorePart
-
-
-class _NothingToDo(Exception):
-    """Another call did it meanwhile: the entry is given up."""
 
 
 async def reconcile_store(means: Means) -> int:
@@ -173,15 +169,10 @@ async def _make(means: Means, found: Sequence[Leaving]) -> int:
         )
         made = await rows(c, "SELECT count(*) AS n FROM store_retraction WHERE entry_id = $1", entry)
         if not made[0]["n"]:
-            raise _NothingToDo
+            raise NothingToDo
         return int(made[0]["n"])
 
-    if not found:
-        return 0
-    try:
-        return await transact(record)
-    except _NothingToDo:
-        return 0
+    return await transact_or(record, nothing=0) if found else 0
 
 
 async def alarm_overdue(means: Means) -> int:

@@ -6,7 +6,6 @@ killed in between.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +15,7 @@ from portal.flow.register_rows import contact_binding
 from portal.gate.unfinished import alone_with, left_over, remove
 from portal.outside.keys import KEPT, KeyRing
 from portal.outside.tokens import open_sealed, pseudonym, seal, sealed_by
-from portal.records.database import Connection, rows, transact, write_many
+from portal.records.database import Connection, NothingToDo, rows, transact, transact_or, write_many
 from portal.records.governance import Study
 from portal.records.key_bindings import bind, binding
 from portal.records.ledger import enter
@@ -130,13 +129,10 @@ async def reseal(means: Means, *, after: int = 0, at_once: int = AT_ONCE) -> tup
         await _put(c, _again(means, bound))
         said = [] if found else await _reseal_objections(means, c)
         if not found and not said:
-            raise _NothingToDo
+            raise NothingToDo
         return (int(found[-1]["id"]) if found else after), len(found) + len(said)
 
-    try:
-        return await transact(step)
-    except _NothingToDo:
-        return 0, 0
+    return await transact_or(step, nothing=(0, 0))
 
 
 def _again(means: Means, bound: Sequence[tuple[Any, str]]) -> list[tuple[bytes, Any, bytes]]:
@@ -217,7 +213,7 @@ async def delete_study_key(means: Means, study_id: str, *, actor: str) -> None:
         await _refuse_open_retractions(c, study_id)
         bound = await binding(c, family)
         if bound is not None and bound["deleted_at"] is not None:
-            raise _NothingToDo
+            raise NothingToDo
         fingerprint = means.ring.fingerprint(family) if bound is None else bound["fingerprint"]
         await bind(c, family, fingerprint, at=now, entry=entry)
         await rows(c, "UPDATE key_binding SET deleted_at = $1, entry_id = $2 WHERE family = $3", now, entry, family)
@@ -232,8 +228,7 @@ async def delete_study_key(means: Means, study_id: str, *, actor: str) -> None:
 
     if not await Study.exists(id=study_id):
         raise Refused("unknown_study", "there is no such study", where=study_id, status=404)
-    with suppress(_NothingToDo):
-        await transact(step)
+    await transact_or(step, nothing=None)
     means.ring.delete(family)
     for release in await transact(lambda c: rows(c, "SELECT id FROM release WHERE study_id = $1", study_id)):
         name = str(release["id"])
@@ -251,10 +246,6 @@ async def _refuse_open_retractions(c: Connection, study_id: str) -> None:
     )
     if found:
         raise Refused("retractions_open", "its recipient has rows to delete: the pseudonyms are needed", where=study_id)
-
-
-class _NothingToDo(Exception):
-    """The entry is given up."""
 
 
 def _bytes(person_id: object) -> bytes:

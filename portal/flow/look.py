@@ -15,7 +15,7 @@ from portal.flow.means import Means
 from portal.records.clearance import decided
 from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
-from portal.records.objections import MEANT
+from portal.records.objections import MEANT, bound_by
 
 CLOSES_NOBODY = frozenset(
     {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact", "key", "draft"}
@@ -106,10 +106,8 @@ async def taken_back_since(c: Connection, cut: int, asked: Asked) -> set[tuple[s
     )
     found = await rows(
         c,
-        f"WITH lifted AS ({lifted}) SELECT person_id, practice_id FROM lifted "
-        "UNION SELECT p.person_id, o.practice_id FROM lifted o JOIN patient p ON p.id = o.patient_id "
-        "UNION SELECT f.person_id, o.practice_id FROM lifted o JOIN former_person f ON f.patient_id = o.patient_id "
-        "UNION SELECT b.person_id, o.practice_id FROM lifted o JOIN objection_binding b ON b.objection_id = o.id",
+        f"WITH lifted AS ({lifted}) SELECT DISTINCT b.person_id, o.practice_id "
+        f"FROM lifted o JOIN ({bound_by('lifted')}) b ON b.objection_id = o.id",
         cut, asked.observatory_id, asked.study_id or "",
     )  # fmt: skip
     return {(str(row["person_id"]), row["practice_id"]) for row in found}

@@ -1,4 +1,5 @@
-"""A no said without a token, on paper or by telephone: it closes every possible match at once, and the DPO settles it.
+"""A no said without a token, on paper, by telephone or by the public form. It closes every possible match at once, and
+the DPO settles it.
 
 Nothing that is said of the person is kept in clear: keyed tokens to match by, and one sealed note for the DPO.
 """
@@ -14,7 +15,7 @@ from portal.flow.means import Means
 from portal.flow.register_rows import keyed
 from portal.outside.tokens import open_sealed, seal
 from portal.records.accounts import Account
-from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
+from portal.records.database import Connection, as_day, as_moment, connection, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
 from portal.records.objections import MEANT, Objection
 from portal.rules.people import is_birth, match_traits
@@ -28,9 +29,17 @@ OLDEST_BIRTH = 1900
 _REFERS_TO = {Scope.OBSERVATORY: "observatory", Scope.STUDY: "study", Scope.PRACTICE: "practice"}
 
 
+PUBLIC = "public"
+"""The actor of a no that came by the form which everybody may fill in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What was said of the person. `birth`: a day, a year, or nothing. `answer_to`: how to write or call back."""
+    """What was said of the person. `birth`: a day, a year, or nothing. `answer_to`: how to write or call back.
+
+    `postcode` helps the DPO and matches nobody. `for_whom`: a ForWhom, "" when it was not asked; `said_by`: who speaks
+    for somebody else.
+    """
 
     family_name: str = ""
     birth_name: str = ""
@@ -38,6 +47,9 @@ class Spoken:
     birth: str = ""
     person_key: str = ""
     answer_to: str = ""
+    postcode: str = ""
+    for_whom: str = ""
+    said_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,7 @@ class Recorded:
     id: UUID
     received_at: datetime
     due_on: date
+    settled_at: datetime | None = None
 
 
 async def record(
@@ -55,16 +68,17 @@ async def record(
     scope_ref: str = "",
     channel: ObjectionChannel,
     received: datetime | date | None = None,
-    by: Account,
+    by: str,
 ) -> Recorded:
     """Record a no; from its entry on nobody passes whom it may mean. The answer says nothing of who is a patient.
 
-    `received`: when it was said or stamped; a day counts from its beginning, what lies ahead is now. Refused
+    `received`: when it was said or stamped; a day counts from its beginning, what lies ahead is now. `by`: the actor
+    who records it, PUBLIC for the public form. Refused
     ("nothing_to_match") when neither a national key nor family and given names were said, ("birth", "person_key",
     "channel", "scope") for what is none.
     """
-    if channel is ObjectionChannel.LINK:
-        raise Refused("channel", "what comes by a link is said through the link", status=422)
+    if channel is ObjectionChannel.LINK or (channel is ObjectionChannel.FORM) != (by == PUBLIC):
+        raise Refused("channel", "what comes by a link or by the public form is said there", status=422)
     tokens = keyed(means.ring, _traits(spoken, means.clock.now()))
     no_id = uuid4()
     sealed = seal(means.ring, json.dumps(asdict(spoken), ensure_ascii=False).encode(), note_binding(no_id))
@@ -72,7 +86,7 @@ async def record(
     async def step(c: Connection) -> Recorded:
         now = await means.now(c)
         entry = await enter(
-            c, "objected_without_token", actor=by.actor, at=now, touches=[("provisional", str(no_id))],
+            c, "objected_without_token", actor=by, at=now, touches=[("provisional", str(no_id))],
             summary=f"{channel}, {scope}",
         )  # fmt: skip
         await _refuse_unknown(c, scope, scope_ref)
@@ -83,7 +97,7 @@ async def record(
             c,
             "INSERT INTO provisional_objection (id, scope, scope_ref, channel, sealed, received_at, due_on, "
             "recorded_by, entry_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            no_id, scope, scope_ref, channel, sealed, received_at, due_on, by.actor, entry,
+            no_id, scope, scope_ref, channel, sealed, received_at, due_on, by, entry,
         )  # fmt: skip
         await write_many(
             c,
@@ -93,6 +107,17 @@ async def record(
         return Recorded(no_id, received_at, due_on)
 
     return await transact(step)
+
+
+async def recorded(no_id: UUID) -> Recorded:
+    """When it was received, and by when it is settled, for whoever knows its number; nothing of whom it meant."""
+    found = await rows(
+        connection(), "SELECT received_at, due_on, settled_at FROM provisional_objection WHERE id = $1", no_id
+    )
+    if not found:
+        raise _unknown()
+    row = {**found[0], "received_at": as_moment(found[0]["received_at"]), "due_on": as_day(found[0]["due_on"])}
+    return Recorded(no_id, row["received_at"], row["due_on"], as_moment(row["settled_at"]))
 
 
 def _traits(spoken: Spoken, now: datetime) -> set[tuple[str, str]]:

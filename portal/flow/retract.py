@@ -14,7 +14,7 @@ from portal.flow.means import Means
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.clearance import decided
-from portal.records.database import Connection, as_day, rows, transact, write_many
+from portal.records.database import Connection, NothingToDo, as_day, rows, transact, transact_or, write_many
 from portal.records.enrolments import Enrolment
 from portal.records.governance import Study
 from portal.records.ledger import enter
@@ -41,10 +41,6 @@ ONLY_RESTS = frozenset({"G23", "G26", "G46"})
 """Reasons that say nothing of a delivered row: a doctor who pauses, a register grown old, a right that is asked for.
 Who has left for good is found by name (`_without_their_doctor`), and so is who was granted an erasure or a
 rectification since: recipients are told of both (GDPR art. 19)."""
-
-
-class _NothingToDo(Exception):
-    """Another call did it meanwhile: the entry is given up."""
 
 
 async def reconcile(means: Means, *, only: str | None = None) -> int:
@@ -134,15 +130,10 @@ async def _make(means: Means, found: Sequence[Delivered]) -> int:
         )
         made = await rows(c, "SELECT count(*) AS n FROM retraction WHERE entry_id = $1", entry)
         if not made[0]["n"]:
-            raise _NothingToDo
+            raise NothingToDo
         return int(made[0]["n"])
 
-    if not found:
-        return 0
-    try:
-        return await transact(record)
-    except _NothingToDo:
-        return 0
+    return await transact_or(record, nothing=0) if found else 0
 
 
 async def acknowledge(means: Means, release_id: str, *, up_to: int, by: Account) -> int:
@@ -164,7 +155,7 @@ async def acknowledge(means: Means, release_id: str, *, up_to: int, by: Account)
             now, by.actor, release_id, up_to, entry,
         )  # fmt: skip
         if not closed:
-            raise _NothingToDo
+            raise NothingToDo
         return len(closed)
 
     release = await Release.get_or_none(id=release_id)
@@ -172,10 +163,7 @@ async def acknowledge(means: Means, release_id: str, *, up_to: int, by: Account)
         raise Refused("G09", "retractions are acknowledged by the recipient of the study", status=403)
     if release is None:
         raise Refused("unknown_release", "there is no such release", status=404)
-    try:
-        return await transact(step)
-    except _NothingToDo:
-        return 0
+    return await transact_or(step, nothing=0)
 
 
 @dataclass(frozen=True, slots=True)

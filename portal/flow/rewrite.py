@@ -14,7 +14,7 @@ from typing import Any
 from portal.flow.means import Means
 from portal.gate.folders import sha256_of
 from portal.gate.store import StoreBusy, StoredFile, delete, erase, persons, prune
-from portal.records.database import Connection, rows, transact, transact_alone, write_many
+from portal.records.database import Connection, NothingToDo, rows, transact, transact_alone, transact_or, write_many
 from portal.records.ledger import Touch, enter
 from portal.records.stored import (
     File,
@@ -31,10 +31,6 @@ from portal.rules.words import StorePart
 
 AT_ONCE = 12
 """So many old files are confirmed gone by one entry: its summary names each."""
-
-
-class _NothingToDo(Exception):
-    """Another call did it meanwhile: the entry is given up."""
 
 
 async def erase_due(means: Means) -> int:
@@ -64,7 +60,7 @@ async def _rewrite(means: Means, file: File, leaving: Sequence[Leaving]) -> bool
             sha256, staying = new.sha256, json.dumps(names)
             await transact(lambda c: carry_over(c, file.practice_id, file.sha256, sha256, staying))
         await transact_alone(lambda c: _commit(means, c, file, new, leaving, len(names)))
-    except (FileNotFoundError, StoreBusy, _NothingToDo):
+    except (FileNotFoundError, StoreBusy, NothingToDo):
         return False
     finally:
         await sweep(means, file.practice_id)
@@ -94,7 +90,7 @@ async def _commit(
     current = {f.extraction_id: f for f in await current_files(c)}.get(file.extraction_id)
     whole = new is None or (new.path.is_file() and await present(c, file.practice_id, new.sha256) == inside)
     if current is None or current.sha256 != file.sha256 or not whole:
-        raise _NothingToDo
+        raise NothingToDo
     counts = ("", "", 0) if new is None else (new.path.name, new.sha256, new.rows)
     change = await change_file(c, file, counts, at=now, entry=entry)
     statement = "UPDATE extraction SET file_name = $1, file_sha256 = $2, rows = $3 WHERE id = $4"
@@ -142,7 +138,7 @@ async def _confirm(means: Means, gone: Sequence[dict[str, Any]]) -> int:
         )
         confirmed = await rows(c, "SELECT count(*) AS n FROM store_change WHERE gone_entry_id = $1", entry)
         if not confirmed[0]["n"]:
-            raise _NothingToDo
+            raise NothingToDo
         await write_many(
             c,
             "UPDATE store_retraction SET erased_at = $1 WHERE change_id = $2 AND erased_at IS NULL",
@@ -156,7 +152,4 @@ async def _confirm(means: Means, gone: Sequence[dict[str, Any]]) -> int:
         )
         return int(confirmed[0]["n"])
 
-    try:
-        return await transact(record)
-    except _NothingToDo:
-        return 0
+    return await transact_or(record, nothing=0)

@@ -115,27 +115,34 @@ async def proof_of(means: Means, entry: int) -> dict[str, Any]:
     """
     for _ in range(TRIES):
         await sequence(means)
-        found = await entry_with_place(connection(), entry)
-        newest = await newest_checkpoint(connection())
-        if found is not None and newest is not None:
-            place, leaf, said, salt = found
-            if salt is None:
-                raise Refused("log_forgotten", "what this entry says was forgotten: it cannot be proved", status=409)
-            leaves = await leaf_hashes(connection(), newest["size"])
-            path = await asyncio.to_thread(inclusion, leaves, place)
-            return {
-                "log_entry": entry,
-                "entry": said.as_json(),
-                "salt": salt.hex(),
-                "place": place,
-                "leaf_hash": leaf.hex(),
-                "size": newest["size"],
-                "root": newest["root"].hex(),
-                "path": [step.hex() for step in path],
-                "checkpoint": newest["note"],
-            }
+        if (proof := await proof_if_placed(entry)) is not None:
+            return proof
         await asyncio.sleep(0.1)
     raise Refused("log_busy", "the log is busy: ask again", status=503)
+
+
+async def proof_if_placed(entry: int) -> dict[str, Any] | None:
+    """The same, of an entry that has its place; None of one that waits for it. Reads only."""
+    found = await entry_with_place(connection(), entry)
+    newest = await newest_checkpoint(connection())
+    if found is None or newest is None or found[0] >= newest["size"]:
+        return None
+    place, leaf, said, salt = found
+    if salt is None:
+        raise Refused("log_forgotten", "what this entry says was forgotten: it cannot be proved", status=409)
+    leaves = await leaf_hashes(connection(), newest["size"])
+    path = await asyncio.to_thread(inclusion, leaves, place)
+    return {
+        "log_entry": entry,
+        "entry": said.as_json(),
+        "salt": salt.hex(),
+        "place": place,
+        "leaf_hash": leaf.hex(),
+        "size": newest["size"],
+        "root": newest["root"].hex(),
+        "path": [step.hex() for step in path],
+        "checkpoint": newest["note"],
+    }
 
 
 async def checkpoint(*, since: int | None = None) -> str:

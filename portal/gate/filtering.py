@@ -22,6 +22,7 @@ from portal.gate.outputs import packing
 from portal.gate.permit import Permit
 from portal.gate.record_facts import judged, load_allowed, load_terms
 from portal.gate.terms import Terms
+from portal.rules.clearance import RULES, Rule
 from portal.rules.refusals import Refused
 from portal.rules.words import Crossing
 
@@ -75,13 +76,15 @@ def filter_release(
     return counts
 
 
-def record_reasons(terms: Terms, records: Path, *, permit: Permit | None = None) -> pa.Table:
+def record_reasons(
+    terms: Terms, records: Path, *, permit: Permit | None = None, rules: tuple[Rule, ...] = RULES
+) -> pa.Table:
     """(practice_id, patient_id, first_reason, n) over all records, also of those in no permit.
 
     Whether a record lies in a span that its person had objected to is only known with the `permit`.
     """
     with engine(NO_LIMITS) as con:
-        read = _load(con, terms, (records,))
+        read = _load(con, terms, (records,), rules)
         if permit:
             load_allowed(con, permit.allowed_path, permit.read_at)
         query = select("problem, practice_id, patient_id, reason AS first_reason, count(*) AS n", f"({judged(terms)})")
@@ -127,8 +130,10 @@ _REFUSED = f"CASE WHEN problem IS NOT NULL THEN '{_PROBLEM}' WHEN person IS NULL
 """Why a record does not pass: it cannot be read, its person is not in the permit, or the reason against it."""
 
 
-def _load(con: duckdb.DuckDBPyConnection, terms: Terms, sources: Sequence[Path]) -> Records:
-    load_terms(con, terms)
+def _load(
+    con: duckdb.DuckDBPyConnection, terms: Terms, sources: Sequence[Path], rules: tuple[Rule, ...] = RULES
+) -> Records:
+    load_terms(con, terms, rules)
     names = STORE_NAMES if terms.crossing is Crossing.RELEASE else {}
     return read_records(con, sources, [term.name for term in terms.columns], names=names)
 

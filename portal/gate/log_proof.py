@@ -1,7 +1,7 @@
-"""`proof.json` checked offline: this release's seal stands in the log that the portal has signed.
+"""Proofs checked offline: an entry stands in the log that the portal has signed; of a release (`proof.json`), its seal.
 
-What is proved: the entry says "sealed" of this very manifest; its leaf is in the tree of the
-proof's own checkpoint, which a pinned key has signed. With a checkpoint kept elsewhere: that the two are one log.
+What is proved: the entry's leaf is in the tree of the proof's own checkpoint, which a pinned key has signed; and that
+it says "sealed" of this very manifest. With a checkpoint kept elsewhere: that the two are one log.
 Equal sizes need nothing more; a larger one needs its way (`portal log checkpoint --since SIZE`); a smaller one is
 older than the seal and says nothing of it.
 """
@@ -19,6 +19,7 @@ from portal.rules.refusals import Refused
 
 PROOF = "proof.json"
 LARGEST = 2**62
+ENTRY = frozenset({"id", "kind", "at", "actor", "summary", "touches"})
 
 
 def verify_proof(
@@ -30,19 +31,32 @@ def verify_proof(
             raise _refused("proof_missing", "There is no proof to hold against a checkpoint.")
         return None
     proof = _read(folder / PROOF)
+    entry = proved(proof, key, kept=kept)
+    named = (entry["kind"], entry["summary"], entry["touches"])
+    if named != ("release_sealed", f"{release_id}, manifest {manifest_sha256}", [["release", release_id]]):
+        raise _refused("proof_entry", "The entry is not the seal of this release.")
+    return int(entry["id"])
+
+
+def proved(proof: Mapping[str, Any], key: Keys, *, kept: str | None = None, where: str = PROOF) -> Mapping[str, Any]:
+    """The entry that this proof shows to stand in the log, as its leaf has it. Refused with the first thing that is
+    off; `kept`: a checkpoint kept elsewhere, which must be of the same log."""
     try:
         signed = read_checkpoint(proof["checkpoint"], key)
         leaf, path = bytes.fromhex(proof["leaf_hash"]), [bytes.fromhex(step) for step in proof["path"]]
         if (signed.size, signed.root) != (proof["size"], bytes.fromhex(proof["root"])):
-            raise _refused("proof_checkpoint", "The proof says another size or root than its checkpoint.")
-        _check_entry(proof, leaf, release_id, manifest_sha256)
+            raise _refused("proof_checkpoint", "The proof says another size or root than its checkpoint.", where)
+        entry: Mapping[str, Any] = proof["entry"]
+        if leaf_hash(commitment(bytes.fromhex(proof["salt"]), dict(entry))) != leaf:
+            raise _refused("proof_entry", "The entry is not the one in the log.", where)
+        if entry["id"] != _count(proof["log_entry"]) or set(entry) != ENTRY:
+            raise _refused("proof_entry", "The proof says another entry than its leaf.", where)
         if not is_included(leaf, _count(proof["place"]), signed.size, path, signed.root):
-            raise _refused("proof_inclusion", "The entry is not in the log that was signed.")
-        entry = _count(proof["log_entry"])
+            raise _refused("proof_inclusion", "The entry is not in the log that was signed.", where)
     except BadSignature as error:
-        raise _refused("proof_signature", "The checkpoint is not signed by this key.") from error
+        raise _refused("proof_signature", "The checkpoint is not signed by this key.", where) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _refused("proof_malformed", "proof.json is not a proof of inclusion.") from error
+        raise _refused("proof_malformed", "Not a proof of inclusion.", where) from error
     if kept is not None:
         _check_kept(signed, kept, key)
     return entry
@@ -66,17 +80,6 @@ def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= LARGEST:
         raise TypeError
     return value
-
-
-def _check_entry(proof: Mapping[str, Any], leaf: bytes, release_id: str, manifest_sha256: str) -> None:
-    """The leaf commits to the seal of this manifest: another entry's proof would not do."""
-    entry = proof["entry"]
-    if leaf_hash(commitment(bytes.fromhex(proof["salt"]), entry)) != leaf:
-        raise _refused("proof_entry", "The entry is not the one in the log.")
-    named = (entry["id"], entry["kind"], entry["summary"], entry["touches"])
-    summary = f"{release_id}, manifest {manifest_sha256}"
-    if named != (proof["log_entry"], "release_sealed", summary, [["release", release_id]]):
-        raise _refused("proof_entry", "The entry is not the seal of this release.")
 
 
 def _check_kept(signed: Checkpoint, kept: str, key: Keys) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from portal.gate import cells
 from portal.gate.engine import select, text
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
+from portal.rules.clearance import RULES, Rule
 from portal.rules.codes import UNITS, coarsen, normalise, spellings
 from portal.rules.facts import Code, Dated, Origin, RecordDoctor, RecordFacts, words_of
 from portal.rules.precision import COLUMNS, Kind, resolve
@@ -23,7 +24,7 @@ from portal.rules.words import Crossing, Precision, Provenance
 _FIRST, _LAST = date(1, 1, 1), date(9999, 12, 31)
 
 
-def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms) -> None:
+def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms, rules: tuple[Rule, ...] = RULES) -> None:
     """The tables code_list, doctor, practice, verdict and (empty) person. A place counts from 0 in sorted order."""
     con.execute(f"CREATE TEMP MACRO in_a_span(day, spans) AS {_IN_A_SPAN}")
     listed = [(term.name, *row) for term in terms.columns for row in _code_rows(terms, term)]
@@ -35,7 +36,7 @@ def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms) -> None:
     _table(con, "doctor_span", doctors + _unnamed(terms), _texts("practice_id", "doctor_id") | _PLACE | _SPAN)
     con.execute(f"CREATE TEMP TABLE doctor AS {_spans('practice_id, doctor_id, place', 'doctor_span')}")
     _table(con, "practice", [*enumerate(sorted(terms.practices))], _PLACE | _texts("practice_id"))
-    verdicts = [(key, reason) for key, _, reason in verdict_table(RecordFacts)]
+    verdicts = [(key, reason) for key, _, reason in verdict_table(RecordFacts, rules)]
     _table(con, "verdict", verdicts, {"key": pa.int32(), "reason": pa.string()})
     con.execute(
         "CREATE TEMP TABLE person (practice_place INTEGER, patient_key VARCHAR, place INTEGER, prefix SMALLINT, "

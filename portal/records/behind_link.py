@@ -11,7 +11,8 @@ async def notice_with_its_text(c: Connection, notice_id: UUID) -> dict[str, Any]
     found = await rows(
         c,
         "SELECT p.practice_id, p.number, p.doctor_number, pr.name AS practice, t.language, t.version, t.body, "
-        "o.id AS observatory_id, o.name AS observatory, o.controller, o.dpo_contact, o.phone, o.postal_address, "
+        "t.sha256, o.id AS observatory_id, o.name AS observatory, o.controller, o.dpo_contact, o.phone, "
+        "o.postal_address, "
         "c.sealed FROM notice n JOIN patient p ON p.id = n.patient_id JOIN practice pr ON pr.id = p.practice_id "
         "JOIN notice_text t ON t.id = n.text_id JOIN observatory o ON o.id = t.observatory_id "
         "LEFT JOIN contact c ON c.patient_id = p.id AND c.addressee = 'self' WHERE n.id = $1",
@@ -51,13 +52,13 @@ async def listed_studies(c: Connection, observatory_id: str) -> list[dict[str, A
 
 
 async def deliveries_of(c: Connection, person_id: UUID) -> list[dict[str, Any]]:
-    """Each release of which a version that holds this person was served: observatory_id, study_id, title, practices,
-    recipient, served_at; with the retraction's delete_by (None without one) and deleted_at, once the recipient has
-    acknowledged all of it."""
+    """Each release of which a version that holds this person was served: observatory_id, study_id, title, columns,
+    practices, recipient, country, served_at; with the retraction's delete_by (None without one) and deleted_at, once
+    the recipient has acknowledged all of it."""
     found = await rows(
         c,
-        "SELECT r.id AS release_id, s.observatory_id, s.id AS study_id, s.title, rc.name AS recipient, "
-        "min(d.served_at) AS served_at, "
+        "SELECT r.id AS release_id, s.observatory_id, s.id AS study_id, s.title, s.conditions, "
+        "rc.name AS recipient, rc.country, min(d.served_at) AS served_at, "
         "x.due_on, x.deleted_at FROM release r "
         "JOIN study s ON s.id = r.study_id JOIN recipient rc ON rc.id = s.recipient_id "
         "JOIN delivery d ON d.release_id = r.id JOIN release_person m ON m.release_id = r.id AND m.person_id = $1 "
@@ -65,7 +66,7 @@ async def deliveries_of(c: Connection, person_id: UUID) -> list[dict[str, Any]]:
         "LEFT JOIN (SELECT release_id, min(due_on) AS due_on, CASE WHEN count(*) = count(acknowledged_at) "
         "THEN max(acknowledged_at) END AS deleted_at FROM retraction WHERE person_id = $1 GROUP BY release_id) x "
         "ON x.release_id = r.id "
-        "GROUP BY r.id, s.observatory_id, s.id, s.title, rc.name, x.due_on, x.deleted_at ORDER BY min(d.served_at)",
+        "GROUP BY r.id, s.observatory_id, s.id, rc.name, rc.country, x.due_on, x.deleted_at ORDER BY min(d.served_at)",
         person_id,
     )
     held = await rows(
@@ -78,6 +79,7 @@ async def deliveries_of(c: Connection, person_id: UUID) -> list[dict[str, Any]]:
     return [
         {
             **row,
+            "columns": sorted(from_json(row["conditions"])["columns"]),
             "practices": {h["practice_id"] for h in held if h["release_id"] == row["release_id"]},
             "served_at": as_moment(row["served_at"]),
             "delete_by": as_day(row["due_on"]),

@@ -105,6 +105,18 @@ async def transact(step: Step[T]) -> T:
     return await asyncio.shield(task)
 
 
+class NothingToDo(Exception):
+    """Said by a step that finds nothing to do: its transaction is given up, and its log entry with it."""
+
+
+async def transact_or(step: Step[T], *, nothing: T) -> T:
+    """`transact`, or `nothing` when the step finds NothingToDo: only then nothing was entered."""
+    try:
+        return await transact(step)
+    except NothingToDo:
+        return nothing
+
+
 LOCK_TRIES_MS = (200, 200, 200, 200, 1500)
 """Each wait for the log's lock; the last outlasts deadlock_timeout, after which autovacuum yields."""
 

@@ -12,14 +12,19 @@ from portal.records.notices import Notice
 from portal.records.people import Patient, Person
 from portal.rules.words import ObjectionChannel, ProvisionalOutcome, Scope
 
-BOUND = """
-    SELECT id AS objection_id, person_id FROM objection
-    UNION SELECT o.id, p.person_id FROM objection o JOIN patient p ON p.id = o.patient_id
-    UNION SELECT o.id, f.person_id FROM objection o JOIN former_person f ON f.patient_id = o.patient_id
-    UNION SELECT objection_id, person_id FROM objection_binding
-"""
-"""An objection binds every person that its patient row has ever stood for, and who was parted from one of them since
-(objection_id, person_id)."""
+
+def bound_by(objections: str) -> str:
+    """Whom these objections bind (objection_id, person_id): every person that their patient row has ever stood for,
+    and who was parted from one of them since. `objections`: a table or query name with id, person_id, patient_id."""
+    return f"""
+    SELECT id AS objection_id, person_id FROM {objections}
+    UNION SELECT o.id, p.person_id FROM {objections} o JOIN patient p ON p.id = o.patient_id
+    UNION SELECT o.id, f.person_id FROM {objections} o JOIN former_person f ON f.patient_id = o.patient_id
+    UNION SELECT b.objection_id, b.person_id FROM objection_binding b JOIN {objections} o ON o.id = b.objection_id
+    """
+
+
+BOUND = bound_by("objection")
 
 CONTESTED = """
     SELECT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.reason = 'key_clash'

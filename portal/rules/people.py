@@ -44,6 +44,15 @@ def is_birth(text: str) -> bool:
     return iso_day(text) is not None or bool(re.fullmatch(r"[0-9]{4}", text) and int(text))
 
 
+def said_birth(text: str) -> str | None:
+    """A birth as people write it, day first (16/04/1957, 16 4 1957) or ISO, or a year alone, as ISO text; None when it
+    is none."""
+    text = text.strip()
+    if found := re.fullmatch(r"([0-9]{1,2})[ ./-]+([0-9]{1,2})[ ./-]+([0-9]{4})", text):
+        text = f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}"
+    return text if is_birth(text) else None
+
+
 def birthday(birth_date: str, years: int) -> date:
     """The first day on which the person certainly has that age: the bound that closes.
 

@@ -4,18 +4,18 @@ from functools import cache
 from typing import Any
 
 from portal.rules import facts as f
-from portal.rules.clearance import ORDER, RULES, Withheld, decide
+from portal.rules.clearance import ORDER, RULES, Rule, Withheld, decide
 
 
 @cache
-def verdict_table(grain: type[Any]) -> tuple[tuple[int, int, str | None], ...]:
+def verdict_table(grain: type[Any], rules: tuple[Rule, ...] = RULES) -> tuple[tuple[int, int, str | None], ...]:
     """Every combination decided beforehand: (key, bits of the failing rules by place in ORDER, first reason).
 
     Bulk decisions join their facts to this table; the proof walks the same rows.
     """
     rows = []
     for facts in f.every_combination(grain):
-        verdict = decide(facts)
+        verdict = decide(facts, rules=rules)
         reasons = verdict.reasons if isinstance(verdict, Withheld) else ()
         rows.append((f.key_of(facts), sum(1 << ORDER[r] for r in reasons), reasons[0] if reasons else None))
     return tuple(rows)

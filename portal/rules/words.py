@@ -107,6 +107,15 @@ class ObjectionChannel(StrEnum):
     PAPER = "paper"
     PHONE = "phone"
     DOCTOR = "doctor"
+    FORM = "form"
+
+
+class ForWhom(StrEnum):
+    """For whom somebody says no without a link."""
+
+    SELF = "self"
+    CHILD = "child"
+    REPRESENTED = "represented"
 
 
 class ProvisionalOutcome(StrEnum):

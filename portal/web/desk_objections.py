@@ -41,7 +41,7 @@ async def record(request: Request) -> Response:
             scope_ref=ref,
             channel=_channel(given.get("channel", "")),
             received=_day(given.get("received", "")),
-            by=who(request).account,
+            by=who(request).account.actor,
         )
     except Refused as no:
         if no.code not in WRONG_FIELD:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -120,6 +121,12 @@ async def form(request: Request) -> dict[str, str]:
 
 def path_id(request: Request) -> str:
     return str(request.path_params["id"])
+
+
+def reference(no_id: UUID) -> str:
+    """Eight signs of the objection's random id, in two groups, to be read out on the telephone."""
+    signs = no_id.hex[:8].upper()
+    return f"{signs[:4]}-{signs[4:]}"
 
 
 def words(request: Request, message: str) -> str:

@@ -5,11 +5,13 @@ from starlette.responses import Response
 
 from portal.flow import opt_out
 from portal.flow.behind_link import Opened, deliveries, open_link
+from portal.flow.behind_link import uses as uses_of
 from portal.flow.opt_out import Said
+from portal.flow.receipt_file import receipt_file
 from portal.records.overview import leaf_of
 from portal.rules.refusals import Refused
 from portal.rules.words import Scope
-from portal.web.frame import form, portal_of, see_other, show
+from portal.web.frame import form, portal_of, reference, see_other, show
 
 
 def _token(request: Request) -> str:
@@ -47,7 +49,7 @@ async def notice(request: Request) -> Response:
         today=opened.today,
         first_use=opened.first_use,
         answered_at=(no.withdrawn_at or no.received_at) if no else opened.link.answered_at,
-        reference=reference(no) if no else None,
+        reference=reference(no.id) if no else None,
         mine=no.mine if no else False,
         text=opened.text,
         said=opened.link.said,
@@ -98,8 +100,7 @@ async def object_(request: Request) -> Response:
 async def receipt(request: Request) -> Response:
     """Of the objection whose entry the address names; else of the one that counts."""
     opened = await _open(request)
-    of = request.query_params.get("of")
-    no = next((said for said in opened.link.said if str(said.entry_id) == of), opened.link.counts)
+    no = _asked_for(request, opened)
     if no is None:
         return see_other(request, f"/o/{_token(request)}")
     return await _show(
@@ -107,7 +108,7 @@ async def receipt(request: Request) -> Response:
         opened,
         "patient/receipt.html",
         receipt={
-            "reference": reference(no),
+            "reference": reference(no.id),
             "scope": no.scope,
             "scope_ref": no.scope_ref,
             "received_at": no.received_at,
@@ -121,6 +122,27 @@ async def receipt(request: Request) -> Response:
         },
         deliveries=await deliveries(opened.link, no),
     )
+
+
+async def receipt_as_file(request: Request) -> Response:
+    """The same as a signed file, to be kept and checked without the portal."""
+    opened = await _open(request)
+    no = _asked_for(request, opened)
+    if no is None:
+        raise Refused("no_receipt", "nothing was said through this link", status=404)
+    return Response(await receipt_file(portal_of(request).means, opened, no), media_type="application/json")
+
+
+def _asked_for(request: Request, opened: Opened) -> Said | None:
+    """The objection whose entry the address names; else the one that counts."""
+    of = request.query_params.get("of")
+    return next((said for said in opened.link.said if str(said.entry_id) == of), opened.link.counts)
+
+
+async def uses(request: Request) -> Response:
+    """Where her data went: each study that was sent some, and what has become of them."""
+    opened = await _open(request)
+    return await _show(request, opened, "patient/uses.html", today=opened.today, uses=await uses_of(opened.link))
 
 
 async def keep(request: Request) -> Response:
@@ -153,9 +175,3 @@ async def withdraw(request: Request) -> Response:
         raise Refused("scope", "choose which no you take back", status=422)
     lifted = await opt_out.withdraw(portal_of(request).means, _token(request), *wanted)
     return see_other(request, f"/o/{_token(request)}" + ("/receipt" if lifted and not value else ""))
-
-
-def reference(said: Said) -> str:
-    """Eight signs of the objection's random id, in two groups, to be read out on the telephone."""
-    signs = said.id.hex[:8].upper()
-    return f"{signs[:4]}-{signs[4:]}"

@@ -6,6 +6,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from portal.flow.sequence import checkpoint
+from portal.outside.keys import public_pem
 from portal.records import overview
 from portal.rules.refusals import Refused
 from portal.web import render
@@ -45,6 +46,12 @@ async def ready(request: Request) -> Response:
 async def log_checkpoint(request: Request) -> Response:
     """The newest signed checkpoint of the log, for whoever wants to keep it elsewhere."""
     return PlainTextResponse(await checkpoint(), headers={"Cache-Control": "no-cache"})
+
+
+async def log_key(request: Request) -> Response:
+    """The public keys that sign log, receipts and releases: to be kept elsewhere, and compared."""
+    keys = portal_of(request).means.ring.public_keys()
+    return PlainTextResponse(b"".join(map(public_pem, keys)), headers={"Cache-Control": "no-cache"})
 
 
 class Static(StaticFiles):

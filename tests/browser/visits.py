@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 from served import NewContext, Site
 
 DEAD = "x" * 43
-MACHINES = frozenset({"/healthz", "/log/checkpoint", "/readyz"})
+MACHINES = frozenset({"/healthz", "/log/checkpoint", "/log/key", "/o/{token}/receipt.json", "/readyz"})
 """Answers for machines: no title, no heading."""
 
 
@@ -45,12 +45,19 @@ PATIENT = (
         for state in ("no", "no_observatory", "no_part", "taken_back", "not_mine", "child_no")
     ),
     Visit("/o/{token}/kept", "yes"),
+    Visit("/o/{token}/receipt.json", "no"),
+    *(Visit("/o/{token}/uses", state) for state in ("unanswered", "no", "child")),
 )
 PUBLIC = (
     *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),
+    Visit("/object"),
+    Visit("/object", status=422, press="main form button"),
+    Visit("/object/{id}", "form"),
+    Visit("/object/{id}", "unknown", status=404),
     Visit("/login/callback", status=400),
     Visit("/healthz"),
     Visit("/log/checkpoint"),
+    Visit("/log/key"),
     Visit("/readyz"),
     Visit("/nowhere", status=404),
     Visit("/logout", status=405),
@@ -65,6 +72,8 @@ DOCTOR = (
     *(Visit("/doctor/agreement", who=who) for who in ("identified", "signed", "active", "left")),
     Visit("/doctor/agreement", who="identified", status=422, press="main form button"),
     *(Visit("/doctor/patients", who=who) for who in ("signed", "active")),
+    Visit("/doctor/objections/{id}", "told_doctor", "active"),
+    Visit("/doctor/objections/{id}", "unknown", "active", status=404),
     *(Visit("/doctor/leave", who=who) for who in ("active", "paused", "left")),
     Visit("/doctor", who="operator", status=403),
 )
@@ -132,6 +141,25 @@ def links(site: Site, page: Page) -> dict[str, str]:
     return known
 
 
+def say_no_by_form(page: Page) -> str:
+    """The number of a no that came by the form, of somebody whom no register knows."""
+    page.goto("/object")
+    page.locator('input[value="self"]').check()
+    for name, text in {"family_name": "Zorglub", "given_names": "Camille", "birth": "17/05/1960"}.items():
+        page.locator(f"#{name}").fill(text)
+    page.locator("main form button").click()
+    page.wait_for_url("**/object/*")
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
+def told_no(page: Page) -> str:
+    """The number of a no that the doctor's first patient told her."""
+    page.goto("/doctor/patients")
+    page.locator("main table form button").first.click()
+    page.wait_for_url("**/doctor/objections/*")
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
 def doctors(site: Site) -> dict[str, tuple[str, str]]:
     """Who signs in, by the name that visits use; `signed` and `paused` still have to become so."""
     parts = {"identified": "not_signed", "active": "full", "paused": "full", "left": "leaves"}
@@ -175,6 +203,8 @@ def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]
     pages["paused"].locator('form[action^="/doctor/pause"] button').click()
     pages["paused"].wait_for_url("**/doctor")
     known = {**links(site, new().new_page()), "sealed": site.story["release"]["id"]}
+    known["told_doctor"] = told_no(pages["active"])
+    known["form"] = say_no_by_form(new().new_page())
     known |= {state: prepare(pages["operator"]) for state in ("approved", "prepared")}
     approve(pages["dpo"], known["approved"])
     for name, page in pages.items():

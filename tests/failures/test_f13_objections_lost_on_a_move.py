@@ -65,7 +65,7 @@ async def test_a_no_on_paper_holds_for_whoever_comes_in_at_any_practice_later(de
     world, _ = delivered
     said = Spoken(family_name="Bernard", given_names="Camille", birth="1960")
     await provisional.record(
-        world.means, said, scope=Scope.EVERYTHING, channel=ObjectionChannel.PAPER, by=world.operator
+        world.means, said, scope=Scope.EVERYTHING, channel=ObjectionChannel.PAPER, by=world.operator.actor
     )
     await moves(world, arrives("77"), STRANGER)
     assert await reasons(world, "practice-b", "8") == ()

@@ -47,7 +47,7 @@ async def settle_everything(world: World) -> None:
     await opt_out.withdraw(means, link)
     said = Spoken(family_name="Bernard", given_names="Camille", birth="1960")
     no = await provisional.record(
-        means, said, scope=Scope.EVERYTHING, channel=ObjectionChannel.PAPER, by=world.operator
+        means, said, scope=Scope.EVERYTHING, channel=ObjectionChannel.PAPER, by=world.operator.actor
     )
     await provisional.not_here(means, no.id, by=by)
     asked = await rights.open_request(means, practice_id="practice-a", number="1", kind=RightsKind.RESTRICTION, by=by)

@@ -4,7 +4,9 @@ Here it gets those who pass, and counts by class in which a no and a letter that
 """
 
 import io
+import re
 import tarfile
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -69,12 +71,22 @@ async def names_of(world: World, number: str) -> set[bytes]:
     return {name.encode() for name in [*keyed, str(person), person.hex]}
 
 
+def values(files: dict[str, bytes]) -> list[bytes]:
+    """The values of records, decoded."""
+    return [str(pq.read_table(io.BytesIO(f)).to_pylist()).encode() for n, f in files.items() if n.endswith("parquet")]
+
+
 def said(files: dict[str, bytes]) -> bytes:
     """Everything in a download, values of records decoded."""
-    decoded = [
-        str(pq.read_table(io.BytesIO(f)).to_pylist()).encode() for n, f in files.items() if n.endswith("parquet")
-    ]
-    return b"\n".join([*files.values(), *decoded])
+    return b"\n".join([*files.values(), *values(files)])
+
+
+def in_words(files: dict[str, bytes]) -> bytes:
+    """What can be read in a download. Three letters in a signature or a ciphertext are chance: a statement is read by
+    its payload, and long runs of base64 are left out."""
+    read = [f for name, f in files.items() if not name.endswith((".age", "parquet"))]
+    payloads = [urlsafe_b64decode(f.split(b".")[1] + b"==") for name, f in files.items() if name.endswith(".jws")]
+    return b"\n".join([re.sub(rb"[A-Za-z0-9+/=_-]{40,}", b"", b"\n".join(read)), *payloads, *values(files)])
 
 
 async def test_nothing_in_a_download_names_who_objected_or_that_anybody_did(world: World) -> None:
@@ -84,7 +96,7 @@ async def test_nothing_in_a_download_names_who_objected_or_that_anybody_did(worl
     files = await fetched(world, release_id)
     everything = said(files)
     assert not [name for name in await names_of(world, OBJECTOR) if name in everything]
-    assert not [code for code in ORDER if code.encode() in everything]
+    assert not [code for code in ORDER if code.encode() in in_words(files)]
     for word in (b"objected", b"objection", b"refus"):
         assert word not in everything.lower()
 

@@ -17,7 +17,7 @@ from portal.flow import release as flow
 from portal.gate.folders import sha256_of
 from portal.gate.verify import verify_release
 from portal.outside.tokens import pseudonym
-from portal.records.database import connection, rows
+from portal.records.database import NothingToDo, connection, rows
 from portal.records.enrolments import Enrolment
 from portal.records.ledger import last_entry
 from portal.records.notices import Notice
@@ -394,7 +394,7 @@ async def test_an_extraction_that_comes_in_while_a_file_is_written_again_wins(st
         await rewrite.transact_alone(lambda c: rewrite._commit(world.means, c, file, new, due, len(names)))
     await stored.receive(extraction)
     for late, inside_it in ((new, len(names)), (None, 0)):
-        with pytest.raises(rewrite._NothingToDo):
+        with pytest.raises(NothingToDo):
             await rewrite.transact_alone(
                 lambda c, n=late, i=inside_it: rewrite._commit(world.means, c, file, n, due, i)
             )

@@ -217,7 +217,7 @@ async def test_what_was_said_without_a_token_is_sealed_again_before_the_former_k
     means = told.means
     spoken = provisional.Spoken(family_name="Durand", given_names="Alix", answer_to="by letter")
     said = await provisional.record(
-        means, spoken, scope=Scope.EVERYTHING, channel=ObjectionChannel.PAPER, by=told.operator
+        means, spoken, scope=Scope.EVERYTHING, channel=ObjectionChannel.PAPER, by=told.operator.actor
     )
     await key_custody.rotate(means, "contacts", actor="operator:1")
     last = 0

@@ -32,7 +32,7 @@ async def reasons(world: World, number: str, practice_id: str = "practice-a") ->
 
 
 async def say(world: World, spoken: Spoken = ONE, **options: object) -> provisional.Recorded:
-    given = {"scope": Scope.EVERYTHING, "channel": ObjectionChannel.PHONE, "by": world.operator} | options
+    given = {"scope": Scope.EVERYTHING, "channel": ObjectionChannel.PHONE, "by": world.operator.actor} | options
     return await provisional.record(world.means, spoken, **given)
 
 
@@ -287,3 +287,25 @@ async def test_a_child_is_meant_as_anybody_else(told: World) -> None:
     await told.register([child("4", family_name="Petit", given_names="Lou")], partial=True)
     await say(told, Spoken(family_name="Petit", given_names="Lou", birth="2019"))
     assert "G45" in await reasons(told, "4")
+
+
+# --- by the public form --------------------------------------------------------------------------------------------
+
+
+async def test_who_fills_in_the_form_closes_whom_it_may_mean(told: World) -> None:
+    said = await say(told, channel=ObjectionChannel.FORM, by=provisional.PUBLIC)
+    assert await reasons(told, "1") == ("G45",)
+    assert await provisional.recorded(said.id) == said
+    await provisional.bind(told.means, said.id, [(await row("1")).id], by=told.dpo)
+    assert (await provisional.recorded(said.id)).settled_at == told.clock.now()
+    assert await reasons(told, "1") == ("G41",)
+
+
+@pytest.mark.parametrize("channel", [c for c in ObjectionChannel if c is not ObjectionChannel.FORM])
+async def test_the_form_is_the_only_channel_without_somebody_who_records(
+    told: World, channel: ObjectionChannel
+) -> None:
+    async with refused("channel"):
+        await say(told, channel=channel, by=provisional.PUBLIC)
+    async with refused("channel"):
+        await say(told, channel=ObjectionChannel.FORM, by=told.operator.actor)

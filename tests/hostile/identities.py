@@ -159,7 +159,7 @@ class Truth:
             person_key=human.key if self.chance.random() < 0.3 else "",
         )  # fmt: skip
         no = await provisional.record(
-            means, said, scope=Scope.EVERYTHING, channel=ObjectionChannel.PHONE, by=world.operator,
+            means, said, scope=Scope.EVERYTHING, channel=ObjectionChannel.PHONE, by=world.operator.actor,
             received=world.clock.now() - timedelta(days=self.chance.randrange(9)),
         )  # fmt: skip
         self.objectors.add(human.id)

@@ -17,21 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 from line import Line, record
 from plain_model import Key, Model, No, Patient, Told, day
-from tortoise.backends.base.executor import EXECUTOR_CACHE
-from tortoise.context import TortoiseContext
-from world import Mailbag, Returns, World, build, child, patient
+from world import World, begun, child, copied, opened_in, patient
 
-from portal.demo.clock import PlayedClock
 from portal.flow import enrol, opt_out, release
 from portal.flow.decide import Asked, verdicts
-from portal.flow.means import Means
 from portal.flow.retract import acknowledge, reconcile
 from portal.gate.register_row import RegisterRow
-from portal.outside.clock import SystemClock
-from portal.outside.keys import KeyRing
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
-from portal.records.database import configuration, connection, rows
+from portal.records.database import connection, rows
 from portal.records.enrolments import Enrolment
 from portal.records.notices import Notice
 from portal.records.people import Patient as PatientRow
@@ -343,27 +337,7 @@ async def live(life: Life, steps: int) -> None:
         await life.compare()
 
 
-# --- a world to begin with, built once and copied ------------------------------------------------------------------
-
-
-def means_in(folder: Path, clock: PlayedClock) -> Means:
-    return Means(
-        clock=clock, ring=KeyRing(folder / "keys"), data_dir=folder / "data", base_url="http://127.0.0.1:8000",
-        mail_from="notices@observatory.example.org", returns_address="returns+{ref}@observatory.example.org",
-        releases_in_plain=True,
-    )  # fmt: skip
-
-
-async def begun(folder: Path, database: Path) -> World:
-    means = means_in(folder, PlayedClock(START, SystemClock()))
-    for family in ("contacts", "blind", "links", "matching", "signing", "releases"):
-        means.ring.create(family)
-    EXECUTOR_CACHE.clear()
-    async with TortoiseContext() as context:
-        await context.init(config=configuration(f"sqlite://{database}"))
-        world = await build(means, means.clock, folder, authorisation__valid_until=ENDS)
-        await connection().execute_script("PRAGMA wal_checkpoint(TRUNCATE)")
-    return world
+# --- many lives -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.shows("R3")
@@ -378,7 +352,7 @@ async def test_random_lives_let_through_what_a_plain_model_lets_through(
     record_property("seed", SEED)
     seed = tmp_path / "seed"
     shutil.copytree(migrated_sqlite.parent, seed)
-    first = await begun(seed, seed / "portal.sqlite3")
+    first = await begun(seed, START, authorisation__valid_until=ENDS)
     crossings = 0
     for run in range(runs):
         crossings += await one_life(first, seed, tmp_path / f"life-{run}", run)
@@ -388,13 +362,9 @@ async def test_random_lives_let_through_what_a_plain_model_lets_through(
 
 async def one_life(first: World, seed: Path, folder: Path, run: int) -> int:
     """Returns how often rows crossed; an AssertionError says which life it was, so that it can be lived again."""
-    shutil.copytree(seed, folder)
-    means = means_in(folder, PlayedClock(START, SystemClock()))
-    world = replace(first, means=means, clock=means.clock, folder=folder, post=Mailbag(), returns=Returns(), links={})
+    world = copied(first, seed, folder, START)
     life = Life(world, random.Random(f"{SEED}-{run}"))
-    EXECUTOR_CACHE.clear()
-    async with TortoiseContext() as context:
-        await context.init(config=configuration(f"sqlite://{folder / 'portal.sqlite3'}"))
+    async with opened_in(folder):
         try:
             await live(life, STEPS)
         except Exception as error:  # raised again at once, with the number by which it can be lived again

@@ -15,6 +15,7 @@ from portal.rules.people import (
     family_sounds,
     iso_day,
     match_traits,
+    said_birth,
     speakers,
     typed_key,
     words_of_name,
@@ -232,6 +233,26 @@ def test_an_iso_day_is_read_and_nothing_else(day: date) -> None:
 # --- who is told, of all who may be ----------------------------------------------------------------------------------
 
 PARENT, GUARDIAN, MANDATE, SELF = Addressee.PARENT, Addressee.GUARDIAN, Addressee.MANDATE, Addressee.SELF
+
+
+@pytest.mark.parametrize(
+    ("text", "birth"),
+    [
+        ("16/04/1957", "1957-04-16"),
+        (" 1.4.1957 ", "1957-04-01"),
+        ("1 4 1957", "1957-04-01"),
+        ("01-04-1957", "1957-04-01"),
+        ("1957-04-16", "1957-04-16"),
+        ("1957", "1957"),
+        ("31/02/1957", None),
+        ("04/16/1957", None),
+        ("16/04/57", None),
+        ("avril 1957", None),
+        ("", None),
+    ],
+)
+def test_a_birth_is_read_as_people_write_it_day_first(text: str, birth: str | None) -> None:
+    assert said_birth(text) == birth
 
 
 @pytest.mark.parametrize(

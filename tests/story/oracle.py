@@ -45,7 +45,9 @@ RecordId = tuple[str, str, str]  # practice, resource type, resource id
 
 @dataclass
 class Expected:
-    """`rows`: of each person who passes. `fates`: of each record, "passed" or its first failing code.
+    """`rows`: of each person who passes; `patients`: as whom practices know her.
+
+    `fates`: of each record, "passed" or its first failing code.
 
     `reasons(practice_id, patient_id)`: all codes of the practice and the person at each moment, for debugging.
     """
@@ -53,6 +55,7 @@ class Expected:
     folder: Path
     reasons: Callable[[str, str], dict[str, list[str]]]
     rows: dict[PersonKey, Counter[ReleasedRow]] = field(default_factory=lambda: defaultdict(Counter))
+    patients: dict[PersonKey, set[Patient]] = field(default_factory=lambda: defaultdict(set))
     fates: dict[RecordId, str] = field(default_factory=dict)
 
     @property
@@ -126,6 +129,7 @@ def work_out(folder: Path, *, without: str | None = None) -> Expected:
     for record in passing:
         if expected.fates[_id(record)] == PASSED:
             expected.rows[world.person(record)][world.released(record)] += 1
+            expected.patients[world.person(record)].add(record.who)
     return expected
 
 
@@ -285,7 +289,7 @@ class World:
         return (
             self._text_codes(notice, at, crossing),
             {"G54"} if wrong else set(),
-            set() if notice["outcome"] == "accepted" and silent else {"G55"},
+            set() if _went_out(notice, at) and silent else {"G55"},
             {"G56"} if reflected < self.story["authorisation"]["conditions"]["reflection_days"] else set(),
         )
 
@@ -378,6 +382,12 @@ def _listed(column: str, value: Any, asked: dict[str, Any]) -> bool:
 def _replaces(newer: dict[str, Any], older: dict[str, Any]) -> bool:
     """A newer version that says that it is material, in whatever language."""
     return bool(newer.get("material")) and newer["version"] > older["version"]
+
+
+def _went_out(notice: dict[str, Any], at: datetime) -> bool:
+    """Accepted, and not come back by then. A story that does not say when it came back means from the beginning."""
+    returned_at: datetime | None = notice.get("returned_at")
+    return notice["outcome"] == "accepted" or (returned_at is not None and returned_at > at)
 
 
 def _by(moment: datetime | None, at: datetime) -> bool:

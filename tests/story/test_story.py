@@ -9,6 +9,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,20 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
+from story.again import Again, decide_again, oracle_counts, without
 from story.oracle import Expected, work_out
 from tortoise.backends.base.executor import EXECUTOR_CACHE
+from world import means_in, opened_in
 
 from portal.demo.browser import Browser
 from portal.demo.bulk import SHIPPED, read_practices
 from portal.demo.clock import PlayedClock
-from portal.demo.driver import STUDY
+from portal.demo.driver import OBSERVATORY, STUDY
 from portal.demo.people import demo_doctors
 from portal.demo.run import play_all
 from portal.demo.stage import Stage, stage
 from portal.flow import govern, review
+from portal.flow.decide import Asked
 from portal.gate.age import read_identity
 from portal.gate.verify import verify_release
 from portal.outside.clock import SystemClock
@@ -129,6 +133,52 @@ def test_what_was_handed_over_is_encrypted_for_the_study_team_and_is_the_same_re
     assert {file.suffix for file in (handed / "records").iterdir()} == {".age"}
     opened = verify_release(handed, key, identity=identity)
     assert (opened.opened, opened.manifest_sha256) == (True, plain.manifest_sha256)
+
+
+# --- every rule is needed ------------------------------------------------------------------------------------------
+
+IN_WORLDS_OF_THEIR_OWN = {"G20", "G21", "G22", "G58"}
+"""Tried in test_every_rule.py: practices of the play that stop while enrolling hand in no register."""
+
+TRIED = [
+    rule.code
+    for rule in RULES
+    if rule.grain is not BatchFacts and rule.code not in IN_WORLDS_OF_THEIR_OWN | NO_DOOR_YET
+]
+
+
+@pytest.fixture(scope="module")
+def again(played: Path, tmp_path_factory: pytest.TempPathFactory) -> Again:
+    """The facts of the play's last moment, from a copy of its database."""
+    folder = tmp_path_factory.mktemp("again") / "demo"
+    shutil.copytree(played, folder)
+    as_of = datetime.fromisoformat(json.loads((folder / "story.json").read_text())["as_of"])
+    means = replace(means_in(folder, PlayedClock(as_of, SystemClock())), data_dir=folder)
+    asked = Asked(OBSERVATORY, STUDY)
+
+    async def read() -> Again:
+        async with opened_in(folder):
+            return await decide_again(means, asked, records=folder / "records", work=folder / "again")
+
+    return asyncio.run(read())
+
+
+@pytest.fixture(scope="module")
+def counted(played: Path) -> Counter[str]:
+    """What the oracle counts at that moment."""
+    return oracle_counts(played, "sealed_at")
+
+
+def test_decided_again_the_play_counts_as_the_oracle_counts_it(again: Again, counted: Counter[str]) -> None:
+    assert again.counts() == counted
+
+
+@pytest.mark.parametrize("code", TRIED)
+def test_without_any_one_rule_the_play_no_longer_counts_as_the_oracle_counts_it(
+    code: str, again: Again, counted: Counter[str]
+) -> None:
+    assert counted[code]
+    assert again.counts(without(code)) != counted
 
 
 def _lines(path: Path) -> list[str]:

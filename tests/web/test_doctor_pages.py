@@ -148,3 +148,19 @@ async def test_before_enrolling_every_page_leads_to_the_choice(web: Web) -> None
     assert (await browser.get("/doctor/leave")).headers["location"] == "/doctor"
     for act in ("leave", "pause", "resume"):
         assert (await browser.post(f"/doctor/{act}")).status_code == 409
+
+
+async def test_a_patient_tells_her_doctor_no(web: Web) -> None:
+    browser = await known_doctor(web)
+    assert "M’a dit non" in (await browser.get("/doctor/patients")).text
+    answer = await browser.post("/doctor/patients/object", data={"number": "1"})
+    assert answer.status_code == 303
+    page = await browser.get(answer.headers["location"])
+    assert "ses données ne partiront plus" in Shown(page.text).heading
+    assert (await browser.get("/doctor/patients")).text.count("<td>Ne participe pas</td>") == 1
+    link = web.world.links["patient1@example.org"]
+    assert "dit à votre médecin" in (await web.browser().get(f"/o/{link}/receipt")).text
+    assert (await browser.post("/doctor/patients/object", data={"number": "1", "said_on": "hier"})).status_code == 422
+    assert (await browser.post("/doctor/patients/object", data={"number": "999"})).status_code == 404
+    undone = await browser.post(f"{answer.headers['location']}/undo")
+    assert "annulé" in Shown((await browser.get(undone.headers["location"])).text).heading

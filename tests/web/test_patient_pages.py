@@ -2,12 +2,16 @@
 
 import asyncio
 import re
+from pathlib import Path
 
 import httpx2
 import pytest
 from kept import dump
 from whole_site import BASE, Shown, Web
 
+from portal.flow.sequence import sequence
+from portal.gate.receipt import verify_receipt
+from portal.outside.keys import read_public_keys
 from portal.records.database import connection, rows
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -55,6 +59,13 @@ async def test_a_patient_says_no_has_a_receipt_and_takes_it_back(web: Web) -> No
     assert "Vous avez retiré votre non" in (await browser.get(link)).text
     assert (await browser.get(f"{link}/withdraw")).headers["location"] == link
     assert (await browser.post(f"{link}/withdraw")).headers["location"] == link, "nothing left to take back"
+
+
+async def test_who_was_never_delivered_reads_that_nothing_has_left(web: Web) -> None:
+    page = await web.browser().get(f"{link_of(web)}/uses")
+    assert page.status_code == 200
+    assert "Aucune donnée n’est partie au" in page.text
+    assert "L’étude les utilise." not in page.text
 
 
 async def test_a_part_is_chosen_and_none_chosen_is_asked_again(web: Web) -> None:
@@ -188,3 +199,25 @@ async def test_the_page_says_who_to_reach_and_never_where_it_was_asked_from(web:
     assert "dpo@example.org" in answer.text
     assert "evil.example" not in answer.text
     assert BASE not in answer.text
+
+
+async def test_the_receipt_is_kept_as_a_file_that_verifies_without_the_portal(web: Web, tmp_path: Path) -> None:
+    browser, link = web.browser(), link_of(web)
+    assert (await browser.get(f"{link}/receipt.json")).status_code == 404, "nothing was said"
+    await browser.post(f"{link}/object", data={"scope": "everything"})
+    pinned = tmp_path / "portal.pub"
+    pinned.write_bytes((await browser.get("/log/key")).content)
+    early = verify_receipt((await browser.get(f"{link}/receipt.json")).content, read_public_keys(pinned))
+    assert not early.proved
+    await sequence(web.world.means)
+    file = await browser.get(f"{link}/receipt.json")
+    found = verify_receipt(file.content, read_public_keys(pinned))
+    assert found.proved
+    assert found.terms["scope"] == {"kind": "everything", "ref": ""}
+    assert found.terms["taken_back_at"] is None
+    for name in ("Bernard", "Camille", "patient1@example.org"):
+        assert name not in file.text
+    await browser.post(f"{link}/withdraw")
+    assert verify_receipt((await browser.get(f"{link}/receipt.json")).content, read_public_keys(pinned)).terms[
+        "taken_back_at"
+    ]

@@ -20,6 +20,7 @@ async def test_a_team_fetches_the_list_deletes_and_says_so_and_the_patient_reads
     assert (await team.post(f"/recipient/releases/{release_id}/download")).status_code == 200
     assert "Rien à effacer" in (await team.get("/recipient")).text
     link = web.world.links["patient1@example.org"]
+    assert "L’étude les utilise." in (await somebody.get(f"/o/{link}/uses")).text
     await somebody.post(f"/o/{link}/object", data={"scope": "everything"})
 
     listed = await team.post("/recipient/retractions/download")
@@ -33,10 +34,12 @@ async def test_a_team_fetches_the_list_deletes_and_says_so_and_the_patient_reads
     up_to = re.findall(r'name="up_to" value="(\d+)"', page)
     assert up_to == [str(made.entry_id)]
     assert "À effacer avant le" in (await somebody.get(f"/o/{link}/receipt")).text
+    assert "À effacer avant le" in (await somebody.get(f"/o/{link}/uses")).text
     done = await team.post("/recipient/retractions/acknowledge", data={"release": release_id, "up_to": up_to[0]})
     assert (done.status_code, done.headers["location"]) == (303, "/recipient")
     assert "Rien à effacer" in (await team.get("/recipient")).text
     assert "Effacé le" in (await somebody.get(f"/o/{link}/receipt")).text
+    assert "Effacé le" in (await somebody.get(f"/o/{link}/uses")).text
     desk = await web.as_account(web.world.operator)
     told = re.findall(r"<li>(Effacements \w+),", (await desk.get(f"/desk/releases/{release_id}")).text)
     assert told == ["Effacements demandés", "Effacements confirmés"]

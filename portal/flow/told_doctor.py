@@ -1,0 +1,118 @@
+"""A patient says no to her doctor, who records it with one click: for everything, from the day it was said."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from portal.flow.means import Means
+from portal.records.accounts import Account
+from portal.records.database import Connection, as_moment, connection, rows, transact
+from portal.records.ledger import Touch, enter
+from portal.rules.refusals import Refused
+from portal.rules.waiting import midnight, paris_day
+from portal.rules.words import ObjectionChannel, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`number`: the patient's at the practice. `undoable`: recorded today by this doctor, and not taken back."""
+
+    id: UUID
+    number: str
+    received_at: datetime
+    taken_back_at: datetime | None
+    undoable: bool
+
+
+async def object_for(means: Means, *, practice_id: str, number: str, said_on: date | None = None, by: Account) -> UUID:
+    """The patient of this number told her doctor; effective at once. Said again it is the same no, which an earlier
+    `said_on` dates back; a day ahead is now. Any doctor who ever joined at the practice may record it."""
+    patient = await transact(lambda c: _patient(c, practice_id, number, by))
+    touches: list[Touch] = [("person", str(patient["person_id"])), ("patient", str(patient["id"]))]
+
+    async def step(c: Connection) -> UUID:
+        now = await means.now(c)
+        entry = await enter(c, "objected", actor=by.actor, at=now, touches=touches, summary=str(Scope.EVERYTHING))
+        await rows(c, "UPDATE patient SET number = number WHERE id = $1", patient["id"])  # of two clicks, one waits
+        received_at = min(midnight(said_on), now) if said_on else now
+        standing = await rows(
+            c,
+            "SELECT id, received_at FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 "
+            "AND withdrawn_at IS NULL",
+            patient["id"], ObjectionChannel.DOCTOR, Scope.EVERYTHING,
+        )  # fmt: skip
+        if not standing:
+            objection = uuid4()
+            await rows(
+                c,
+                "INSERT INTO objection (id, person_id, patient_id, scope, scope_ref, channel, actor, received_at, "
+                "entry_id) SELECT $1, person_id, id, $2, '', $3, $4, $5, $6 FROM patient WHERE id = $7",
+                objection, Scope.EVERYTHING, ObjectionChannel.DOCTOR, by.actor, received_at, entry, patient["id"],
+            )  # fmt: skip
+            return objection
+        objection = UUID(str(standing[0]["id"]))
+        await rows(
+            c, "UPDATE objection SET received_at = $1 WHERE id = $2 AND received_at > $1", received_at, objection
+        )
+        return objection
+
+    return await transact(step)
+
+
+async def told(means: Means, objection: UUID, *, by: Account) -> Told:
+    """What was recorded, for a doctor of that practice."""
+    return _told(await _recorded(connection(), objection, by), means.clock.now(), by)
+
+
+async def undo(means: Means, objection: UUID, *, by: Account) -> None:
+    """The doctor took the wrong row: only she, and only on the day itself. It is taken back, never deleted."""
+    row = await transact(lambda c: _recorded(c, objection, by))
+    touches: list[Touch] = [("person", str(row["person_id"])), ("patient", str(row["patient_id"]))]
+
+    async def step(c: Connection) -> None:
+        now = await means.now(c)
+        entry = await enter(c, "objection_taken_back", actor=by.actor, at=now, touches=touches)
+        if not _told(await _recorded(c, objection, by), now, by).undoable:
+            raise Refused("too_late", "only who recorded it takes it back, on the same day", status=409)
+        await rows(
+            c,
+            "UPDATE objection SET withdrawn_at = $1, withdrawal_id = $2 WHERE id = $3 AND withdrawn_at IS NULL",
+            now, entry, objection,
+        )  # fmt: skip
+
+    await transact(step)
+
+
+_HERS = "practice_id IN (SELECT practice_id FROM enrolment WHERE account_id = $2)"
+
+
+async def _patient(c: Connection, practice_id: str, number: str, by: Account) -> dict[str, Any]:
+    found = await rows(
+        c,
+        f"SELECT id, person_id FROM patient WHERE number = $1 AND {_HERS} AND practice_id = $3",
+        number, by.id, practice_id,
+    )  # fmt: skip
+    if not found:
+        raise Refused("unknown_patient", "your practice has no patient of this number", status=404)
+    return found[0]
+
+
+async def _recorded(c: Connection, objection: UUID, by: Account) -> dict[str, Any]:
+    found = await rows(
+        c,
+        "SELECT o.id, o.person_id, o.patient_id, o.actor, o.received_at, o.withdrawn_at, l.at, p.number "
+        "FROM objection o JOIN patient p ON p.id = o.patient_id JOIN log_entry l ON l.id = o.entry_id "
+        f"WHERE o.id = $1 AND o.channel = '{ObjectionChannel.DOCTOR}' AND p.{_HERS}",
+        objection, by.id,
+    )  # fmt: skip
+    if not found:
+        raise Refused("unknown_objection", "there is no such objection", status=404)
+    row = found[0]
+    return {**row, **{name: as_moment(row[name]) for name in ("received_at", "withdrawn_at", "at")}}
+
+
+def _told(row: dict[str, Any], now: datetime, by: Account) -> Told:
+    same_day = paris_day(row["at"]) == paris_day(now)
+    undoable = row["withdrawn_at"] is None and row["actor"] == by.actor and same_day
+    return Told(UUID(str(row["id"])), row["number"], row["received_at"], row["withdrawn_at"], undoable)
