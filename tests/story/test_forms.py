@@ -151,7 +151,7 @@ def _permit(folder: Path, terms: Terms, listed: Mapping[str, tuple[str, date | N
 
 
 def _name(number: str) -> str:
-    return sha256(number.encode()).hexdigest()
+    return sha256(number.encode()).hexdigest()[:32]
 
 
 def columns(given: Mapping[str, Any]) -> tuple[ColumnTerm, ...]:
