@@ -90,6 +90,7 @@ DESK = (
             "/studies",
             "/releases",
             "/objections",
+            "/outages",
             "/doubts",
             "/requests",
         )

@@ -4,6 +4,7 @@ import io
 import re
 import tarfile
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,12 +14,15 @@ from world import TEXTS
 
 from portal.flow import govern
 from portal.flow import release as flow
+from portal.flow.decide import Asked, explain
 from portal.flow.sign_in import add_staff
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.enrolments import Enrolment
 from portal.records.people import Patient
 from portal.records.releases import Release
+from portal.rules.clearance import Withheld
+from portal.rules.waiting import paris_day
 from portal.rules.words import Role
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -231,3 +235,22 @@ async def test_ids_that_do_not_exist_are_not_found(web: Web) -> None:
     for number in ("77", "9" * 18, "9" * 30):
         answer = await operator.post(f"/desk/enrolments/{number}/verify", data={"doctor_number": "1"})
         assert answer.status_code == 404, number
+
+
+async def test_an_outage_is_recorded_stops_the_clock_and_ends(web: Web) -> None:
+    desk = await web.as_account(web.world.operator)
+    assert "Aucune panne" in (await desk.get("/desk/outages")).text
+    assert (await desk.post("/desk/outages", data={"since": "hier"})).status_code == 422
+    ahead = paris_day(web.world.clock.now()) + timedelta(days=3)
+    assert (await desk.post("/desk/outages", data={"since": ahead.isoformat()})).status_code == 422
+    since = paris_day(web.world.clock.now()) - timedelta(days=45)
+    assert (await desk.post("/desk/outages", data={"since": since.isoformat()})).status_code == 303
+    verdict, _ = await explain(web.world.means, Asked("demo"), practice_id="practice-a", number="1")
+    assert isinstance(verdict, Withheld)
+    assert verdict.reasons == ("G56",), "the days since she was told do not count"
+    assert "Pannes\u00a0: les patients ne peuvent pas dire non" in (await desk.get("/desk")).text
+    action = re.search(r"/desk/outages/\d+/end", (await desk.get("/desk/outages")).text)
+    assert action
+    assert (await desk.post(action[0])).status_code == 303
+    assert (await desk.post(action[0])).status_code == 404
+    assert "Finie" in (await desk.get("/desk/outages")).text
