@@ -86,6 +86,8 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/doctor/agreement", doctor.sign, DOCTORS),
     Page("GET", "/doctor/patients", doctor.patients, DOCTORS),
     Page("POST", "/doctor/patients/object", doctor.object_for, DOCTORS),
+    Page("POST", "/doctor/patients/alone", doctor.tell_alone, DOCTORS),
+    Page("POST", "/doctor/patients/holders", doctor.tell_holders, DOCTORS),
     Page("GET", "/doctor/objections/{id}", doctor.objection, DOCTORS),
     Page("POST", "/doctor/objections/{id}/undo", doctor.undo_objection, DOCTORS),
     Page("GET", "/doctor/leave", doctor.leave_page, DOCTORS),
