@@ -60,6 +60,21 @@ def test_a_concept_of_eleven_digits_is_known_by_its_own_check_digit() -> None:
     """A genuine SNOMED CT identifier is no RPPS number, even where both keys agree."""
     assert is_identifier("urn:x|10003456786")
     assert not is_identifier("sct|90781000119102")
+    assert is_identifier("11000024007")
+    assert not is_identifier("sct|11000024007")
+    assert is_identifier("rxnorm|11000024007"), "in no other system"
+    assert is_identifier("sct|10003456786"), "and not without its own check digit"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NAMING if kind[:2] == "an" or "RPPS" in kind or "phone" in kind])
+def test_a_registered_number_is_one_however_it_is_printed(kind: str) -> None:
+    """In itself, whatever its column may hold."""
+    assert is_identifier(NAMING[kind])
+
+
+def test_the_digits_of_a_result_are_no_number_of_a_person() -> None:
+    assert is_identifier("185057800608491")
+    assert not is_identifier("1.85057800608491")
 
 
 def test_a_unit_of_a_reviewed_list_leaves_and_no_other_word_does() -> None:
