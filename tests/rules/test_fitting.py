@@ -59,6 +59,7 @@ def test_nothing_moves_to_another_observatory(kind: str) -> None:
     moved = reviewed(**{f"{kind}__observatory": "other"})
     file = ReviewedFile(**{kind: getattr(moved, kind)})
     assert found(file, two) == [("other_observatory", f"{kind}.0.observatory")]
+    assert kind in misfits(file, two, TODAY)[0].what
 
 
 def test_each_misfit_is_told_at_the_place_of_its_own_object() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from world import COLUMNS, TEXTS, reviewed
 
+from portal.rules.bech32 import encode
 from portal.rules.conditions import (
     Asks,
     AuthorisationConditions,
@@ -41,7 +42,9 @@ def test_a_study_inside_its_authorisation_is_not_beyond_it() -> None:
 def test_a_banned_use_is_beyond_every_authorisation(purpose: Purpose) -> None:
     """Even one whose stored conditions name it among the purposes."""
     wrong = GIVEN.model_copy(update={"purposes": tuple(Purpose), "banned_uses": ()})
-    assert [b.code for b in beyond(asks(purpose=purpose), wrong)] == ["G06"]
+    (found,) = beyond(asks(purpose=purpose), wrong)
+    assert (found.code, found.at) == ("G06", ("purpose",))
+    assert purpose in found.what
 
 
 def test_a_recipient_that_nobody_knows_is_beyond_in_category_and_country() -> None:
@@ -139,8 +142,8 @@ def test_what_is_asked_for_beyond_is_told_in_the_order_of_the_file() -> None:
     ]  # fmt: skip
     said = [b.what for b in told]
     named = [
-        "public_health_research", "company", "FR, BE", "61", "sct|1", "sct|9", "height_cm", "2019-12-31", "2027-01-01",
-        "month", "5", "recorded_on",
+        "public_health_research", "public_research", "FR, BE", "61", "sct|1", "sct|9", "height_cm", "2019-12-31",
+        "2027-01-01", "month", "5", "recorded_on",
     ]  # fmt: skip
     assert [word for word, what in zip(named, said, strict=True) if word not in what] == []
 
@@ -150,6 +153,14 @@ def test_what_the_authorisation_measures_is_measured_only_where_the_study_has_th
     study = ASKED.model_copy(update={"columns": without, "quasi_identifiers": ("year_of_birth",)})
     assert beyond(asks(study), GIVEN) == []
     assert [b.code for b in beyond(asks(study.model_copy(update={"quasi_identifiers": ()})), GIVEN)] == ["G12"]
+
+
+def test_a_release_is_encrypted_for_a_key_of_age_and_for_nothing_else() -> None:
+    key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+    assert reviewed(recipient__age_recipient=key).recipient[0].age_recipient == key
+    for wrong in (key.upper(), key[:-1], f"{key[:-1]}q", encode("age", b"\1" * 31), encode("old", b"\1" * 32), ""):
+        with pytest.raises(ValidationError, match="age public key"):
+            reviewed(recipient__age_recipient=wrong)
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -208,6 +219,19 @@ def test_every_key_of_the_demos_files_has_a_line(path: Path) -> None:
     assert len(found) > 5
 
 
+def test_keys_outside_every_table_have_lines_too() -> None:
+    assert lines_of("# x\nXX = 1\na.b = 2\n") == {("XX",): 2, ("a",): 3, ("a", "b"): 3}
+    assert Places("a.toml", lines_of("\nXX = 1")).of("XX") == "a.toml, line 2, XX"
+
+
+@pytest.mark.parametrize("after", ["", "  ", "  # c = 2"])
+@pytest.mark.parametrize(("begin", "end"), [("", ""), ("[\n", ",\n]"), ("[ # d = 1\n", "\n]")])
+def test_a_value_of_several_lines_is_passed_over_to_its_end(begin: str, end: str, after: str) -> None:
+    text = f"a = {begin}'''\nb = 1\n'''{end}{after}\nz = 1\n"
+    assert tomllib.loads(text).keys() == {"a", "z"}
+    assert lines_of(text) == {("a",): 1, ("z",): len(text.splitlines())}
+
+
 def test_a_place_without_a_line_of_its_own_has_that_of_its_table() -> None:
     places = Places("study.toml", lines_of(FILE))
     assert places.of("study", 1, "k") == "study.toml, line 18, study.1.k"
@@ -231,6 +255,12 @@ def test_a_difference_names_each_field_once_and_of_a_list_what_comes_and_goes() 
     assert {c.path for c in changes(None, before)} == {
         ("k",), ("name",), ("conditions", "columns", "sex", "codes"), ("conditions", "list"),
     }  # fmt: skip
+
+
+def test_what_says_nothing_is_no_difference() -> None:
+    assert changes({"a": 1}, {"a": 1, "n": None, "e": "", "t": {"n": None, "e": ""}}) == []
+    assert [(c.path, c.before, c.after) for c in changes({"a": 1}, {"a": None})] == [(("a",), 1, None)]
+    assert [(c.path, c.before, c.after) for c in changes({"a": ""}, {"a": "x"})] == [(("a",), None, "x")]
 
 
 # --- wording ----------------------------------------------------------------------------------------------------------
