@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -163,6 +164,8 @@ def prepared(name: str, group: Group) -> Path:
 KILLED, SURVIVED, TIMEOUT, NO_TESTS, UNFIT = "killed", "survived", "timeout", "no tests", "unfit"
 CAUGHT = {KILLED, TIMEOUT}
 MEMORY = 6 << 30
+BUDGET = 8.0
+"""Seconds of the processor for one mutant: where more tests reach a function, the quickest of them are run."""
 
 
 @dataclass
@@ -204,7 +207,7 @@ class Trial:
         self._control(session, sorted(session.items, key=cost.__getitem__))
         begun = time.time()
         for function, mutants in self.mutants.of:
-            tests = sorted(reached.get(function.__code__, ()), key=cost.__getitem__)
+            tests = _affordable(sorted(reached.get(function.__code__, ()), key=cost.__getitem__), cost)
             for name, mutant in mutants.items():
                 key = f"{function.__module__}.{mutant.__name__}"
                 if name == "_mutmut_orig" or key in self.found:
@@ -293,6 +296,12 @@ class Trial:
         if os.WIFSIGNALED(status):
             return TIMEOUT if os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL} else KILLED
         return KILLED if os.WEXITSTATUS(status) else SURVIVED
+
+
+def _affordable(tests: list[pytest.Item], cost: dict[pytest.Item, float]) -> list[pytest.Item]:
+    """The quickest, as many as BUDGET pays for, and one at least."""
+    spent = accumulate(cost[test] for test in tests)
+    return [test for place, (test, so_far) in enumerate(zip(tests, spent, strict=True)) if so_far < BUDGET or not place]
 
 
 def _allow(seconds: float) -> None:
