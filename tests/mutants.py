@@ -114,7 +114,12 @@ GROUPS: dict[str, Group] = {
         (*_tests("rules", "ladder log_leaf"), *_tests("gate", "precision_in_sql naming generalising")),
         SLOW,
     ),
-    "gate-signed": Group(_gate("terms signature folders"), _tests("gate", "malformed_permits tampering")),
+    "gate-terms": Group(_gate("terms"), _tests("gate", "terms")),
+    "gate-signed": Group(
+        _gate("signature folders extraction store verify manifest checkpoint log_proof"),
+        _tests("gate", "signature tampering release log_proof"),
+        SLOW,
+    ),
     "gate-naming": Group(_gate("naming"), _tests("gate", "naming")),
     "gate-toml": Group(_gate("toml_file"), (*_tests("rules", "reviewed"), *_tests("hostile", "malformed_reviewed"))),
     "gate-retraction": Group(_gate("retraction"), _tests("gate", "retraction")),
@@ -122,10 +127,6 @@ GROUPS: dict[str, Group] = {
         _gate("cells columns flat forms fhir"),
         _tests("gate", "malformed_records fhir_records filtering precision_in_sql"),
         SLOW,
-    ),
-    "gate-arrival": Group(_gate("extraction store"), _tests("gate", "tampering release malformed_records"), SLOW),
-    "gate-verified": Group(
-        _gate("verify manifest checkpoint log_proof"), _tests("gate", "tampering log_proof release"), SLOW
     ),
     "gate-encrypted": Group(_gate("age delivery unfinished readme"), _tests("gate", "encrypted_release"), SLOW),
     "gate-safe": Group(
