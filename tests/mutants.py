@@ -117,7 +117,7 @@ GROUPS: dict[str, Group] = {
     "gate-terms": Group(_gate("terms"), _tests("gate", "terms")),
     "gate-signed": Group(
         _gate("signature folders extraction store verify manifest checkpoint log_proof"),
-        _tests("gate", "signature tampering release log_proof"),
+        _tests("gate", "signature store tampering release log_proof"),
         SLOW,
     ),
     "gate-naming": Group(_gate("naming"), _tests("gate", "naming")),
