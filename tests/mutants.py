@@ -116,10 +116,34 @@ GROUPS: dict[str, Group] = {
     ),
     "gate-terms": Group(_gate("terms"), _tests("gate", "terms")),
     "gate-signed": Group(
-        _gate("signature folders extraction store verify manifest checkpoint log_proof"),
-        _tests("gate", "signature store tampering release log_proof"),
-        SLOW,
+        _gate("signature folders store extraction"),
+        (
+            *_tests("gate", "signature store extraction"),
+            "tests/gate/test_tampering.py::test_a_spoiled_extraction_is_refused",
+        ),
     ),
+    "gate-log": Group(
+        _gate("checkpoint log_proof"),
+        tuple(
+            f"tests/gate/test_log_proof.py::test_{name}"
+            for name in (
+                "the_proof_alone_names_the_entry",
+                "a_spoiled_proof_alone_is_refused",
+                "what_is_no_proof_alone_is_refused",
+                "the_proof_of_another_release_or_of_other_papers_is_refused",
+                "without_a_proof_nothing_is_named_and_nothing_can_be_held_against_a_checkpoint",
+                "an_entry_has_a_number_that_a_log_can_have",
+                "another_checkpoint_kept_elsewhere_is_refused_by_its_name",
+                "a_way_beside_a_checkpoint_of_the_same_size_is_not_needed",
+                "a_checkpoint_reads_as_it_was_written",
+                "a_checkpoint_says_which_of_several_keys_signed_it",
+                "a_checkpoint_with_its_way_is_read_as_it_was_written_and_one_without_has_none",
+                "any_changed_sign_of_a_checkpoint_is_refused",
+            )
+        ),
+    ),
+    "gate-manifest": Group(_gate("manifest readme"), _tests("gate", "manifest")),
+    "gate-verified": Group(_gate("verify"), _tests("gate", "tampering encrypted_release"), SLOW),
     "gate-naming": Group(_gate("naming"), _tests("gate", "naming")),
     "gate-toml": Group(_gate("toml_file"), (*_tests("rules", "reviewed"), *_tests("hostile", "malformed_reviewed"))),
     "gate-retraction": Group(_gate("retraction"), _tests("gate", "retraction")),
@@ -128,7 +152,7 @@ GROUPS: dict[str, Group] = {
         _tests("gate", "malformed_records fhir_records filtering precision_in_sql"),
         SLOW,
     ),
-    "gate-encrypted": Group(_gate("age delivery unfinished readme"), _tests("gate", "encrypted_release"), SLOW),
+    "gate-encrypted": Group(_gate("age delivery unfinished"), _tests("gate", "encrypted_release"), SLOW),
     "gate-safe": Group(
         _gate("protect generalise disclosure combinations aggregates"), _tests("gate", "generalising release"), SLOW
     ),
