@@ -104,6 +104,7 @@ def test_the_manifest_says_what_it_is_a_manifest_of(part: Path) -> None:
            for n, rows in (("0", 3), ("1", 2))},
         **{paper: {"sha256": sha256_of(part / paper)} for paper in ("counts.csv", "disclosure.json", "README.md")},
     }  # fmt: skip
+    assert (part / "README.md").read_text().startswith("# release-1: pseudonymised personal data\n\nStudy: study-1.")
     assert set(files_below(part)) == files.keys() | {"manifest.json", "manifest.jws"}
 
 
@@ -154,6 +155,10 @@ def test_the_readme_tells_the_measures_in_both_languages() -> None:
         assert "`diagnosis` 1" in text
         for number in ("40", " 6", " 3", " 2", "5 persons" if text is english else "5 personnes"):
             assert number in text
+    assert "persons alone in their group: 3. By any four of these values: 2." in english
+    assert "Of 3 groups, those that do: `diagnosis` 1." in english
+    two = replace(MEASURED, shared=(Shared("diagnosis", 1), Shared("allergy", 2)))
+    assert "those that do: `diagnosis` 1, `allergy` 2." in readme("r", "s", two, {})
     assert "- `pseudonym`: of this study\n- `sex`: full" in english
     bare = replace(MEASURED, quasi_identifiers=(), subsets=(), shared=())
     assert "By any four of these values: 6." in readme("r", "s", bare, {})
