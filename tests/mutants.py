@@ -154,7 +154,8 @@ GROUPS: dict[str, Group] = {
         _tests("gate", "malformed_records fhir_records filtering precision_in_sql"),
         SLOW,
     ),
-    "gate-encrypted": Group(_gate("age delivery unfinished"), _tests("gate", "encrypted_release"), SLOW),
+    "gate-age": Group(_gate("age unfinished"), _tests("gate", "unfinished")),
+    "gate-encrypted": Group(_gate("delivery"), _tests("gate", "encrypted_release"), SLOW),
     "gate-safe": Group(
         _gate("protect generalise disclosure combinations aggregates"), _tests("gate", "generalising release"), SLOW
     ),
