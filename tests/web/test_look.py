@@ -236,6 +236,7 @@ def notice_page(language: Language, state: str = "not_answered", **changed: obje
         "mine": said_no,
         "said": (),
         "studies": {},
+        "readings": ("easy",),
         "text": tomllib.loads((TEXTS / f"notice-adult-{language}.toml").read_text()),
     }
     return render.page("patient/notice.html", language=language, **(context | changed))
