@@ -185,15 +185,17 @@ async def enrolments() -> list[Row]:
 
 
 async def texts() -> list[Row]:
-    """Notice texts and agreements, drafts first; the author of an agreement is who loaded it."""
+    """Notice texts and agreements (reader: None), drafts first; the author of an agreement is who loaded it."""
     found = await rows(
         connection(),
-        "SELECT id, 'notice' AS kind, version, language, state, author, approved_by, sha256 AS hash, body "
+        "SELECT id, 'notice' AS kind, version, language, reader, state, author, approved_by, sha256 AS hash, body "
         "FROM notice_text "
-        "UNION ALL SELECT CAST(t.id AS text), 'agreement', t.version, t.language, 'published', e.actor, NULL, "
+        "UNION ALL SELECT CAST(t.id AS text), 'agreement', t.version, t.language, NULL, 'published', e.actor, NULL, "
         "t.sha256, t.body FROM agreement_text t JOIN log_entry e ON e.id = t.entry_id",
     )
-    found.sort(key=lambda row: (row["state"] != "draft", row["kind"], row["version"], row["language"]))
+    found.sort(
+        key=lambda row: (row["state"] != "draft", row["kind"], row["version"], row["reader"] or "", row["language"])
+    )
     return [{**row, "body": from_json(row["body"])} for row in found]
 
 

@@ -8,9 +8,10 @@ from starlette.responses import Response
 from portal.flow import enrol, govern, notify, outage
 from portal.records import identity_overview, overview, store_overview
 from portal.rules.people import iso_day
+from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
-from portal.rules.words import EnrolmentState, Role, TextState
+from portal.rules.words import EnrolmentState, Reader, Role, TextState
 from portal.web.frame import form, path_id, portal_of, see_other, show, who, words
 
 WAYS = {
@@ -81,6 +82,8 @@ async def texts(request: Request) -> Response:
         {
             **text,
             "title": text["body"]["title"],
+            "reading": notice_reading(text["body"]) if text["reader"] else None,
+            "bar": BARS[Reader(text["reader"])] if text["reader"] else None,
             "author": names.get(text["author"], text["author"]),
             "approver": names.get(text["approved_by"], text["approved_by"]),
             "may_approve": account.role == Role.DPO

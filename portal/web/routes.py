@@ -68,6 +68,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/o/{token}/receipt.json", patient.receipt_as_file, EVERYBODY),
     Page("GET", "/o/{token}/kept", patient.kept, EVERYBODY),
     Page("GET", "/o/{token}/uses", patient.uses, EVERYBODY),
+    Page("GET", "/o/{token}/read/{reader}", patient.reading, EVERYBODY),
     Page("POST", "/o/{token}/object", patient.object_, EVERYBODY),
     Page("POST", "/o/{token}/keep", patient.keep, EVERYBODY),
     Page("POST", "/o/{token}/withdraw", patient.withdraw, EVERYBODY),

@@ -170,6 +170,24 @@ async def test_a_text_is_approved_by_another_than_its_author(web: Web) -> None:
 
 
 @ON_BOTH
+async def test_the_desk_sees_how_hard_each_notice_is_to_read(web: Web) -> None:
+    """Beside the bar of its reader; one that is over it is loaded all the same, and says so."""
+    w = web.world
+    easy = govern.read_reviewed(TEXTS / "notice-easy-fr.toml")
+    hard = easy.text[0].model_copy(update={"title": "Trop long", "objection": "Et vous " * 6 + "pouvez dire non."})
+    assert govern.too_hard(easy) == []
+    await govern.load(w.means, easy.model_copy(update={"text": (hard,)}), actor=w.operator.actor)
+    pages = (await (await web.as_account(w.dpo)).get("/desk/texts")).text.split("<article")
+    [over] = [p for p in pages if "Trop long" in p]
+    assert "Mots de la plus longue phrase\u00a0: 15, au plus 12" in over
+    assert "Notice 2026-06 (fr) en facile à lire" in over
+    assert "Plus difficile à lire que prévu" in over
+    [adult] = [p for p in pages if "Notice d’information" in p and "(fr) pour un adulte" in p]
+    assert re.search("LIX\u00a0: [0-9,]+, au plus 45", adult)
+    assert "Plus difficile à lire que prévu" not in adult
+
+
+@ON_BOTH
 async def test_the_desk_counts_what_happened(web: Web) -> None:
     await web.sealed()
     operator = await web.as_account(web.world.operator)
