@@ -1,4 +1,4 @@
-# The commands of docs/contract: setup, demo, test, check, test-long, bench. Everything happens in .venv.
+# The commands of docs/contract: setup, demo, test, check, test-long, bench; and mutants. Everything happens in .venv.
 PYTHON ?= python3
 PY := .venv/bin/python
 RUN_LOCK := requirements/run.txt requirements/build.txt
@@ -6,7 +6,7 @@ DEV_LOCK := requirements/dev.txt
 SPARK_LOCK := requirements/spark.txt
 BENCH_LOCK := requirements/bench.txt
 
-.PHONY: setup demo test check test-long bench format clean
+.PHONY: setup demo test check test-long bench mutants format clean
 .DELETE_ON_ERROR:
 
 .venv/.run: $(RUN_LOCK) pyproject.toml
@@ -49,6 +49,9 @@ check: .venv/.dev
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) tests/architecture/dead_links.py
+
+mutants: .venv/.dev .venv/.bench
+	$(PY) tests/mutants.py $(ONLY)
 
 format: .venv/.dev
 	.venv/bin/ruff check --fix-only .

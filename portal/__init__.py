@@ -24,6 +24,7 @@ records | gate | outside → rules.
       rules/fitting.py          does a file fit what stands beside it?
       rules/differences.py      what a draft changes, field by field
       rules/wording.py          a text that calls persons' data anonymous
+      rules/reading.py          how hard a text is to read, and the bars of its reader
       rules/merkle.py           the tree: roots and proofs
       rules/bech32.py           the letters of age keys
       rules/log_leaf.py         what a leaf of the log commits to

@@ -155,13 +155,18 @@ def demo_(
 def load(
     file: Path, acting: Annotated[str, typer.Option("--as", help="Who loads; the only operator if empty.")] = ""
 ) -> None:
-    """Load a reviewed TOML file as drafts for the desk (practices and agreements count at once). Idempotent."""
+    """Load a reviewed TOML file as drafts for the desk (practices and agreements count at once). Idempotent.
+
+    Warns of a notice that is harder to read than it should be for its reader.
+    """
     reviewed = govern.read_reviewed(file)
 
     async def step(means: Means, _: Settings) -> list[str]:
         return await govern.load(means, reviewed, actor=await sign_in.loader(acting))
 
     typer.echo("\n".join(f"loaded {name}" for name in _run(step)) or "nothing changed")
+    for warning in govern.too_hard(reviewed):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 @groups["staff"].command()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from rich.console import Console
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
@@ -34,6 +34,11 @@ settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+settings.register_profile(
+    "mutants", derandomize=True, deadline=None, database=None, phases=(Phase.explicit, Phase.generate)
+)
+"""For tests/mutants.py: the same examples each time, no limit of time, no search for the least one that fails."""
 
 _numbers = itertools.count(1)
 

@@ -24,7 +24,7 @@ from portal.rules.words import Crossing
 from portal.settings import DoctorSignIn, Settings, StaffSignIn
 from portal.web.routes import Page
 
-PARAMS = {"{token}": "x" * 43, "{id:int}": "77", "{id}": "unknown"}
+PARAMS = {"{token}": "x" * 43, "{reader}": "easy", "{id:int}": "77", "{id}": "unknown"}
 BASE = "http://127.0.0.1:8000"
 ISSUER = f"{BASE}/demo/id"
 STAFF_ISSUER = "https://id.example.org"

@@ -237,11 +237,18 @@ async def build(means: Means, clock: PlayedClock, folder: Path, **changes: Any) 
         await account.save()
     operator, dpo, recipient = staff
     await load(means, reviewed(**changes), operator, dpo)
-    for path in sorted(TEXTS.glob("*.toml")):
-        for name in await govern.load(means, govern.read_reviewed(path), actor=operator.actor):
+    world = World(means, clock, folder, operator, dpo, recipient)
+    await load_texts(world, "agreement-*")
+    await load_texts(world, "notice-adult-*")
+    return world
+
+
+async def load_texts(world: World, names: str) -> None:
+    """Texts that are shipped; of notices, approved by the DPO."""
+    for path in sorted(TEXTS.glob(f"{names}.toml")):
+        for name in await govern.load(world.means, govern.read_reviewed(path), actor=world.operator.actor):
             if path.name.startswith("notice"):
-                await govern.approve_text(means, name, by=dpo)
-    return World(means, clock, folder, operator, dpo, recipient)
+                await govern.approve_text(world.means, name, by=world.dpo)
 
 
 # --- a world to begin with, built once and copied -------------------------------------------------------------------

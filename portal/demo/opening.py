@@ -15,6 +15,7 @@ from portal.flow import govern
 from portal.flow.sign_in import add_staff
 from portal.gate.age import new_identity, recipient_of
 from portal.rules.reviewed import NoticeFile, ReviewedFile
+from portal.rules.words import Reader
 from portal.rules.words import Role as StaffRole
 
 
@@ -72,23 +73,30 @@ def _tell_ground(p: Play, reviewed: ReviewedFile) -> None:
 
 
 async def publish(p: Play, version: str, *, without: Sequence[str] = (), material: bool = False) -> None:
-    """Load a version of the notice in both languages (told less when `without` columns) and have it approved. A
-    material one supersedes the older ones."""
-    for language in ("fr", "en"):
-        given = govern.read_reviewed(HERE / "texts" / f"notice-adult-{language}.toml").text[0]
-        if not isinstance(given, NoticeFile) or p.operator is None:
+    """Load a version of the adult's notice in both languages (told less when `without` columns) and have it approved.
+    A material one supersedes the older ones. The other readers' notices come with the version they are written for."""
+    notices = [govern.read_reviewed(path).text[0] for path in sorted((HERE / "texts").glob("notice-*.toml"))]
+    for given in notices:
+        if not isinstance(given, NoticeFile) or (given.reader is not Reader.ADULT and given.version != version):
             continue
         columns = tuple(c for c in given.covers.columns if c not in without)
         covers = given.covers.model_copy(update={"columns": columns})
         text = given.model_copy(update={"version": version, "covers": covers, "material": material})
-        await govern.load(p.stage.means, ReviewedFile(text=(text,)), actor=p.operator.actor)
-        async with Browser(p.stage.base) as dpo:
-            await dpo.sign_in("staff", "demo-dpo")
-            await dpo.send("/desk/texts", f"/desk/texts/{text.id}/approve")
-        p.story.add(
-            "texts", id=text.id, version=version, language=language, approved_at=p.now, withdrawn_at=None,
-            material=material, covers=covers.model_dump(mode="json"),
-        )  # fmt: skip
+        await _load_and_approve(p, text)
+        if text.reader is Reader.ADULT:
+            p.story.add(
+                "texts", id=text.id, version=version, language=text.language, approved_at=p.now, withdrawn_at=None,
+                material=material, covers=covers.model_dump(mode="json"),
+            )  # fmt: skip
+
+
+async def _load_and_approve(p: Play, text: NoticeFile) -> None:
+    if p.operator is None:
+        return
+    await govern.load(p.stage.means, ReviewedFile(text=(text,)), actor=p.operator.actor)
+    async with Browser(p.stage.base) as dpo:
+        await dpo.sign_in("staff", "demo-dpo")
+        await dpo.send("/desk/texts", f"/desk/texts/{text.id}/approve")
 
 
 async def enrol_act(p: Play) -> None:

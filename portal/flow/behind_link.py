@@ -16,12 +16,16 @@ from portal.records.behind_link import (
     listed_studies,
     newest_conditions,
     notice_with_its_text,
+    other_readings,
+    text_for,
 )
 from portal.records.database import connection
 from portal.records.notices import lost_to_outages
 from portal.rules.conditions import AuthorisationConditions
+from portal.rules.people import AgeBand, age_band
+from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day, waits_until
-from portal.rules.words import Addressee, Language, Scope
+from portal.rules.words import Addressee, Language, Reader, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Opened:
 
     `since`: the day on which the patient's doctors, or else the practice's first one, joined.
     `first_use`: the day from which data may be used without a no; None when the notice has not left, or nothing is
-    authorised. `studies`: id and title of each study on the transparency page.
+    authorised. `studies`: id and title of each study on the transparency page. `readings`: for which other readers, and
+    in which language, the same notice stands that may suit whoever reads here.
     """
 
     link: Link
@@ -47,6 +52,7 @@ class Opened:
     today: date
     first_use: date | None
     studies: dict[str, str]
+    readings: tuple[tuple[Reader, Language], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,33 @@ async def open_link(means: Means, token: str) -> Opened:
             await lost_to_outages(c, means.clock.now()),
         ),
         studies={study["id"]: study["title"] for study in await listed_studies(c, link.observatory_id)},
+        readings=_fitting(link, told, today, await other_readings(c, link.observatory_id, told["version"])),
+    )
+
+
+async def read_as(opened: Opened, reader: str, language: Language) -> dict[str, Any]:
+    """The same notice as it is written for another reader. Refused("no_reading") when it is not."""
+    version = opened.text["version"]
+    body = None
+    if reader in set(Reader) - {Reader.ADULT}:
+        body = await text_for(connection(), opened.link.observatory_id, version, reader, language)
+    if body is None:
+        raise Refused("no_reading", "the notice is not written for this reader", status=404)
+    return {**body, "version": version}
+
+
+def _fitting(
+    link: Link, told: dict[str, Any], today: date, there: list[dict[str, Any]]
+) -> tuple[tuple[Reader, Language], ...]:
+    """Easy-to-read for everybody; a child's and a teenager's for a parent, a teenager's for who is told alone."""
+    fit = {Reader.EASY}
+    if link.addressee == Addressee.PARENT:
+        fit |= {Reader.CHILD, Reader.TEENAGER}
+    elif link.addressee == Addressee.SELF and age_band(told["birth_date"], today) is AgeBand.TEENAGER:
+        fit.add(Reader.TEENAGER)
+    known = {(Reader(row["reader"]), Language(row["language"])) for row in there}
+    return tuple(
+        (r, language) for r in reversed(Reader) for language in Language if r in fit and (r, language) in known
     )
 
 

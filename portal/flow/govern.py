@@ -11,6 +11,7 @@ from portal.records.governance import AgreementText, Authorisation, NoticeText, 
 from portal.records.ledger import Touch, enter
 from portal.records.people import Practice
 from portal.rules.conditions import fingerprint
+from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
 from portal.rules.reviewed import AgreementFile, NoticeFile, PracticeFile, ReviewedFile
 from portal.rules.words import Role, TextState
@@ -21,6 +22,7 @@ __all__ = [
     "load",
     "read_reviewed",
     "suspend_authorisation",
+    "too_hard",
     "withdraw_text",
 ]
 
@@ -34,6 +36,17 @@ async def load(means: Means, reviewed: ReviewedFile, *, actor: str) -> list[str]
     it a new version.
     """
     return await transact(lambda c: _load(c, means, reviewed, actor))
+
+
+def too_hard(reviewed: ReviewedFile) -> list[str]:
+    """A warning for each notice that is harder to read than its reader's bar: it is taken in all the same."""
+    found = []
+    for text in reviewed.text:
+        if isinstance(text, NoticeFile):
+            measured = notice_reading(text.model_dump())
+            if not measured.within(BARS[text.reader]):
+                found.append(f"{text.id} is hard to read: {measured}. For this reader, at most {BARS[text.reader]}")
+    return found
 
 
 async def _load(c: Connection, means: Means, reviewed: ReviewedFile, actor: str) -> list[str]:

@@ -51,7 +51,7 @@ def write_retractions(folder: Path, lines: Iterable[Line], *, as_of: datetime) -
     lines = list(lines)
     manifest, deleted = bulk_deleted(lines, as_of=as_of)
     with whole_folder(folder) as part:
-        (part / "retractions.csv").write_text(retractions_csv(lines), encoding="utf-8")
-        (part / "manifest.json").write_text(manifest, encoding="utf-8")
+        (part / "retractions.csv").write_bytes(retractions_csv(lines).encode())
+        (part / "manifest.json").write_bytes(manifest.encode())
         if deleted:
-            (part / DELETED).write_text(deleted, encoding="utf-8")
+            (part / DELETED).write_bytes(deleted.encode())

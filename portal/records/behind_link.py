@@ -4,21 +4,43 @@ from typing import Any
 from uuid import UUID
 
 from portal.records.database import Connection, as_day, as_moment, from_json, rows
+from portal.rules.words import Reader, TextState
 
 
 async def notice_with_its_text(c: Connection, notice_id: UUID) -> dict[str, Any]:
     """The notice's text and observatory, the patient's practice, and her own sealed contact (None without one)."""
     found = await rows(
         c,
-        "SELECT p.practice_id, p.number, p.doctor_number, pr.name AS practice, t.language, t.version, t.body, "
-        "t.sha256, o.id AS observatory_id, o.name AS observatory, o.controller, o.dpo_contact, o.phone, "
-        "o.postal_address, "
-        "c.sealed FROM notice n JOIN patient p ON p.id = n.patient_id JOIN practice pr ON pr.id = p.practice_id "
-        "JOIN notice_text t ON t.id = n.text_id JOIN observatory o ON o.id = t.observatory_id "
+        "SELECT p.practice_id, p.number, p.doctor_number, p.birth_date, pr.name AS practice, t.language, t.version, "
+        "t.body, t.sha256, o.id AS observatory_id, o.name AS observatory, o.controller, o.dpo_contact, "
+        "o.phone, o.postal_address, c.sealed FROM notice n JOIN patient p ON p.id = n.patient_id "
+        "JOIN practice pr ON pr.id = p.practice_id JOIN notice_text t ON t.id = n.text_id "
+        "JOIN observatory o ON o.id = t.observatory_id "
         "LEFT JOIN contact c ON c.patient_id = p.id AND c.addressee = 'self' WHERE n.id = $1",
         notice_id,
     )
     return {**found[0], "body": from_json(found[0]["body"])}
+
+
+async def other_readings(c: Connection, observatory_id: str, version: str) -> list[dict[str, Any]]:
+    """Reader and language of each published text of that version for another reader than an adult."""
+    return await rows(
+        c,
+        "SELECT reader, language FROM notice_text WHERE observatory_id = $1 AND version = $2 AND state = $3 "
+        "AND reader <> $4",
+        observatory_id, version, TextState.PUBLISHED, Reader.ADULT,
+    )  # fmt: skip
+
+
+async def text_for(c: Connection, observatory_id: str, version: str, reader: str, language: str) -> Any:
+    """What a published text of that version says to a reader; None when there is none."""
+    found = await rows(
+        c,
+        "SELECT body FROM notice_text WHERE observatory_id = $1 AND version = $2 AND state = $3 AND reader = $4 "
+        "AND language = $5",
+        observatory_id, version, TextState.PUBLISHED, reader, language,
+    )  # fmt: skip
+    return from_json(found[0]["body"]) if found else None
 
 
 async def doctors_of(c: Connection, practice_id: str, observatory_id: str) -> list[dict[str, Any]]:

@@ -112,6 +112,12 @@ async def silent_before(now: datetime) -> datetime:
     return silence_counts_before(now, as_moment(reading[0]["at"]))
 
 
+async def outages() -> list[Row]:
+    """The times in which patients could not say no, the newest first: id, began_at, ended_at (None while it lasts)."""
+    found = await rows(connection(), "SELECT id, began_at, ended_at FROM path_outage ORDER BY began_at DESC, id DESC")
+    return [{**row, "began_at": as_moment(row["began_at"]), "ended_at": as_moment(row["ended_at"])} for row in found]
+
+
 async def to_do(today: date) -> list[Row]:
     """What waits for somebody at the desk, the oldest first: kind, count, oldest."""
     found = await rows(
@@ -123,6 +129,7 @@ async def to_do(today: date) -> list[Row]:
         "UNION ALL SELECT 'drafts', count(*), min(loaded_at) FROM reviewed_draft WHERE state = 'waiting' "
         "UNION ALL SELECT 'to_approve', count(*), min(prepared_at) FROM release WHERE state = 'prepared' "
         "UNION ALL SELECT 'to_seal', count(*), min(approved_at) FROM release WHERE state = 'approved' "
+        "UNION ALL SELECT 'outages', count(*), min(began_at) FROM path_outage WHERE ended_at IS NULL "
         "UNION ALL SELECT 'late_deletions', count(*), min(made_at) FROM retraction "
         "WHERE acknowledged_at IS NULL AND due_on < $1 "
         "UNION ALL SELECT 'late_erasures', count(*), min(made_at) FROM store_retraction "
@@ -178,15 +185,17 @@ async def enrolments() -> list[Row]:
 
 
 async def texts() -> list[Row]:
-    """Notice texts and agreements, drafts first; the author of an agreement is who loaded it."""
+    """Notice texts and agreements (reader: None), drafts first; the author of an agreement is who loaded it."""
     found = await rows(
         connection(),
-        "SELECT id, 'notice' AS kind, version, language, state, author, approved_by, sha256 AS hash, body "
+        "SELECT id, 'notice' AS kind, version, language, reader, state, author, approved_by, sha256 AS hash, body "
         "FROM notice_text "
-        "UNION ALL SELECT CAST(t.id AS text), 'agreement', t.version, t.language, 'published', e.actor, NULL, "
+        "UNION ALL SELECT CAST(t.id AS text), 'agreement', t.version, t.language, NULL, 'published', e.actor, NULL, "
         "t.sha256, t.body FROM agreement_text t JOIN log_entry e ON e.id = t.entry_id",
     )
-    found.sort(key=lambda row: (row["state"] != "draft", row["kind"], row["version"], row["language"]))
+    found.sort(
+        key=lambda row: (row["state"] != "draft", row["kind"], row["version"], row["reader"] or "", row["language"])
+    )
     return [{**row, "body": from_json(row["body"])} for row in found]
 
 

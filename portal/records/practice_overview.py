@@ -5,6 +5,7 @@ from typing import Any
 
 from portal.records.database import as_moment, connection, from_json, rows
 from portal.records.overview import Row, silent_before
+from portal.rules.waiting import paris_day
 
 PATIENT_STATES = ("informed", "waiting", "not_reachable", "out")
 
@@ -40,7 +41,8 @@ async def agreement(observatory_id: str, language: str, *, text_id: int | None =
 
 
 async def patients(practice_id: str, observatory_id: str, now: datetime) -> list[Row]:
-    """Number and state of each patient of a practice, in the register's order.
+    """Number, state and minor of each patient of a practice, in the register's order. `minor`: "told_alone" or
+    "not_alone" for who is fifteen to seventeen today, else "".
 
     `out` also holds those whose identity or age is open, so that the word does not say who objected.
     """
@@ -55,11 +57,14 @@ async def patients(practice_id: str, observatory_id: str, now: datetime) -> list
         "unsettled AS (SELECT DISTINCT patient_id FROM identity_doubt WHERE settled_at IS NULL) "
         "SELECT p.number, CASE WHEN s.person_id IS NOT NULL OR u.patient_id IS NOT NULL OR p.adult_on IS NULL "
         "THEN 'out' WHEN t.word = 2 THEN 'informed' WHEN t.word = 1 THEN 'waiting' "
-        "WHEN t.word IS NULL AND r.patient_id IS NOT NULL THEN 'waiting' ELSE 'not_reachable' END AS state "
+        "WHEN t.word IS NULL AND r.patient_id IS NOT NULL THEN 'waiting' ELSE 'not_reachable' END AS state, "
+        "CASE WHEN p.teen_on <= $4 AND p.adult_on > $4 THEN CASE WHEN a.patient_id IS NULL THEN 'not_alone' "
+        "ELSE 'told_alone' END ELSE '' END AS minor "
         "FROM patient p LEFT JOIN told t ON t.patient_id = p.id LEFT JOIN said s ON s.person_id = p.person_id "
+        "LEFT JOIN (SELECT DISTINCT patient_id FROM minor_alone WHERE ended_at IS NULL) a ON a.patient_id = p.id "
         "LEFT JOIN reachable r ON r.patient_id = p.id LEFT JOIN unsettled u ON u.patient_id = p.id "
         "WHERE p.practice_id = $1 AND p.deceased_on IS NULL AND p.left_at IS NULL ORDER BY p.id",
-        practice_id, observatory_id, await silent_before(now),
+        practice_id, observatory_id, await silent_before(now), paris_day(now),
     )  # fmt: skip
 
 

@@ -14,9 +14,8 @@ def encode(prefix: str, content: bytes) -> str:
 
 def decode(prefix: str, text: str) -> bytes | None:
     """The bytes written under this prefix, in lower case; None for anything else."""
-    start, _, letters = text.rpartition("1")
-    digits = [_LETTERS.find(letter) for letter in letters]
-    if start != prefix or len(digits) < 6 or -1 in digits or _polymod([*_spread(prefix), *digits]) != 1:
+    digits = [_LETTERS.find(letter) for letter in text.rpartition("1")[2]]
+    if -1 in digits:
         return None
     content = _in_eights(digits[:-6])
     return content if encode(prefix, content) == text else None

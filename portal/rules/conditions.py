@@ -272,4 +272,4 @@ def _measures_beyond(asks: Asks, given: AuthorisationConditions) -> Iterator[Bey
 
 
 def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words) or "none"
+    return ", ".join(words)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import Enum, IntEnum
 from itertools import product
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from portal.rules.words import Crossing
 
@@ -197,12 +197,12 @@ Facts = BatchFacts | PersonFacts | RecordFacts
 F = TypeVar("F", BatchFacts, PersonFacts, RecordFacts)
 
 
-def words_of(grain: type[Any]) -> dict[str, type[Enum]]:
+def words_of(grain: Callable[..., Any]) -> dict[str, type[Enum]]:
     """Each field of a grain with its enumeration, in order."""
     return _WORDS[grain]
 
 
-_WORDS: dict[type[Any], dict[str, type[Enum]]] = {
+_WORDS: dict[Callable[..., Any], dict[str, type[Enum]]] = {
     grain: {f.name: hints[f.name] for f in fields(grain)}
     for grain in (BatchFacts, PersonFacts, RecordFacts)
     for hints in [get_type_hints(grain)]
@@ -210,8 +210,8 @@ _WORDS: dict[type[Any], dict[str, type[Enum]]] = {
 
 
 def every_combination(grain: Callable[..., F]) -> list[F]:
-    """The whole finite space of one grain (person: 86,400; record: 120)."""
-    enumerations: list[list[Enum]] = [list(words) for words in _WORDS[cast("type[Any]", grain)].values()]
+    """The whole finite space of one grain (person: 172,800; record: 120)."""
+    enumerations: list[list[Enum]] = [list(words) for words in words_of(grain).values()]
     return [grain(*values) for values in product(*enumerations)]
 
 
@@ -226,7 +226,7 @@ def key_of(facts: PersonFacts | RecordFacts) -> int:
 def facts_of(grain: Callable[..., F], key: int) -> F:
     """The inverse of `key_of`; ValueError for a key outside the space."""
     values: list[Enum] = []
-    for words in reversed(list(_WORDS[cast("type[Any]", grain)].values())):
+    for words in reversed(list(words_of(grain).values())):
         key, place = divmod(key, len(words))
         values.append(list(words)[place])
     if key:

@@ -68,9 +68,6 @@ def _period(value: str, step: Precision) -> Value:
     """`2025-W07`, `2025-02`, `2025-Q1` or `2025` as month, quarter or year; at its own step it stays."""
     year, _, part = value.partition("-")
     if part.startswith("W"):
-        day = date.fromisocalendar(int(year), int(part[1:]), MIDDLE_OF_WEEK)
-        return value if step is Precision.WEEK else PERIODS[step](day)
+        return PERIODS[step](date.fromisocalendar(int(year), int(part[1:]), MIDDLE_OF_WEEK))
     month = int(part[1:]) * 3 if part.startswith("Q") else int(part or 1)
-    if step is Precision.QUARTER and part.startswith("Q"):
-        return value
     return PERIODS[step](date(int(year), month, 1))

@@ -5,17 +5,20 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.flow import enrol, govern, notify
+from portal.flow import enrol, govern, notify, outage
 from portal.records import identity_overview, overview, store_overview
+from portal.rules.people import iso_day
+from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
-from portal.rules.waiting import paris_day
-from portal.rules.words import EnrolmentState, Role, TextState
+from portal.rules.waiting import midnight, paris_day
+from portal.rules.words import EnrolmentState, Reader, Role, TextState
 from portal.web.frame import form, path_id, portal_of, see_other, show, who, words
 
 WAYS = {
     "enrolments": "/desk/enrolments",
     "texts": "/desk/texts",
     "drafts": "/desk/drafts",
+    "outages": "/desk/outages",
     "to_approve": "/desk/releases",
     "to_seal": "/desk/releases",
     "late_deletions": "/desk/releases",
@@ -79,6 +82,8 @@ async def texts(request: Request) -> Response:
         {
             **text,
             "title": text["body"]["title"],
+            "reading": notice_reading(text["body"]) if text["reader"] else None,
+            "bar": BARS[Reader(text["reader"])] if text["reader"] else None,
             "author": names.get(text["author"], text["author"]),
             "approver": names.get(text["approved_by"], text["approved_by"]),
             "may_approve": account.role == Role.DPO
@@ -120,6 +125,29 @@ async def start_campaign(request: Request) -> Response:
         portal_of(request).means, observatory_id=observatory, practice_id=practice, by=who(request).account
     )
     return see_other(request, "/desk/campaigns")
+
+
+async def outages(request: Request) -> Response:
+    return await show(request, "desk/outages.html", outages=await overview.outages())
+
+
+async def begin_outage(request: Request) -> Response:
+    """Since now, or since the beginning of a day: it may be found late."""
+    text = (await form(request)).get("since", "").strip()
+    since = iso_day(text)
+    if text and since is None:
+        raise Refused("since", "a day is written as 2026-04-16", status=422)
+    began_at = midnight(since) if since else None
+    await outage.begin_outage(portal_of(request).means, actor=who(request).account.actor, began_at=began_at)
+    return see_other(request, "/desk/outages")
+
+
+async def end_outage(request: Request) -> Response:
+    number = int(request.path_params["id"])
+    if number > LARGEST_ID:
+        raise Refused("no_outage", "no outage of this number is open", status=404)
+    await outage.end_outage(portal_of(request).means, number, actor=who(request).account.actor)
+    return see_other(request, "/desk/outages")
 
 
 async def _enrolments(request: Request, *, wrong: dict[str, Any] | None) -> Response:

@@ -1,5 +1,6 @@
 """The doctor's pages: join, sign, look, leave. Patients are shown once an operator has verified who signed."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import enrol as flow
-from portal.flow import told_doctor
+from portal.flow import minors, told_doctor
 from portal.outside.identity import Site
 from portal.records import overview, practice_overview
 from portal.rules.people import iso_day
@@ -133,6 +134,22 @@ async def object_for(request: Request) -> Response:
         by=who(request).account,
     )
     return see_other(request, f"/doctor/objections/{objection}")
+
+
+async def tell_alone(request: Request) -> Response:
+    """A minor of fifteen or more asked for it: from now on notices go to her."""
+    return await _minor(request, minors.tell_alone)
+
+
+async def tell_holders(request: Request) -> Response:
+    """She does not ask for it any more: her holders of authority are told again."""
+    return await _minor(request, minors.tell_holders_again)
+
+
+async def _minor(request: Request, step: Callable[..., Awaitable[None]]) -> Response:
+    practice_id, number = (await _enrolment(request))["practice_id"], (await form(request)).get("number", "")
+    await step(portal_of(request).means, practice_id=practice_id, number=number, by=who(request).account)
+    return see_other(request, "/doctor/patients")
 
 
 async def objection(request: Request) -> Response:

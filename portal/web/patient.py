@@ -4,14 +4,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import opt_out
-from portal.flow.behind_link import Opened, deliveries, open_link
+from portal.flow.behind_link import Opened, deliveries, open_link, read_as
 from portal.flow.behind_link import uses as uses_of
 from portal.flow.opt_out import Said
 from portal.flow.receipt_file import receipt_file
 from portal.records.overview import leaf_of
 from portal.rules.refusals import Refused
-from portal.rules.words import Scope
-from portal.web.frame import form, portal_of, reference, see_other, show
+from portal.rules.words import Language, Scope
+from portal.web.frame import chosen_language, form, portal_of, reference, see_other, show
 
 
 def _token(request: Request) -> str:
@@ -53,7 +53,20 @@ async def notice(request: Request) -> Response:
         mine=no.mine if no else False,
         text=opened.text,
         said=opened.link.said,
+        readings=[reader for reader, language in opened.readings if language == _language(request, opened)],
     )
+
+
+def _language(request: Request, opened: Opened) -> Language:
+    return chosen_language(request) or opened.language
+
+
+async def reading(request: Request) -> Response:
+    """The same notice as it is written for another reader, in the language of the page."""
+    opened = await _open(request)
+    reader = str(request.path_params["reader"])
+    text = await read_as(opened, reader, _language(request, opened))
+    return await _show(request, opened, "patient/reading.html", reader=reader, text=text, doctor=opened.doctor)
 
 
 async def part(request: Request) -> Response:

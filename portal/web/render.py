@@ -79,7 +79,8 @@ def environment(language: Language) -> Environment:
     )
     env.policies["ext.i18n.trimmed"] = True
     env.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined] # Jinja2's i18n extension adds it when the environment is made
-    env.filters.update({f.__name__: partial(f, language=language) for f in (day, moment, number, percent, few, about)})
+    shown = (day, moment, number, tenths, percent, few, about)
+    env.filters.update({f.__name__: partial(f, language=language) for f in shown})
     env.filters["paragraphs"] = paragraphs
     env.globals.update(languages=Language, asset=asset, reason=partial(sentence, language=language))
     return env
@@ -148,11 +149,16 @@ def number(value: int, *, language: Language) -> str:
     return f"{value:,}".replace(",", THIN) if language is Language.FR else f"{value:,}"
 
 
+def tenths(value: float | Decimal, *, language: Language) -> str:
+    """2,5 | 2.5, to one decimal, halves up."""
+    shown = f"{Decimal(str(value)).quantize(Decimal('0.1'), ROUND_HALF_UP):f}".removesuffix(".0")
+    return shown.replace(".", ",") if language is Language.FR else shown
+
+
 def percent(ratio: float | Decimal, *, language: Language) -> str:
     """2,5 % | 2.5%, to one decimal, halves up."""
-    tenths = (Decimal(str(ratio)) * 100).quantize(Decimal("0.1"), ROUND_HALF_UP)
-    shown = f"{tenths:f}".removesuffix(".0")
-    return f"{shown.replace('.', ',')}{NBSP}%" if language is Language.FR else f"{shown}%"
+    shown = tenths(Decimal(str(ratio)) * 100, language=language)
+    return f"{shown}{NBSP}%" if language is Language.FR else f"{shown}%"
 
 
 def few(value: int, *, language: Language) -> str:

@@ -14,22 +14,24 @@ MACHINES = frozenset({"/healthz", "/log/checkpoint", "/log/key", "/o/{token}/rec
 @dataclass(frozen=True, slots=True)
 class Visit:
     """`route`: as in the route table (or a page of the demo); `state`: names the link or id that fills its hole;
-    `who`: who is signed in; `press`: what is pressed before the page is looked at."""
+    `who`: who is signed in; `press`: what is pressed before the page is looked at; `reader`: for whom a notice is."""
 
     route: str
     state: str = ""
     who: str = ""
     status: int = 200
     press: str = ""
+    reader: str = ""
 
     def path(self, known: dict[str, str], language: str) -> str:
         path = self.route
         for hole in ("{token}", "{id}"):
             path = path.replace(hole, known.get(self.state, self.state))
+        path = path.replace("{reader}", self.reader)
         return f"{path}?lang={language}"
 
     def __str__(self) -> str:
-        return " ".join(filter(None, [self.route, self.state, self.who, str(self.status)]))
+        return " ".join(filter(None, [self.route, self.state, self.reader, self.who, str(self.status)]))
 
 
 LINKS = ("unanswered", "yes", "no", "no_observatory", "no_part", "taken_back", "not_mine", "child", "child_no")
@@ -47,6 +49,9 @@ PATIENT = (
     Visit("/o/{token}/kept", "yes"),
     Visit("/o/{token}/receipt.json", "no"),
     *(Visit("/o/{token}/uses", state) for state in ("unanswered", "no", "child")),
+    *(Visit("/o/{token}/read/{reader}", state, reader="easy") for state in ("unanswered", "no")),
+    *(Visit("/o/{token}/read/{reader}", "child", reader=reader) for reader in ("easy", "child", "teenager")),
+    Visit("/o/{token}/read/{reader}", "unanswered", reader="nobody", status=404),
 )
 PUBLIC = (
     *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),
@@ -90,6 +95,7 @@ DESK = (
             "/studies",
             "/releases",
             "/objections",
+            "/outages",
             "/doubts",
             "/requests",
         )

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from world import TEXTS
 
 from portal.app import make_means
 from portal.demo.driver import STUDY
@@ -99,6 +100,23 @@ def test_a_small_observatory_is_set_up_by_commands_and_waits_for_the_desk(tmp_pa
     assert (nobody.returncode, nobody.stderr.count("\n")) == (1, 1)
     assert "--as" in nobody.stderr
     assert "loaded cabinet" in run("load", str(practice), "--as", "second@example.org", cwd=tmp_path).stdout
+
+
+def test_a_notice_that_is_hard_to_read_is_loaded_with_a_warning(tmp_path: Path) -> None:
+    run("keys", "create", "signing", cwd=tmp_path)
+    run("migrate", cwd=tmp_path)
+    for role in ("operator", "dpo"):
+        run("staff", "add", f"{role}@example.org", "--role", role, cwd=tmp_path)
+    run("load", str(TEXTS.parent / "observatory.toml"), cwd=tmp_path)
+    asyncio.run(approve_every_draft(tmp_path))
+    text = (TEXTS / "notice-child-fr.toml").read_text(encoding="utf-8")
+    for words, warnings in (("Tu ne veux pas " * 4 + "?", 1), ("Tu ne veux pas ?", 0)):
+        file = tmp_path / "notice.toml"
+        file.write_text(text.replace("Tu ne veux pas\u202f?", words), encoding="utf-8")
+        done = run("load", str(file), cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "loaded demo-child-fr-2026-06\n")
+        assert done.stderr.count("warning: demo-child-fr-2026-06 is hard to read: ") == warnings
+        assert done.stderr.count("16 in the longest") == warnings
 
 
 def test_a_file_that_is_off_is_refused_line_by_line(tmp_path: Path) -> None:

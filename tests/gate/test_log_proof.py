@@ -1,9 +1,11 @@
 """A release's proof that its seal stands in the log, offline: what holds, and every way in which it does not."""
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import papers
 import pytest
 
 from portal.gate.checkpoint import Checkpoint, read_checkpoint, read_way, write_checkpoint, write_way
+from portal.gate.log_proof import verify_proof
 from portal.gate.signature import BadSignature
 from portal.gate.verify import verify_release
 from portal.rules.log_leaf import LeafEntry, commitment
@@ -190,6 +193,94 @@ def test_another_checkpoint_is_refused(sealed: Path, tmp_path: Path) -> None:
     assert refusal(folder, note(later)) == "proof_missing"
 
 
+# --- the proof alone, as whoever reads nothing else checks it ---------------------------------------------------------
+
+RELEASE, MANIFEST = "release-1", "ab" * 32
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    (tmp_path / "proof.json").write_text(json.dumps(proof_for(RELEASE, MANIFEST)))
+    return tmp_path
+
+
+def checked(folder: Path, kept: str | None = None, **other: str) -> int | None:
+    said = {"release_id": RELEASE, "manifest_sha256": MANIFEST} | other
+    return verify_proof(folder, made.KEY.public_key(), kept=kept, **said)
+
+
+def told(folder: Path, kept: str | None = None, **other: str) -> tuple[str, str]:
+    with pytest.raises(Refused) as no:
+        checked(folder, kept, **other)
+    assert no.value.status == 422
+    assert len(no.value.what) > 10
+    return no.value.code, no.value.where
+
+
+def test_the_proof_alone_names_the_entry(alone: Path) -> None:
+    assert checked(alone) == 41
+    assert checked(alone, note(grown(alone, SIZE))) == 41
+    later = grown(alone, 12)
+    assert checked(alone, write_way(note(later), SIZE, consistency(later, SIZE))) == 41
+
+
+@pytest.mark.parametrize(("code", "spoil"), SPOILS, ids=[f"{n}-{code}" for n, (code, _) in enumerate(SPOILS)])
+def test_a_spoiled_proof_alone_is_refused(alone: Path, code: str, spoil: Spoil) -> None:
+    proof = proof_in(alone)
+    spoil(proof)
+    (alone / "proof.json").write_text(json.dumps(proof))
+    assert told(alone) == (code, "proof.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{}", b"\xff\xfe"])
+def test_what_is_no_proof_alone_is_refused(alone: Path, content: bytes) -> None:
+    (alone / "proof.json").write_bytes(content)
+    assert told(alone) == ("proof_malformed", "proof.json")
+
+
+def test_the_proof_of_another_release_or_of_other_papers_is_refused(alone: Path) -> None:
+    assert told(alone, release_id="release-2") == ("proof_entry", "proof.json")
+    assert told(alone, manifest_sha256="cd" * 32) == ("proof_entry", "proof.json")
+
+
+def test_without_a_proof_nothing_is_named_and_nothing_can_be_held_against_a_checkpoint(alone: Path) -> None:
+    kept = note(grown(alone, SIZE))
+    (alone / "proof.json").unlink()
+    assert checked(alone) is None
+    assert told(alone, kept) == ("proof_missing", "proof.json")
+
+
+@pytest.mark.parametrize(("number", "good"), [(0, True), (2**62, True), (2**62 + 1, False), (-1, False), (True, False)])
+def test_an_entry_has_a_number_that_a_log_can_have(alone: Path, number: int, good: bool) -> None:
+    (alone / "proof.json").write_text(json.dumps(proof_for(RELEASE, MANIFEST, id=number)))
+    if good:
+        assert checked(alone) == number
+    else:
+        assert told(alone) == ("proof_malformed", "proof.json")
+
+
+def test_another_checkpoint_kept_elsewhere_is_refused_by_its_name(alone: Path) -> None:
+    later, where = grown(alone, 12), "the checkpoint kept elsewhere"
+    other = [leaf_hash(b"x"), *later[1:]]
+    for code, kept in (
+        ("checkpoint_way", note(later)),
+        ("checkpoint_way", write_way(note(later), 8, consistency(later, 8))),
+        ("checkpoint_other", write_way(note(later), SIZE, consistency(later, SIZE)[1:])),
+        ("checkpoint_other", write_way(note(other), SIZE, consistency(other, SIZE))),
+        ("checkpoint_other", note(other[:SIZE])),
+        ("checkpoint_other", write_way(note(grown(alone, SIZE)), SIZE, [b"x" * 32])),
+        ("checkpoint_older", note(grown(alone, 8))),
+        ("checkpoint_signature", note(later, key=made.FOREIGN_KEY)),
+        ("checkpoint_signature", ""),
+    ):
+        assert told(alone, kept) == (code, where)
+
+
+def test_a_way_beside_a_checkpoint_of_the_same_size_is_not_needed(alone: Path) -> None:
+    same = grown(alone, SIZE)
+    assert checked(alone, write_way(note(same), 4, consistency(same, 4))) == 41
+
+
 # --- notes -----------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +297,32 @@ def test_a_checkpoint_reads_as_it_was_written() -> None:
 
 def grown_plain(size: int) -> list[bytes]:
     return [leaf_hash(bytes([n])) for n in range(size)]
+
+
+def test_a_checkpoint_says_which_of_several_keys_signed_it() -> None:
+    """As the c2sp.org/signed-note has it: a key is named by the hash of its name, its algorithm and itself."""
+    text = write_checkpoint(Checkpoint(ORIGIN, 3, root(grown_plain(3))), made.KEY)
+    keys = [made.FOREIGN_KEY.public_key(), made.KEY.public_key()]
+    assert read_checkpoint(text, keys).signer == 1
+    assert read_checkpoint(text, keys[::-1]).signer == 0
+    with pytest.raises(BadSignature):
+        read_checkpoint(text, keys[:1])
+    stamp = base64.b64decode(text.rpartition(" ")[2])
+    named = sha256(ORIGIN.encode() + b"\n\x01" + made.KEY.public_key().public_bytes_raw()).digest()
+    assert (stamp[:4], len(stamp)) == (named[:4], 68)
+
+
+def test_a_checkpoint_with_its_way_is_read_as_it_was_written_and_one_without_has_none() -> None:
+    text = write_checkpoint(Checkpoint(ORIGIN, 9, root(grown_plain(9))), made.KEY)
+    path = consistency(grown_plain(9), 4)
+    written = write_way(text, 4, path)
+    assert written.startswith("old 4\n")
+    way = read_way(written, made.KEY.public_key())
+    assert (way.checkpoint.size, way.old, way.path) == (9, 4, tuple(path))
+    plain = read_way(text, made.KEY.public_key())
+    assert (plain.checkpoint, plain.old, plain.path) == (way.checkpoint, None, ())
+    nothing = read_way(write_way(text, 0, []), made.KEY.public_key())
+    assert (nothing.old, nothing.path) == (0, ())
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])

@@ -99,6 +99,11 @@ def test_codes_have_one_form(said: str, column: str, token: str | None) -> None:
         assert said in codes.spellings(token, column)
 
 
+def test_a_dot_may_be_left_out_where_it_means_nothing_and_nowhere_else() -> None:
+    assert {"cim10|J450", "cim10|J45.0", "J450"} <= set(codes.spellings("cim10|J45.0", "diagnosis"))
+    assert codes.spellings("urn:other|1.2", "diagnosis") == ("urn:other|1.2",), "12 is another code"
+
+
 @pytest.mark.parametrize(
     ("token", "wanted", "out"),
     [
@@ -118,6 +123,8 @@ def test_codes_have_one_form(said: str, column: str, token: str | None) -> None:
         ("sct|195967001", Precision.FULL, "sct|195967001"),
         ("sct|195967001", Precision.CHAPTER, None),
         ("loinc|2571-8", Precision.CATEGORY, None),
+        ("urn:other|J45", Precision.CHAPTER, None),
+        ("cim10|000", Precision.CHAPTER, None),
     ],
 )
 def test_codes_are_coarsened_where_their_system_has_levels(token: str, wanted: Precision, out: str | None) -> None:

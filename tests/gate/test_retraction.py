@@ -1,8 +1,11 @@
 """The two forms of a retraction, byte for byte."""
 
 import json
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
+
+import pytest
 
 from portal.gate.retraction import write_retractions
 
@@ -20,8 +23,8 @@ def written(folder: Path) -> dict[str, bytes]:
 
 def test_the_flat_file_is_sorted_and_says_nothing_else(tmp_path: Path) -> None:
     write_retractions(tmp_path / "out", LINES, as_of=AS_OF)
-    assert (tmp_path / "out" / "retractions.csv").read_text() == (
-        "release_id,pseudonym,due_on\nstudy-1,bb,2026-05-01\nstudy-1,cc,2026-05-02\nstudy-2,bb,2026-05-03\n"
+    assert (tmp_path / "out" / "retractions.csv").read_bytes() == (
+        b"release_id,pseudonym,due_on\nstudy-1,bb,2026-05-01\nstudy-1,cc,2026-05-02\nstudy-2,bb,2026-05-03\n"
     )
 
 
@@ -42,6 +45,16 @@ def test_the_bulk_data_form_is_one_bundle_of_deletions(tmp_path: Path) -> None:
 def test_the_same_retractions_in_any_order_give_the_same_bytes(tmp_path: Path) -> None:
     write_retractions(tmp_path / "one", LINES, as_of=AS_OF)
     write_retractions(tmp_path / "two", reversed(LINES), as_of=AS_OF)
+    assert written(tmp_path / "one") == written(tmp_path / "two")
+
+
+def test_the_clock_of_the_machine_changes_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_retractions(tmp_path / "one", LINES, as_of=AS_OF)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "America/Cayenne")
+        time.tzset()
+        write_retractions(tmp_path / "two", LINES, as_of=AS_OF)
+    time.tzset()
     assert written(tmp_path / "one") == written(tmp_path / "two")
 
 

@@ -247,7 +247,9 @@ def test_a_spoiled_extraction_is_refused(tmp_path: Path, code: str, spoil: Spoil
     spoil(folder)
     with pytest.raises(Refused) as refused:
         read_extraction(folder, made.PRACTICE_KEY.public_key())
-    assert refused.value.code == code
+    assert (refused.value.code, refused.value.status) == (code, 422)
+    assert refused.value.where
+    assert len(refused.value.what) > 10
 
 
 # --- releases -----------------------------------------------------------------------------------------------
@@ -330,7 +332,9 @@ def test_a_spoiled_release_is_refused(tmp_path: Path, sealed: Path, code: str, s
     spoil(folder)
     with pytest.raises(Refused) as refused:
         verify_release(folder, made.KEY.public_key())
-    assert refused.value.code == code
+    assert (refused.value.code, refused.value.status) == (code, 422)
+    assert refused.value.where
+    assert len(refused.value.what) > 10
 
 
 @pytest.mark.shows("R9")

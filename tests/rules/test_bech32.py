@@ -29,7 +29,9 @@ def test_a_valid_text_with_bytes_is_read_and_written() -> None:
     assert encode(prefix, content) == text
 
 
-@pytest.mark.parametrize("text", ["", "1", "a1", "age1", "A12UEL5L", "a12uel5b", "a12uel5l ", "ab12uel5l", "é12uel5l"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "a1", "age1", "A12UEL5L", "a12uel5b", "a12uel5l ", "a1bbqqqqqq", "ab12uel5l", "é12uel5l"]
+)
 def test_what_is_not_bech32_of_this_prefix_is_not_read(text: str) -> None:
     assert decode("a", text) is None
 

@@ -302,9 +302,11 @@ def test_what_passes_has_the_key_zero_and_nothing_else_has() -> None:
 
 
 @pytest.mark.shows("R4")
-def test_the_table_says_what_decide_says() -> None:
-    for key, bits, reason in verdict_table(PersonFacts):
-        verdict = decide(PERSONS[key])
+@pytest.mark.parametrize(("grain", "every"), [(PersonFacts, PERSONS), (RecordFacts, RECORDS)], ids=["person", "record"])
+def test_the_table_says_what_decide_says(grain: type[Any], every: list[Any]) -> None:
+    assert len(verdict_table(grain)) == len(every)
+    for key, bits, reason in verdict_table(grain):
+        verdict = decide(every[key])
         reasons = verdict.reasons if isinstance(verdict, Withheld) else ()
         assert reasons_of(bits) == reasons
         assert reason == first_reason(verdict)
@@ -340,6 +342,7 @@ def test_of_several_grains_the_first_reason_in_order_counts() -> None:
     person, record = Withheld(("G41", "G50")), Withheld(("G34",))
     assert first_reason(person, record) == "G34"
     assert first_reason(person, Cleared()) == "G41"
+    assert first_reason(Withheld(("G25",)), Withheld(("G26",))) == "G26", "in the order of the rules, not of numbers"
     assert first_reason(Cleared(), Cleared()) is None
 
 

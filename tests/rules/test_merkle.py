@@ -14,6 +14,7 @@ from portal.rules.merkle import (
     is_edge,
     is_included,
     leaf_hash,
+    node_hash,
     root,
     root_of,
 )
@@ -73,6 +74,14 @@ CONSISTENCIES = {
 @pytest.mark.parametrize("size", range(9))
 def test_the_known_roots(size: int) -> None:
     assert root(LEAVES[:size]).hex() == ROOTS[size]
+
+
+def test_a_leaf_and_a_node_of_the_same_bytes_have_different_hashes() -> None:
+    """The known ones: without the byte before it, a node could be shown as a leaf."""
+    assert [leaf_hash(bytes.fromhex(data)) for data in INPUTS] == LEAVES
+    assert leaf_hash(b"").hex() == ROOTS[1]
+    assert node_hash(LEAVES[0], LEAVES[1]).hex() == ROOTS[2]
+    assert leaf_hash(LEAVES[0] + LEAVES[1]) != node_hash(LEAVES[0], LEAVES[1])
 
 
 @pytest.mark.parametrize(("place", "size"), INCLUSIONS)
@@ -164,5 +173,6 @@ def test_another_beginning_or_path_is_not_consistent(size: int, data: st.DataObj
 
 
 def test_a_cut_tail_and_a_changed_beginning_are_not_consistent() -> None:
+    assert not is_consistent(6, 10, root(MANY[:6]), root(MANY[:10]), [])
     changed = [leaf_hash(b"changed"), *MANY[1:10]]
     assert not is_consistent(6, 10, root(MANY[:6]), root(changed), consistency(changed, 6))

@@ -24,6 +24,11 @@ def test_the_desks_sentences_are_all_different_in_both_languages() -> None:
         assert len({sentence(code, language) for code in REASONS}) == len(REASONS)
 
 
+def test_a_sentence_is_told_in_the_language_that_is_asked_for() -> None:
+    assert sentence("G41", Language.FR) == REASONS["G41"].fr
+    assert sentence("G41", Language.EN) == REASONS["G41"].en
+
+
 def test_doctors_and_patients_see_about_ten_sentences_at_most() -> None:
     assert len(Seen) <= 10
 

@@ -2,14 +2,24 @@
 
 import tomllib
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from world import COLUMNS, TEXTS, reviewed
 
-from portal.rules.conditions import Asks, AuthorisationConditions, StudyConditions, beyond
+from portal.rules.bech32 import encode
+from portal.rules.conditions import (
+    Asks,
+    AuthorisationConditions,
+    StudyConditions,
+    beyond,
+    canonical,
+    fingerprint,
+)
 from portal.rules.differences import changes
 from portal.rules.precision import allowed, permits
 from portal.rules.toml_lines import Places, lines_of
@@ -32,7 +42,9 @@ def test_a_study_inside_its_authorisation_is_not_beyond_it() -> None:
 def test_a_banned_use_is_beyond_every_authorisation(purpose: Purpose) -> None:
     """Even one whose stored conditions name it among the purposes."""
     wrong = GIVEN.model_copy(update={"purposes": tuple(Purpose), "banned_uses": ()})
-    assert [b.code for b in beyond(asks(purpose=purpose), wrong)] == ["G06"]
+    (found,) = beyond(asks(purpose=purpose), wrong)
+    assert (found.code, found.at) == ("G06", ("purpose",))
+    assert purpose in found.what
 
 
 def test_a_recipient_that_nobody_knows_is_beyond_in_category_and_country() -> None:
@@ -77,6 +89,78 @@ def test_full_is_the_default_of_a_column_and_never_finer() -> None:
     assert ASKED.columns["year_of_birth"].precision is Precision.DECADE
     given_decade = GIVEN.model_copy(update={"columns": decade, "quasi_identifiers": ()})
     assert [b.code for b in beyond(asks(full), given_decade)] == ["G12"]
+
+
+def _with(column: str, *codes: str) -> StudyConditions:
+    return StudyConditions.model_validate(
+        {
+            **ASKED.model_dump(mode="json"),
+            **_conditions({"sex": 0}),
+            "columns": {column: {"precision": "full", "codes": codes}},
+        }
+    )
+
+
+def test_a_bare_code_is_listed_only_where_its_column_says_what_it_means() -> None:
+    assert _with("diagnosis", "J45.0").columns["diagnosis"].codes == ("J45.0",)
+    with pytest.raises(ValidationError, match="does not say its system"):
+        _with("allergy", "J45.0")
+
+
+def test_one_meaning_is_one_text_and_one_fingerprint() -> None:
+    """Versions of texts and conditions of studies are compared by it: it must not depend on how they were written."""
+    assert canonical({"b": [1, "é"], "a": None}) == '{"a":null,"b":[1,"é"]}'.encode()
+    assert canonical({"day": date(2026, 1, 2)}) == b'{"day":"2026-01-02"}'
+    assert canonical(ASKED) == canonical(ASKED.model_dump(mode="json"))
+    assert canonical(StudyConditions.model_validate(ASKED.model_dump())) == canonical(ASKED)
+    assert fingerprint({"a": 1}) == sha256(b'{"a":1}').hexdigest()
+    assert fingerprint(ASKED) != fingerprint(ASKED.model_copy(update={"retention_months": 7}))
+
+
+def test_what_is_asked_for_beyond_is_told_in_the_order_of_the_file() -> None:
+    wide = {
+        "recorded_on": {"precision": "week"}, "height_cm": {"precision": "five"},
+        "diagnosis": {"precision": "full", "codes": ["sct|44054006", "sct|9", "sct|1"]},
+    }  # fmt: skip
+    study = StudyConditions.model_validate(
+        {**ASKED.model_dump(mode="json"), "columns": wide, "quasi_identifiers": [], "period_from": "2019-12-31",
+         "period_until": "2027-01-01", "retention_months": 61}
+    )  # fmt: skip
+    month = {**GIVEN.model_dump(mode="json")["columns"], "recorded_on": {"precision": "month"}}
+    given_ = AuthorisationConditions.model_validate(
+        {**GIVEN.model_dump(mode="json"), "columns": month, "quasi_identifiers": ["recorded_on", "sex"], "k": 5,
+         "countries": ["FR", "BE"]}
+    )  # fmt: skip
+    at = ("conditions", "columns")
+    told = beyond(Asks(Purpose.DRUG_SAFETY, 4, "company", "US", study), given_)
+    assert [(b.code, b.at) for b in told] == [
+        ("G06", ("purpose",)),
+        ("G07", ("recipient",)), ("G07", ("recipient",)), ("G07", ("conditions", "retention_months")),
+        ("G10", (*at, "diagnosis", "codes")), ("G10", (*at, "diagnosis", "codes")), ("G10", (*at, "height_cm")),
+        ("G32", ("conditions", "period_from")), ("G32", ("conditions", "period_until")),
+        ("G12", (*at, "recorded_on", "precision")), ("G12", ("k",)), ("G12", ("conditions", "quasi_identifiers")),
+    ]  # fmt: skip
+    said = [b.what for b in told]
+    named = [
+        "public_health_research", "public_research", "FR, BE", "61", "sct|1", "sct|9", "height_cm", "2019-12-31",
+        "2027-01-01", "month", "5", "recorded_on",
+    ]  # fmt: skip
+    assert [word for word, what in zip(named, said, strict=True) if word not in what] == []
+
+
+def test_what_the_authorisation_measures_is_measured_only_where_the_study_has_the_column() -> None:
+    without = {name: grant for name, grant in ASKED.columns.items() if name != "sex"}
+    study = ASKED.model_copy(update={"columns": without, "quasi_identifiers": ("year_of_birth",)})
+    assert beyond(asks(study), GIVEN) == []
+    assert [b.code for b in beyond(asks(study.model_copy(update={"quasi_identifiers": ()})), GIVEN)] == ["G12"]
+
+
+def test_a_release_is_encrypted_for_a_key_of_age_and_for_nothing_else() -> None:
+    key = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+    assert reviewed(recipient__age_recipient=key).recipient[0].age_recipient == key
+    for wrong in (key.upper(), key[:-1], f"{key[:-1]}q", encode("age", b"\1" * 31), encode("old", b"\1" * 32), ""):
+        with pytest.raises(ValidationError, match="age public key"):
+            reviewed(recipient__age_recipient=wrong)
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -135,6 +219,19 @@ def test_every_key_of_the_demos_files_has_a_line(path: Path) -> None:
     assert len(found) > 5
 
 
+def test_keys_outside_every_table_have_lines_too() -> None:
+    assert lines_of("# x\nXX = 1\na.b = 2\n") == {("XX",): 2, ("a",): 3, ("a", "b"): 3}
+    assert Places("a.toml", lines_of("\nXX = 1")).of("XX") == "a.toml, line 2, XX"
+
+
+@pytest.mark.parametrize("after", ["", "  ", "  # c = 2"])
+@pytest.mark.parametrize(("begin", "end"), [("", ""), ("[\n", ",\n]"), ("[ # d = 1\n", "\n]")])
+def test_a_value_of_several_lines_is_passed_over_to_its_end(begin: str, end: str, after: str) -> None:
+    text = f"a = {begin}'''\nb = 1\n'''{end}{after}\nz = 1\n"
+    assert tomllib.loads(text).keys() == {"a", "z"}
+    assert lines_of(text) == {("a",): 1, ("z",): len(text.splitlines())}
+
+
 def test_a_place_without_a_line_of_its_own_has_that_of_its_table() -> None:
     places = Places("study.toml", lines_of(FILE))
     assert places.of("study", 1, "k") == "study.toml, line 18, study.1.k"
@@ -158,6 +255,12 @@ def test_a_difference_names_each_field_once_and_of_a_list_what_comes_and_goes() 
     assert {c.path for c in changes(None, before)} == {
         ("k",), ("name",), ("conditions", "columns", "sex", "codes"), ("conditions", "list"),
     }  # fmt: skip
+
+
+def test_what_says_nothing_is_no_difference() -> None:
+    assert changes({"a": 1}, {"a": 1, "n": None, "e": "", "t": {"n": None, "e": ""}}) == []
+    assert [(c.path, c.before, c.after) for c in changes({"a": 1}, {"a": None})] == [(("a",), 1, None)]
+    assert [(c.path, c.before, c.after) for c in changes({"a": ""}, {"a": "x"})] == [(("a",), None, "x")]
 
 
 # --- wording ----------------------------------------------------------------------------------------------------------

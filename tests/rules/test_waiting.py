@@ -12,6 +12,7 @@ from portal.rules.waiting import (
     began_before,
     lost_days,
     midnight,
+    month_after,
     paris_day,
     silence_counts_before,
     waits_until,
@@ -30,6 +31,7 @@ def paris(text: str) -> datetime:
 def test_a_day_begins_at_midnight_in_paris_in_winter_and_in_summer() -> None:
     assert midnight(date(2026, 1, 15)) == datetime(2026, 1, 14, 23, tzinfo=UTC)
     assert midnight(date(2026, 7, 15)) == datetime(2026, 7, 14, 22, tzinfo=UTC)
+    assert midnight(date(2026, 7, 15)).tzinfo is UTC
 
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-06-01", 24)])
@@ -155,3 +157,24 @@ def test_an_outage_never_shortens_a_wait(began: datetime, days: int, ahead: froz
     lost = frozenset(paris_day(began) + timedelta(days=n) for n in ahead)
     assert waits_until(began, days, lost) >= waits_until(began, days)
     assert began_before(began, days, lost) <= began_before(began, days)
+
+
+# --- how long an answer may take -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "month_later"),
+    [
+        ("2026-03-02", "2026-04-02"),
+        ("2026-03-01", "2026-04-01"),
+        ("2026-03-31", "2026-04-30"),
+        ("2026-01-31", "2026-02-28"),
+        ("2028-01-30", "2028-02-29"),
+        ("2026-02-28", "2026-03-28"),
+        ("2026-11-30", "2026-12-30"),
+        ("2026-12-01", "2027-01-01"),
+        ("2026-12-31", "2027-01-31"),
+    ],
+)
+def test_a_month_later_is_the_same_day_or_the_last_of_a_shorter_month(day: str, month_later: str) -> None:
+    assert month_after(date.fromisoformat(day)) == date.fromisoformat(month_later)

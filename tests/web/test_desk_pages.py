@@ -4,6 +4,7 @@ import io
 import re
 import tarfile
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,12 +14,15 @@ from world import TEXTS
 
 from portal.flow import govern
 from portal.flow import release as flow
+from portal.flow.decide import Asked, explain
 from portal.flow.sign_in import add_staff
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.enrolments import Enrolment
 from portal.records.people import Patient
 from portal.records.releases import Release
+from portal.rules.clearance import Withheld
+from portal.rules.waiting import paris_day
 from portal.rules.words import Role
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -166,6 +170,24 @@ async def test_a_text_is_approved_by_another_than_its_author(web: Web) -> None:
 
 
 @ON_BOTH
+async def test_the_desk_sees_how_hard_each_notice_is_to_read(web: Web) -> None:
+    """Beside the bar of its reader; one that is over it is loaded all the same, and says so."""
+    w = web.world
+    easy = govern.read_reviewed(TEXTS / "notice-easy-fr.toml")
+    hard = easy.text[0].model_copy(update={"title": "Trop long", "objection": "Et vous " * 6 + "pouvez dire non."})
+    assert govern.too_hard(easy) == []
+    await govern.load(w.means, easy.model_copy(update={"text": (hard,)}), actor=w.operator.actor)
+    pages = (await (await web.as_account(w.dpo)).get("/desk/texts")).text.split("<article")
+    [over] = [p for p in pages if "Trop long" in p]
+    assert "Mots de la plus longue phrase\u00a0: 15, au plus 12" in over
+    assert "Notice 2026-06 (fr) en facile à lire" in over
+    assert "Plus difficile à lire que prévu" in over
+    [adult] = [p for p in pages if "Notice d’information" in p and "(fr) pour un adulte" in p]
+    assert re.search("LIX\u00a0: [0-9,]+, au plus 45", adult)
+    assert "Plus difficile à lire que prévu" not in adult
+
+
+@ON_BOTH
 async def test_the_desk_counts_what_happened(web: Web) -> None:
     await web.sealed()
     operator = await web.as_account(web.world.operator)
@@ -231,3 +253,22 @@ async def test_ids_that_do_not_exist_are_not_found(web: Web) -> None:
     for number in ("77", "9" * 18, "9" * 30):
         answer = await operator.post(f"/desk/enrolments/{number}/verify", data={"doctor_number": "1"})
         assert answer.status_code == 404, number
+
+
+async def test_an_outage_is_recorded_stops_the_clock_and_ends(web: Web) -> None:
+    desk = await web.as_account(web.world.operator)
+    assert "Aucune panne" in (await desk.get("/desk/outages")).text
+    assert (await desk.post("/desk/outages", data={"since": "hier"})).status_code == 422
+    ahead = paris_day(web.world.clock.now()) + timedelta(days=3)
+    assert (await desk.post("/desk/outages", data={"since": ahead.isoformat()})).status_code == 422
+    since = paris_day(web.world.clock.now()) - timedelta(days=45)
+    assert (await desk.post("/desk/outages", data={"since": since.isoformat()})).status_code == 303
+    verdict, _ = await explain(web.world.means, Asked("demo"), practice_id="practice-a", number="1")
+    assert isinstance(verdict, Withheld)
+    assert verdict.reasons == ("G56",), "the days since she was told do not count"
+    assert "Pannes\u00a0: les patients ne peuvent pas dire non" in (await desk.get("/desk")).text
+    action = re.search(r"/desk/outages/\d+/end", (await desk.get("/desk/outages")).text)
+    assert action
+    assert (await desk.post(action[0])).status_code == 303
+    assert (await desk.post(action[0])).status_code == 404
+    assert "Finie" in (await desk.get("/desk/outages")).text

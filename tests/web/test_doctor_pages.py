@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from kept import dump
 from whole_site import Shown, Web, doctor_person
-from world import patient
+from world import child, patient
 
 from portal.records.accounts import Account
 from portal.records.enrolments import Enrolment
@@ -164,3 +164,19 @@ async def test_a_patient_tells_her_doctor_no(web: Web) -> None:
     assert (await browser.post("/doctor/patients/object", data={"number": "999"})).status_code == 404
     undone = await browser.post(f"{answer.headers['location']}/undo")
     assert "annulé" in Shown((await browser.get(undone.headers["location"])).text).heading
+
+
+async def test_a_minor_of_sixteen_is_told_alone_when_she_asks_and_nobody_else_is(web: Web) -> None:
+    sixteen = f"{web.world.clock.now().year - 16}-01-02"
+    await web.world.register([patient("1"), child("4", given_names="Camille"), child("5", birth_date=sixteen)])
+    browser = await known_doctor(web)
+    page = (await browser.get("/doctor/patients")).text
+    assert page.count("Prévenir le mineur seul") == 1
+    for number in ("1", "4", "999"):
+        assert (await browser.post("/doctor/patients/alone", data={"number": number})).status_code in (404, 422)
+    assert (await browser.post("/doctor/patients/alone", data={"number": "5"})).status_code == 303
+    page = (await browser.get("/doctor/patients")).text
+    assert page.count("Prévenir de nouveau les parents") == 1
+    assert "Prévenir le mineur seul" not in page
+    assert (await browser.post("/doctor/patients/holders", data={"number": "5"})).status_code == 303
+    assert (await browser.get("/doctor/patients")).text.count("Prévenir le mineur seul") == 1

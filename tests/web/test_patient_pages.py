@@ -8,7 +8,9 @@ import httpx2
 import pytest
 from kept import dump
 from whole_site import BASE, Shown, Web
+from world import load_texts
 
+from portal.flow import govern
 from portal.flow.sequence import sequence
 from portal.gate.receipt import verify_receipt
 from portal.outside.keys import read_public_keys
@@ -150,7 +152,7 @@ async def test_the_page_is_in_the_notices_language_until_another_is_chosen(web: 
     assert '<html lang="fr">' in (await browser.get(f"{link}?lang=xx")).text
 
 
-@pytest.mark.parametrize("rest", ["", "/part", "/receipt", "/kept", "/withdraw"])
+@pytest.mark.parametrize("rest", ["", "/part", "/receipt", "/kept", "/withdraw", "/read/easy"])
 @pytest.mark.parametrize("token", ["x" * 43, "%F0%9F%98%80", "a%27b", "a" * 3000])
 async def test_a_dead_link_gives_another_way_and_tells_nothing(web: Web, rest: str, token: str) -> None:
     answer = await web.browser().get(f"/o/{token}{rest}")
@@ -172,7 +174,7 @@ async def test_no_cookie_is_ever_set_and_a_session_is_not_looked_at(web: Web) ->
     link = link_of(web)
     answers: list[httpx2.Response] = []
     for browser in (web.browser(), await web.as_account(web.world.operator)):
-        for rest in ("", "/part", "/receipt", "/kept", "/withdraw"):
+        for rest in ("", "/part", "/receipt", "/kept", "/withdraw", "/read/easy"):
             answers.append(await browser.get(link + rest))
             answers.append(await browser.head(link + rest))
         for act in ("object", "keep", "withdraw"):
@@ -221,3 +223,52 @@ async def test_the_receipt_is_kept_as_a_file_that_verifies_without_the_portal(we
     assert verify_receipt((await browser.get(f"{link}/receipt.json")).content, read_public_keys(pinned)).terms[
         "taken_back_at"
     ]
+
+
+@ON_BOTH
+async def test_the_notice_is_read_in_other_words_and_both_answers_stand_there(web: Web) -> None:
+    browser, link = web.browser(), link_of(web)
+    assert f"{link}/read/easy" not in (await browser.get(link)).text, "offered only when it is there"
+    assert (await browser.get(f"{link}/read/easy")).status_code == 404
+    await load_texts(web.world, "notice-[ect]*")
+    assert f"{link}/read/easy" in Shown((await browser.get(link)).text).links
+    before = await dump()
+    easy = await browser.get(f"{link}/read/easy")
+    assert Shown(easy.text).heading == "Vos données de santé. Vous pouvez dire non."
+    assert "Vous n’avez pas à dire pourquoi." in easy.text
+    assert 'class="page easy"' in easy.text
+    assert "Dominique doctor-1 (Cabinet A)" in easy.text
+    assert link in Shown(easy.text).links
+    assert re.findall(r'<button class="answer" formaction="([^"]+)"', easy.text) == [f"{link}/object", f"{link}/keep"]
+    english = await browser.get(f"{link}/read/easy?lang=en")
+    assert Shown(english.text).heading == "Your health data. You can say no."
+    assert f"{link}?lang=en" in Shown(english.text).links
+    assert await dump() == before
+    await browser.post(f"{link}/object", data={"scope": "everything"})
+    after = (await browser.get(f"{link}/read/easy")).text
+    assert "<button" not in after
+    assert f"{link}/receipt" in Shown(after).links
+
+
+async def test_a_parent_is_offered_the_texts_for_her_child_and_nobody_else_is(web: Web) -> None:
+    await load_texts(web.world, "notice-[ect]*")
+    browser, link, parents = web.browser(), link_of(web), f"/o/{web.world.links['parent4@example.org']}"
+
+    async def offered(of: str) -> set[str]:
+        return {path.rpartition("/")[2] for path in Shown((await browser.get(of)).text).links if "/read/" in path}
+
+    assert await offered(parents) == {"easy", "child", "teenager"}
+    assert await offered(link) == {"easy"}
+    assert "Ils voient un numéro, pas ton nom." in (await browser.get(f"{parents}/read/child")).text
+    for nobody in ("adult", "nobody", "EASY", "%00", "%F0%9F%98%80", "a%27b"):
+        answer = await browser.get(f"{parents}/read/{nobody}")
+        assert (answer.status_code, "Cette page n’existe pas." in answer.text) == (404, True), nobody
+    await govern.withdraw_text(web.world.means, "demo-child-fr-2026-06", by=web.world.dpo)
+    assert await offered(parents) == {"easy", "teenager"}
+    assert (await browser.get(f"{parents}/read/child")).status_code == 404
+
+
+async def test_a_minor_told_alone_is_offered_the_teenagers_text(web: Web) -> None:
+    await load_texts(web.world, "notice-teenager-*")
+    await rows(connection(), "UPDATE patient SET birth_date = '2010-01-01' WHERE number = '1'")
+    assert f"{link_of(web)}/read/teenager" in Shown((await web.browser().get(link_of(web))).text).links

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from kept import dump
 from whole_site import BASE, Shown, Web, address
-from world import patient
+from world import load_texts, patient
 
 from portal.flow import notify
 from portal.flow.notify import Letter, Rendered
@@ -21,10 +21,12 @@ TIMES = 20
 async def addresses(web: Web) -> list[str]:
     """Every address for everybody, with links that work beside one that does not."""
     await web.sealed()
+    await load_texts(web.world, "notice-easy-*")
     found = []
     for page in PAGES:
         if page.who.roles is None:
-            found += [page.path.replace("{token}", t) for t in (*web.world.links.values(), "x" * 43)]
+            path = page.path.replace("{reader}", "easy")
+            found += [path.replace("{token}", t) for t in (*web.world.links.values(), "x" * 43)]
     return sorted(set(found))
 
 
