@@ -198,6 +198,7 @@ records | gate | outside → rules.
       demo/funnel.py            what passed, and why the rest stayed
 
     __main__.py   the command line      app.py   puts the parts together
+    wiring.py     what the settings say, made
     service.py    pages and worker      settings.py   what the operator may set
     log_commands.py   the log's commands      release_commands.py   a release verified and opened
     objection_commands.py   objections on paper and by telephone

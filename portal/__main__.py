@@ -13,9 +13,7 @@ import typer
 from rich.console import Console
 
 from portal import extract_command, key_commands, log_commands, objection_commands, receipt_commands, release_commands
-from portal.app import make_means
 from portal.demo.bulk import SHIPPED
-from portal.demo.run import PORT, demo
 from portal.flow import erase, govern, notify, permit, receive, register, release, retract, sign_in
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
@@ -25,7 +23,6 @@ from portal.outside.clock import SystemClock
 from portal.records.clearance import renew_verdicts
 from portal.records.database import opened
 from portal.records.governance import Study
-from portal.records.migrations import migrate
 from portal.records.retractions import counts, newest, open_lines
 from portal.records.store_overview import store_counts
 from portal.rules.clearance import Withheld
@@ -33,10 +30,10 @@ from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.waiting import paris_day
 from portal.rules.words import Language, Role
-from portal.service import serve_pages, work, worker_post
-from portal.settings import Settings, unsafe
+from portal.settings import PORT, Settings, unsafe
 from portal.web.letters import render_letter
 from portal.web.render import folder
+from portal.wiring import make_means, worker_post
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 groups = {
@@ -98,22 +95,30 @@ _operator = sign_in.operator_of
 
 # --- the service ---------------------------------------------------------------------------------------------------
 
+# What only these need is imported in them: every other command would wait for it.
+
 
 @app.command()
 def serve(workers: int = 1, host: str = "127.0.0.1", port: int = PORT) -> None:
     """The web application."""
+    from portal.service import serve_pages
+
     serve_pages(Settings(), workers=workers, host=host, port=port)
 
 
 @app.command()
 def worker(once: bool = False) -> None:
     """Send what is in the outbox and read what came back; safe to run several."""
+    from portal.service import work
+
     _run(lambda means, settings: work(means, settings, once=once))
 
 
 @app.command(name="migrate")
 def migrate_() -> None:
     """Bring the database to the newest schema, and the verdict table to the newest rules."""
+    from portal.records.migrations import migrate
+
     settings = Settings()
     migrate(settings.database_url, folder("alembic"))
 
@@ -144,6 +149,8 @@ def demo_(
     into: Annotated[Path, typer.Option(help="Where the demo lives.")] = Path("var/demo"),
 ) -> None:
     """Play a whole observatory on synthetic records, then serve the pages."""
+    from portal.demo.run import demo
+
     console = Console()
     asyncio.run(demo(into, once=once, serve_only=serve_only, port=port, records=records, console=console))
 

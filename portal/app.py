@@ -1,6 +1,5 @@
 """Puts the parts together: settings, means, identity providers, pages and guards become one application."""
 
-import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,8 +12,6 @@ from tortoise.contrib.starlette import RegisterTortoise
 from portal.flow.means import Means
 from portal.outside.clock import Clock
 from portal.outside.identity import OpenIdProvider
-from portal.outside.keys import KeyRing
-from portal.outside.keystore import CommandStore
 from portal.records.clearance import renew_verdicts
 from portal.records.database import configuration
 from portal.rules.refusals import Refused
@@ -24,25 +21,6 @@ from portal.web.problems import Faults, on_http, on_refused
 from portal.web.public import Static
 from portal.web.routes import routes
 from portal.web.security import Guard
-
-
-def make_means(settings: Settings, clock: Clock) -> Means:
-    """What the steps need from outside, as the settings say."""
-    return Means(
-        clock=clock,
-        ring=key_ring(settings),
-        data_dir=settings.data_dir,
-        base_url=settings.base_url,
-        mail_from=settings.mail_from,
-        returns_address=settings.returns_address,
-        releases_in_plain=settings.demo,
-    )
-
-
-def key_ring(settings: Settings) -> KeyRing:
-    """The keys, from the folder or the secret store that the settings name."""
-    command = shlex.split(settings.keys_command)
-    return KeyRing(CommandStore(command) if command else settings.keys_dir)
 
 
 def make_providers(settings: Settings, clock: Clock) -> tuple[OpenIdProvider, OpenIdProvider]:

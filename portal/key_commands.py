@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from portal.app import key_ring, make_means
 from portal.flow import key_custody
 from portal.flow.means import Means
 from portal.flow.sign_in import operator_of
@@ -18,6 +17,7 @@ from portal.outside.clock import SystemClock
 from portal.records.database import opened
 from portal.rules.refusals import Refused
 from portal.settings import Settings
+from portal.wiring import key_ring, make_means
 
 group = typer.Typer(no_args_is_help=True, help="The key families.")
 

@@ -7,7 +7,6 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from portal.app import make_means
 from portal.flow.audit import verify_log
 from portal.flow.means import Means
 from portal.flow.sequence import checkpoint
@@ -16,6 +15,7 @@ from portal.outside.clock import SystemClock
 from portal.outside.keys import read_public_keys
 from portal.records.database import opened
 from portal.settings import Settings
+from portal.wiring import make_means
 
 T = TypeVar("T")
 

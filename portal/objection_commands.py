@@ -8,7 +8,6 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from portal.app import make_means
 from portal.flow import provisional
 from portal.flow.means import Means
 from portal.flow.provisional import Spoken
@@ -20,6 +19,7 @@ from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import ObjectionChannel, Role, Scope
 from portal.settings import Settings
+from portal.wiring import make_means
 
 T = TypeVar("T")
 

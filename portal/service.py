@@ -2,14 +2,12 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from granian import Granian
 from granian.constants import Interfaces
 from starlette.applications import Starlette
 
-from portal.app import build, make_means, make_providers
+from portal.app import build, make_providers
 from portal.flow.clear_away import clear_away
 from portal.flow.erase import alarm_overdue, reconcile_store
 from portal.flow.means import Means
@@ -19,11 +17,12 @@ from portal.flow.rewrite import erase_due
 from portal.flow.sequence import sequence
 from portal.flow.unchanged import Seen, begin, end, unchanged
 from portal.outside.clock import SystemClock
-from portal.outside.mail import Post, Server, SmtpPost
+from portal.outside.mail import Post
 from portal.outside.returns import MaildirReturns, ReturnMailbox
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter
+from portal.wiring import make_means, worker_post
 
 BETWEEN_ROUNDS = 15.0
 """Seconds that the worker rests when nothing is due."""
@@ -65,22 +64,6 @@ def create() -> Starlette:
     refuse_unsafe(settings)
     doctors, staff = make_providers(settings, clock)
     return build(settings, make_means(settings, clock), doctors=doctors, staff=staff)
-
-
-@asynccontextmanager
-async def worker_post(settings: Settings) -> AsyncIterator[Post]:
-    """The connections to the mail server that the settings name."""
-    if not settings.smtp_host:
-        raise Refused("embedded_mailbox", "name your mail server", where="PORTAL_SMTP_HOST", status=503)
-    server = Server(
-        settings.smtp_host,
-        settings.smtp_port,
-        settings.smtp_starttls,
-        settings.smtp_username,
-        settings.smtp_password.get_secret_value(),
-    )
-    async with SmtpPost(server) as post:
-        yield post
 
 
 async def one_round(

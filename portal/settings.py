@@ -25,6 +25,10 @@ from portal.rules.refusals import Problem, Refused
 SHORTEST_SECRET = 32
 
 
+PORT = 8000
+"""Where the pages are served unless told otherwise."""
+
+
 class SignIn(BaseModel):
     """One OpenID provider, and what an answer of it must prove. An empty `acr` set asks for no level."""
 

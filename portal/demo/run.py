@@ -28,8 +28,6 @@ from portal.gate.folders import write_whole
 from portal.gate.verify import open_release
 from portal.outside.clock import SystemClock
 
-PORT = 8000
-
 BETWEEN_PLACES = 2.0
 """Seconds between two rounds of the sequencer while the pages are served: no worker runs beside the demo."""
 
@@ -39,7 +37,7 @@ async def demo(
     *,
     once: bool,
     serve_only: bool = False,
-    port: int = PORT,
+    port: int,
     records: Path = SHIPPED,
     console: Console,
     database_url: str | None = None,

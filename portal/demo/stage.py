@@ -16,7 +16,7 @@ from granian.server.embed import Server
 from pydantic import SecretStr
 from starlette.routing import Mount
 
-from portal.app import build, make_means
+from portal.app import build
 from portal.demo.clock import PlayedClock
 from portal.demo.mailbox import DemoMailbox
 from portal.demo.mailbox_pages import mailbox_routes
@@ -30,6 +30,7 @@ from portal.outside.returns import MaildirReturns
 from portal.records.migrations import migrate
 from portal.settings import DoctorSignIn, Settings, StaffSignIn
 from portal.web.render import folder
+from portal.wiring import make_means
 
 ISSUER = "http://id.demo.invalid"
 """The demo's identity provider keeps its name whatever the port, so that accounts stay bound to it."""

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from world import TEXTS
 
-from portal.app import make_means
 from portal.demo.driver import STUDY
 from portal.flow import review
 from portal.flow.sequence import sequence
@@ -20,6 +19,7 @@ from portal.records.accounts import Account
 from portal.records.database import opened
 from portal.records.drafts import waiting
 from portal.settings import Settings
+from portal.wiring import make_means
 
 PORTAL = [sys.executable, "-m", "portal"]
 

@@ -34,7 +34,7 @@ from portal.rules.clearance import Cleared
 from portal.rules.refusals import Refused
 from portal.rules.words import Scope
 
-SEED, RUNS, MANY, STEPS = 3, 60, 10_000, 16
+SEED, RUNS, MANY, STEPS = 3, 300, 10_000, 16
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ENDS = date(2026, 9, 30)
 PRACTICES = ("practice-a", "practice-b")
