@@ -23,6 +23,7 @@ from portal.gate.permit import Permit, read_permit
 from portal.outside.identity import Identity, Site
 from portal.records.accounts import Account
 from portal.records.governance import AgreementText
+from portal.rules.clearance import ORDER
 from portal.rules.refusals import Refused
 from portal.rules.words import Crossing, ObjectionChannel, RightsKind, Scope
 
@@ -395,7 +396,7 @@ class Player:
             self.release_id = await release.prepare(self.world.means, "diabetes", by=self.world.operator)
             await release.approve(self.world.means, self.release_id, by=self.world.dpo, second_factor=True)
         except Refused as no:
-            _by_a_rule(no, "empty_store")
+            _by_a_rule(no, "empty_store", "G61")
             self.release_id = ""
 
     async def seal(self) -> Path | None:
@@ -406,12 +407,12 @@ class Player:
         try:
             await release.seal(self.world.means, self.release_id, by=self.world.operator)
         except Refused as no:
-            _by_a_rule(no)
+            _by_a_rule(no, "G61")
             return None
         return self.world.means.releases / self.release_id
 
 
 def _by_a_rule(no: Refused, *other_codes: str) -> None:
     """A refusal that no rule explains is a fault."""
-    if not no.code.startswith("G") and no.code not in other_codes:
+    if no.code not in ORDER and no.code not in other_codes:
         raise no
