@@ -4,7 +4,7 @@ What is told is what people did and saw: mails as they were rendered, answers of
 read back from the database, so that the oracle judges what happened and not what the portal made of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,13 @@ VERSION, FIRST_TITLE = "2026-06", "Notice d’information de l’observatoire de
 
 @dataclass
 class Row:
-    """A patient's row in the next register that her practice hands in, and her links. None in `cells`: not in it."""
+    """A patient's row in the next register that her practice hands in, if she is `listed` there; and her links."""
 
     practice: str
     number: str
     cells: dict[str, str]
     listed: bool = True
-    links: list[str] | None = None
+    links: list[str] = field(default_factory=list)
 
 
 class Player:
@@ -267,7 +267,7 @@ class Player:
         self.story["notices"].append(told)
         self.sent[str(letter.notice_id)] = told
         if told["outcome"] == "accepted":
-            row.links = [*(row.links or []), letter.link.rpartition("/")[2]]
+            row.links.append(letter.link.rpartition("/")[2])
         return plain_letter(letter)
 
     async def bounce(self, row: Row, how: str) -> None:
@@ -306,7 +306,7 @@ class Player:
         text["withdrawn_at"] = self.now
 
     async def say_no(self, row: Row, how: str) -> None:
-        for link in (row.links or [])[-1:]:
+        for link in row.links[-1:]:
             study = "diabetes" if how == "study" else ""
             await opt_out.object_(self.world.means, link, Scope(how), study)
             no = {"practice_id": row.practice, "patient_id": row.number, "scope": how, "at": self.now}
@@ -315,7 +315,7 @@ class Player:
 
     async def take_back(self, row: Row, how: str) -> None:
         """By the newest link: it lifts what was said by that link, and nothing else."""
-        for link in (row.links or [])[-1:]:
+        for link in row.links[-1:]:
             await opt_out.withdraw(self.world.means, link)
             for by, no in self.said:
                 if by == link and no["withdrawn_at"] is None:

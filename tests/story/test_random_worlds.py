@@ -89,6 +89,7 @@ HARD: dict[str, tuple[tuple[Person, ...], tuple[Event, ...]]] = {
     "one of two doctors leaves while the extraction is under way": (OF_TWO, (Event("03-02", "leave", 0, ""),)),
     "one of two doctors leaves before the seal": (OF_TWO, (Event("03-03", "leave", 0, ""),)),
     "a bounce after the preparation": (STRANGERS, (Event("03-03", "bounce", 2, "complete"),)),
+    "somebody else by the register after the preparation": (STRANGERS, (Event("03-03", "reregister", 2, "birth"),)),
     "a material version after the preparation": (STRANGERS, (Event("03-03", "publish", 0, "material"),)),
 }  # fmt: skip
 """Where portal and oracle once differed, or each has to look twice: persons, and what happens."""
