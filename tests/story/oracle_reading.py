@@ -323,7 +323,7 @@ class People:
                 for names in _names(row)
                 for other, others in self._objectors(is_release).get(names, [])
             )
-            or any(_may_be(row, said) for said in self.said),
+            or any(_may_be(row, said) for said in self.said if is_release or said["scope"] != "study"),
             "G46": identities & self.asked,
             "G47": right_addressee(row, today) is None,
             "G48": self.person(who) in self._dead,
