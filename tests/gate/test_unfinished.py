@@ -25,7 +25,9 @@ def told(step: Callable[[], object]) -> tuple[str, str]:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Path:
-    (tmp_path / "plain" / "records").mkdir(parents=True)
+    (tmp_path / "plain" / "records" / "deep" / "er").mkdir(parents=True)
+    for name in ("1", "2"):
+        (tmp_path / "plain" / "records" / "deep" / "er" / name).write_bytes(name.encode())
     (tmp_path / "plain" / "manifest.json").write_text("{}")
     (tmp_path / "plain" / "records" / "0.parquet").write_bytes(b"rows" * 1000)
     return tmp_path / "plain"
@@ -34,7 +36,7 @@ def plain(tmp_path: Path) -> Path:
 def test_what_is_kept_is_readable_by_its_reader_alone_and_given_back_whole(tmp_path: Path, plain: Path) -> None:
     kept = tmp_path / "kept"
     keep(plain, kept, IDENTITY)
-    assert made.bytes_of(kept).keys() == {"manifest.json.age", "records/0.parquet.age"}
+    assert made.bytes_of(kept).keys() == {f"{name}.age" for name in made.bytes_of(plain)}
     assert not any(b"rows" in content for content in made.bytes_of(kept).values())
     open_kept(kept, tmp_path / "again", STRANGER, IDENTITY)
     assert made.bytes_of(tmp_path / "again") == made.bytes_of(plain)
@@ -64,7 +66,7 @@ def test_half_of_a_removed_folder_is_never_taken_for_one(tmp_path: Path) -> None
 
 
 async def test_whoever_comes_second_waits_until_the_first_has_left(tmp_path: Path) -> None:
-    lock, order = tmp_path / "locks" / "one", list[str]()
+    lock, order = tmp_path / "new" / "locks" / "one", list[str]()
 
     async def inside(name: str, seconds: float) -> None:
         async with alone_with(lock):
@@ -119,6 +121,7 @@ def test_each_refusal_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_an_identity_is_thirty_two_bytes_written_as_age_does(tmp_path: Path) -> None:
+    assert identity_of(b"\1" * 32) == IDENTITY != STRANGER
     assert (SUFFIX, IDENTITY[:16], len(IDENTITY)) == (".age", "AGE-SECRET-KEY-1", 74)
     assert READER.startswith("age1")
     assert recipient_of(new_identity()) != recipient_of(new_identity())

@@ -91,6 +91,28 @@ def test_a_small_number_alone_in_its_row_and_column_takes_three_others_along() -
     assert masked(with_sums({("f",): 3, ("m",): 40, ("o",): 60}), least=11) == {("f",), ("m",)}
 
 
+def test_a_number_as_great_as_the_limit_is_shown() -> None:
+    assert masked(with_sums({("f",): 11, ("m",): 40}), least=11) == set()
+    assert masked(with_sums({("f",): 10, ("m",): 40}), least=11) == {("f",), ("m",)}
+
+
+def test_small_numbers_that_hide_each_other_too_little_take_a_great_one_along() -> None:
+    """Of 3 persons in two cells a reader knows each cell to four values; five is the limit."""
+    assert masked(with_sums({("a",): 2, ("b",): 1, ("c",): 50}), least=5) == {("a",), ("b",), ("c",)}
+    assert masked(with_sums({("a",): 2, ("b",): 2, ("c",): 50}), least=5) == {("a",), ("b",)}
+
+
+def test_the_smallest_that_hides_enough_is_taken_and_an_inner_number_before_a_sum() -> None:
+    assert masked(with_sums({("a",): 3, ("b",): 40, ("c",): 30, ("d",): 50}), least=5) == {("a",), ("c",)}
+    square = with_sums({("f", "x"): 3, ("f", "y"): 40, ("m", "x"): 50, ("m", "y"): 60})
+    assert not [key for key in masked(square, least=5) if ALL in key]
+
+
+def test_a_table_of_nobody_is_empty() -> None:
+    assert with_sums({}) == {}
+    assert masked({}, least=5) == set()
+
+
 def test_a_table_of_few_persons_shows_nothing_not_even_how_many() -> None:
     table = with_sums({("f", "old"): 2, ("m", "old"): 3})
     assert masked(table, least=11) == set(table)

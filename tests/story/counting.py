@@ -63,6 +63,7 @@ class Count:
     at_arrival: dict[str, Seen] = field(default_factory=dict)
     stored: int = 0
     passing: Passing = field(default_factory=Counter)
+    studied: dict[str, str] = field(default_factory=dict)
     prepared: set[str] = field(default_factory=set)
 
     async def ask(self, study: str | None = None) -> Seen:
@@ -111,7 +112,7 @@ class Count:
         numbers = await self._numbers("observatory:demo")
         for file in self._store():
             for who, practice, reason, n in self._stored_records(file, permit):
-                reasons = seen.reasons(practice, numbers[practice, who])
+                reasons = seen.reasons(practice, numbers.get((practice, who), ""))
                 code = _first([reason], reasons)
                 if code is None:
                     passing[practice, who] += n
@@ -148,14 +149,14 @@ class Count:
         return pseudonym(self.player.world.means.ring, family, person.bytes).hex()
 
     async def _numbers(self, family: str) -> dict[tuple[str, str], str]:
-        """The practice's own number behind a pseudonym."""
+        """The practice's own number behind a pseudonym; nobody's, of a person who is not that patient any more."""
         return {(p.practice_id, self._name(family, p.person_id)): p.number for p in await Patient.all()}
 
     async def after_prepared(self) -> None:
         self.passing = await self.second_crossing("prepared")
         members = await ReleasePerson.filter(release_id=self.player.release_id)
-        studied = await self._studied()
-        self.prepared = {who for who, name in studied.items() if name in {m.pseudonym for m in members}}
+        self.studied = await self._studied()
+        self.prepared = {who for who, name in self.studied.items() if name in {m.pseudonym for m in members}}
         for (_, who), n in self.passing.items():
             if who not in self.prepared:
                 self.withheld["G61"] += n
@@ -171,13 +172,12 @@ class Count:
         """The released rows; whoever left since the preparation is counted: closed, or left alone by who has closed."""
         still = await self.second_crossing("sealed")
         released = rows_of(folder)
-        studied = await self._studied()
         left = {w for (place, w), n in self.passing.items() if w in self.prepared and still[place, w] < n}
         passed = 0
         for (place, who), n in self.passing.items():
             if who not in self.prepared:
                 continue
-            if studied[who] in released:
+            if self.studied[who] in released:
                 closed = n - still[place, who]
                 self.withheld["G70"] += closed
                 passed += n - closed

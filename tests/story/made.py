@@ -8,7 +8,7 @@ from typing import Any
 
 from story.oracle import Expected, work_out
 
-DIABETES, RARE, ASTHMA_INHALER, POLLEN = "sct|44054006", "sct|1", "rxnorm|745752", "sct|256277009"
+DIABETES, RARE, ASTHMA_INHALER, POLLEN = "sct|44054006", "sct|195967001", "rxnorm|745752", "sct|256277009"
 SYSTEMS = {"sct": "http://snomed.info/sct", "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm"}
 SYSTEMS["loinc"] = "http://loinc.org"
 EXTRACTED: dict[str, Any] = {

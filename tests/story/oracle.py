@@ -211,8 +211,7 @@ class World:
             "G32": record.day is None or not self.period[0] <= record.day <= self.period[1],
             "G33": not self._says_only_what_is_listed(record, crossing.columns),
         }
-        people = self.people(at)
-        backs = [people.taken_back[one] for one in people.identities(record.who) if one in people.taken_back]
+        backs = self.people(at).taken_back_on(record.who, crossing.is_release)
         if record.day is not None and any(record.day <= back for back in backs):
             failing["G32"] = True
         starts = self._starts(record, at)
@@ -342,8 +341,17 @@ class World:
         return again
 
     def closed_at_seal(self, records: list[Record]) -> list[Record]:
-        """The second look."""
-        return [one for one in records if self.codes(one, self.story["release"]["sealed_at"], self.release)]
+        """The second look: all records of whoever has closed as anybody's patient, and those that no longer pass."""
+        at = self.story["release"]["sealed_at"]
+        gone = {self.person(record) for record in records if self._has_closed(record, at)}
+        return [one for one in records if self.person(one) in gone or self.codes(one, at, self.release)]
+
+    def _has_closed(self, record: Record, at: datetime) -> bool:
+        """Apart from what the record itself says; who takes a no back has said it of all that was prepared."""
+        found = self.practice_codes(record.practice, at) | self.person_codes(record.who, at, True)
+        before = self.people(self.story["release"]["prepared_at"])
+        lifted = self.people(at).taken_back_on(record.who, True) - before.taken_back_on(record.who, True)
+        return bool(lifted or found - self.overlooked)
 
 
 # --- plain questions --------------------------------------------------------------------------------------------

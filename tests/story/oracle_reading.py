@@ -215,13 +215,12 @@ class People:
     def __init__(self, registers: list[Register], story: dict[str, Any], at: datetime) -> None:
         self.newest: dict[str, Register] = {}
         self.states: dict[Patient, list[Row]] = {}  # more than one: she became somebody else
+        self.clashing: set[Patient] = set()
+        self._bearers: dict[str, set[Patient]] = defaultdict(set)
         for register in (one for one in registers if one.taken_at <= at):
             self.newest[register.practice] = register
             for number, row in register.rows.items():
-                states = self.states.setdefault((register.practice, number), [])
-                if states and not _became_another(states[-1], row):
-                    states.pop()
-                states.append(row)
+                self._take_in((register.practice, number), row)
         self.said = [said for said in story.get("objections_without_link", []) if said["at"] <= at]
         self.asked: set[PersonKey] = set()
         for request in (one for one in story.get("requests", []) if one["at"] <= at):
@@ -229,7 +228,7 @@ class People:
         objections = [o for o in story["objections"] if o["at"] <= at]
         self.bound: dict[str, set[PersonKey]] = {"everything": set(), "observatory": set(), "study": set()}
         self.bound_at: dict[str, set[PersonKey]] = defaultdict(set)  # as patients of this practice
-        self.taken_back: dict[PersonKey, date] = {}
+        self._taken_back: dict[tuple[PersonKey, str, bool], date] = {}
         self._by_names: dict[bool, dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]] = {}
         for objection in objections:
             whose = self.identities((objection["practice_id"], objection["patient_id"]))
@@ -239,8 +238,30 @@ class People:
                 bound = self.bound_at[objection["practice_id"]] if narrow else self.bound[objection["scope"]]
                 bound |= whose
             else:
+                where = objection["practice_id"] if objection["scope"] == "practice" else ""
                 for one in whose:
-                    self.taken_back[one] = max(paris_day(back), self.taken_back.get(one, date.min))
+                    covered = (one, where, objection["scope"] == "study")
+                    self._taken_back[covered] = max(paris_day(back), self._taken_back.get(covered, date.min))
+
+    def _take_in(self, who: Patient, row: Row) -> None:
+        """A key clashes that comes with another birth or sex, a second time at one practice, or to somebody who was
+        known without it while others bear it: who they are is for a person to settle, and so is who bore it then."""
+        states = self.states.setdefault(who, [])
+        others = {o for o in self._bearers[row.key] - {who} if self.states[o][-1].key == row.key} if row.key else set()
+        known_so = states and states[-1].key == row.key and not _became_another(states[-1], row)
+        is_one = all(other[0] != who[0] and _traits(self.states[other][-1]) == _traits(row) for other in others)
+        if others and not known_so and (states or not is_one):
+            self.clashing |= {who, *others}
+        if states and not _became_another(states[-1], row):
+            states.pop()
+        states.append(row)
+        self._bearers[row.key].add(who)
+
+    def taken_back_on(self, who: Patient, is_release: bool) -> set[date]:
+        """The days of take-backs of what covered this patient's records at such a crossing."""
+        asked = [(one, where, False) for one in self.identities(who) for where in ("", who[0])]
+        asked += [(one, "", True) for one in self.identities(who) if is_release]
+        return {self._taken_back[covered] for covered in asked if covered in self._taken_back}
 
     def row(self, who: Patient) -> Row | None:
         """As the practice last knew her."""
@@ -254,13 +275,13 @@ class People:
         return {_identity(who, place, row) for place, row in enumerate(self.states.get(who, []))} or {(*who, "0")}
 
     @cached_property
-    def _holders(self) -> dict[str, set[tuple[str, str]]]:
-        found: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        for who in self.states:
-            row = self.states[who][-1]
-            if row.key:
-                found[row.key].add((row.birth, row.sex))
-        return found
+    def _unsettled(self) -> set[PersonKey]:
+        return {self.person(who) for who, states in self.states.items() if len(states) > 1 or who in self.clashing}
+
+    @cached_property
+    def _contested(self) -> set[PersonKey]:
+        """Whose key was found with somebody else: it tells them apart from nobody."""
+        return {one for who in self.clashing for one in self.identities(who)}
 
     @cached_property
     def _dead(self) -> set[PersonKey]:
@@ -290,17 +311,19 @@ class People:
             return {"G40"}
         row, identities = self.states[who][-1], self.identities(who)
         failing = {
-            "G40": len(self.states[who]) > 1 or (row.key and len(self._holders[row.key]) > 1),
+            "G40": self.person(who) in self._unsettled,
             "G41": identities & self.bound["everything"],
             "G42": identities & self.bound["observatory"],
             "G43": is_release and identities & self.bound["study"],
             "G44": identities & self.bound_at[who[0]],
             "G45": any(
-                not identities & others and _same_birth(row.birth, other.birth) and _undecided(row.key, other.key)
+                not identities & others
+                and _same_birth(row.birth, other.birth)
+                and (_undecided(row.key, other.key) or (identities | others) & self._contested)
                 for names in _names(row)
                 for other, others in self._objectors(is_release).get(names, [])
             )
-            or any(_may_be(row, said) for said in self.said),
+            or any(_may_be(row, said) for said in self.said if is_release or said["scope"] != "study"),
             "G46": identities & self.asked,
             "G47": right_addressee(row, today) is None,
             "G48": self.person(who) in self._dead,
@@ -342,6 +365,10 @@ def _became_another(old: Row, new: Row) -> bool:
     was = (old.birth, old.family, old.birth_name, old.given, old.key)
     now = (new.birth, new.family, new.birth_name, new.given, new.key)
     return any(before and before != after for before, after in zip(was, now, strict=True))
+
+
+def _traits(row: Row) -> tuple[str, str]:
+    return row.birth, row.sex
 
 
 def _identity(who: Patient, place: int, row: Row) -> PersonKey:

@@ -4,7 +4,7 @@ What is told is what people did and saw: mails as they were rendered, answers of
 read back from the database, so that the oracle judges what happened and not what the portal made of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from portal.gate.permit import Permit, read_permit
 from portal.outside.identity import Identity, Site
 from portal.records.accounts import Account
 from portal.records.governance import AgreementText
+from portal.rules.clearance import ORDER
 from portal.rules.refusals import Refused
 from portal.rules.words import Crossing, ObjectionChannel, RightsKind, Scope
 
@@ -53,13 +54,13 @@ VERSION, FIRST_TITLE = "2026-06", "Notice d’information de l’observatoire de
 
 @dataclass
 class Row:
-    """A patient's row in the next register that her practice hands in, and her links. None in `cells`: not in it."""
+    """A patient's row in the next register that her practice hands in, if she is `listed` there; and her links."""
 
     practice: str
     number: str
     cells: dict[str, str]
     listed: bool = True
-    links: list[str] | None = None
+    links: list[str] = field(default_factory=list)
 
 
 class Player:
@@ -266,7 +267,7 @@ class Player:
         self.story["notices"].append(told)
         self.sent[str(letter.notice_id)] = told
         if told["outcome"] == "accepted":
-            row.links = [*(row.links or []), letter.link.rpartition("/")[2]]
+            row.links.append(letter.link.rpartition("/")[2])
         return plain_letter(letter)
 
     async def bounce(self, row: Row, how: str) -> None:
@@ -305,7 +306,7 @@ class Player:
         text["withdrawn_at"] = self.now
 
     async def say_no(self, row: Row, how: str) -> None:
-        for link in (row.links or [])[-1:]:
+        for link in row.links[-1:]:
             study = "diabetes" if how == "study" else ""
             await opt_out.object_(self.world.means, link, Scope(how), study)
             no = {"practice_id": row.practice, "patient_id": row.number, "scope": how, "at": self.now}
@@ -314,7 +315,7 @@ class Player:
 
     async def take_back(self, row: Row, how: str) -> None:
         """By the newest link: it lifts what was said by that link, and nothing else."""
-        for link in (row.links or [])[-1:]:
+        for link in row.links[-1:]:
             await opt_out.withdraw(self.world.means, link)
             for by, no in self.said:
                 if by == link and no["withdrawn_at"] is None:
@@ -395,7 +396,7 @@ class Player:
             self.release_id = await release.prepare(self.world.means, "diabetes", by=self.world.operator)
             await release.approve(self.world.means, self.release_id, by=self.world.dpo, second_factor=True)
         except Refused as no:
-            _by_a_rule(no, "empty_store")
+            _by_a_rule(no, "empty_store", "G61")
             self.release_id = ""
 
     async def seal(self) -> Path | None:
@@ -406,12 +407,12 @@ class Player:
         try:
             await release.seal(self.world.means, self.release_id, by=self.world.operator)
         except Refused as no:
-            _by_a_rule(no)
+            _by_a_rule(no, "G61")
             return None
         return self.world.means.releases / self.release_id
 
 
 def _by_a_rule(no: Refused, *other_codes: str) -> None:
     """A refusal that no rule explains is a fault."""
-    if not no.code.startswith("G") and no.code not in other_codes:
+    if no.code not in ORDER and no.code not in other_codes:
         raise no

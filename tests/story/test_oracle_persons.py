@@ -107,3 +107,34 @@ def test_an_objection_by_the_person_she_was_binds_her_old_row_elsewhere(made: Ma
     made.newer_register(person_key="ins:3")
     made.objection(at=at("02-20"))
     assert made.judged(tmp_path).withheld == {"G40": 1, "G41": 1}
+
+
+def test_a_key_twice_at_one_practice_is_for_a_person_to_settle(made: Made, tmp_path: Path) -> None:
+    made.somebody_else_with_her_key()
+    assert made.judged(tmp_path).withheld == {"G40": 1}
+
+
+def test_a_key_that_becomes_known_where_another_bears_it_is_for_a_person_to_settle(made: Made, tmp_path: Path) -> None:
+    in_two_practices(made, "", "ins:1")
+    made.newer_register(person_key="ins:1")
+    assert made.judged(tmp_path).withheld == {"G40": 2}
+
+
+def test_a_key_that_was_found_with_somebody_else_tells_nobody_apart(made: Made, tmp_path: Path) -> None:
+    in_two_practices(made, "ins:1", "ins:2")
+    made.somebody_else_with_her_key(birth_date="1987-05-06")
+    made.objection()
+    assert made.judged(tmp_path).withheld == {"G40": 1, "G45": 1}
+
+
+def test_whoever_closes_at_one_practice_leaves_a_prepared_release_with_all_her_rows(made: Made, tmp_path: Path) -> None:
+    in_two_practices(made, "ins:1", "ins:1")
+    made.objection(scope="practice", at=at("03-03", "12:00:00"))
+    assert made.judged(tmp_path).withheld == {"G70": 2}
+
+
+def test_what_is_taken_back_of_one_source_never_bound_another(made: Made, tmp_path: Path) -> None:
+    in_two_practices(made, "ins:1", "ins:1")
+    made.objection(scope="practice", withdrawn_at=at("02-03"))
+    expected = made.judged(tmp_path)
+    assert (expected.withheld, expected.passed) == ({"G32": 1}, 1)
