@@ -18,7 +18,8 @@ CACHE = ROOT / "var" / "bench"
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the results. ratio = value / reference; met: as `target` says, compared by the case itself."""
+    """One line of the results. ratio = value / reference; met: as `target` says, compared by the case itself;
+    None without a target."""
 
     id: str
     what: str
@@ -26,7 +27,7 @@ class Figure:
     reference: float
     unit: str
     target: str
-    met: bool
+    met: bool | None
     runs: int
     sizes: str
     cpu_ratio: float | None = None
@@ -68,7 +69,7 @@ def interleaved(runs: int, **cases: Callable[[], object]) -> dict[str, Taken]:
 
 def compared(id_: str, what: str, value: Taken, reference: Taken, most: float | None, runs: int, sizes: str) -> Figure:
     """A figure in seconds that is met up to `most` times the reference; None: no target, told beside the others."""
-    met = most is None or value.clock <= most * reference.clock
+    met = None if most is None else value.clock <= most * reference.clock
     target = "none" if most is None else f"<= {most:.3g}"
     ratio = value.cpu / reference.cpu if reference.cpu else None
     return Figure(id_, what, value.clock, reference.clock, "s", target, met, runs, sizes, ratio)

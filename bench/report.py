@@ -55,7 +55,7 @@ def table(figures: Sequence[Figure]) -> str:
         [head]
         + [
             f"{f.id:4} {f.what[:62]:62} {f.value:10.2f} {f.reference:10.2f} {f.unit:4} {f.ratio:7.3f}  "
-            f"{f.target[:22]:22} {'yes' if f.met else 'NO'}"
+            f"{f.target[:22]:22} {'–' if f.met is None else 'yes' if f.met else 'NO'}"
             for f in figures
         ]
     )

@@ -26,7 +26,7 @@ def main(records: int, practices: int, file: str) -> None:
     con.execute("CREATE TABLE allowed (practice TEXT, patient TEXT, pseudonym TEXT, until TEXT, "
                 "PRIMARY KEY (practice, patient)) WITHOUT ROWID")  # fmt: skip
     for batch in pq.ParquetFile(data.permit_folder / "allowed.parquet").iter_batches():
-        columns = (batch[name].to_pylist() for name in ("practice_id", "patient_key", "pseudonym", "recorded_until"))
+        columns = (batch[name].to_pylist() for name in ("practice_id", "patient_id", "pseudonym", "recorded_until"))
         con.executemany("INSERT INTO allowed VALUES (?, ?, ?, ?)",
                         ((a, b, c, d and str(d)) for a, b, c, d in zip(*columns, strict=True)))  # fmt: skip
     passed = 0

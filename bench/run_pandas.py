@@ -30,8 +30,8 @@ def main(records: int, practices: int) -> None:
     content = [name for name in asked if name not in {"year_of_birth", "sex"}]
     rows = rows[rows[content].notna().any(axis=1)]
     rows = rows.merge(
-        allowed[["practice_id", "patient_key", "pseudonym", "recorded_until"]],
-        left_on=["practice_id", "patient_id"], right_on=["practice_id", "patient_key"],
+        allowed[["practice_id", "patient_id", "pseudonym", "recorded_until"]],
+        on=["practice_id", "patient_id"],
     )  # fmt: skip
     until = pd.to_datetime(rows["recorded_until"])
     rows = rows[until.isna() | (rows["recorded_on"] <= until)]

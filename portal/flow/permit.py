@@ -35,7 +35,7 @@ ALLOWED_PROVENANCE = (Provenance.ENTERED, Provenance.IMPORTED)
 ALLOWED_SCHEMA = pa.schema(
     [
         ("practice_id", pa.string()),
-        ("patient_key", pa.string()),
+        ("patient_id", pa.string()),
         ("pseudonym", pa.string()),
         ("recorded_from", pa.date32()),
         ("recorded_until", pa.date32()),
@@ -182,7 +182,7 @@ def allowed_table(listed: Any) -> pa.Table:
     lines = [
         {
             "practice_id": practice,
-            "patient_key": key,
+            "patient_id": key,
             "pseudonym": named,
             "recorded_from": p.recorded_from,
             "recorded_until": None,

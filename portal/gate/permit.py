@@ -25,14 +25,14 @@ PSEUDONYM = r"[0-9a-f]{32}"
 ALLOWED = pa.schema(
     [
         pa.field("practice_id", pa.string(), nullable=False),
-        pa.field("patient_key", pa.string(), nullable=False),
+        pa.field("patient_id", pa.string(), nullable=False),
         pa.field("pseudonym", pa.string(), nullable=False),
         pa.field("recorded_from", pa.date32()),
         pa.field("recorded_until", pa.date32()),
         pa.field("holds_until", pa.timestamp("us")),
     ]
 )
-"""The list: one row a person's span. patient_key is the practice's number, in a release the observatory's
+"""The list: one row a person's span. patient_id is the practice's number, in a release the observatory's
 pseudonym; holds_until is in UTC. A person who does not pass is nowhere in it."""
 
 
@@ -97,7 +97,7 @@ def _check_list(path: Path, terms: Terms) -> None:
         if not file.schema_arrow.equals(ALLOWED):
             raise Refused("permit_malformed", "The list has other columns.", where="allowed.parquet")
         practices, last = pa.array(terms.practices, pa.string()), ALLOWED.empty_table()
-        for batch in file.iter_batches(_PIECE, columns=["practice_id", "patient_key", "pseudonym"]):
+        for batch in file.iter_batches(_PIECE, columns=["practice_id", "patient_id", "pseudonym"]):
             rows = pa.concat_tables([last.select(batch.schema.names), pa.Table.from_batches([batch])]).combine_chunks()
             if not _sound(rows, practices):
                 raise Refused("permit_malformed", "The list does not fit the terms.", where="allowed.parquet")
@@ -113,8 +113,8 @@ def _sound(rows: pa.Table, practices: pa.Array) -> bool:
     """Nothing empty, in order of practice and number, and neighbours who are one person have one pseudonym."""
     one, next_ = rows.slice(0, max(rows.num_rows - 1, 0)), rows.slice(1)
     site = pc.equal(one["practice_id"], next_["practice_id"])
-    same = pc.and_(site, pc.equal(one["patient_key"], next_["patient_key"]))
-    ahead = pc.and_(site, pc.less(one["patient_key"], next_["patient_key"]))
+    same = pc.and_(site, pc.equal(one["patient_id"], next_["patient_id"]))
+    ahead = pc.and_(site, pc.less(one["patient_id"], next_["patient_id"]))
     checks = (
         pc.is_in(rows["practice_id"], value_set=practices),
         pc.match_substring_regex(rows["pseudonym"], f"^{PSEUDONYM}$"),

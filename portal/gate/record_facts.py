@@ -39,8 +39,8 @@ def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms, rules: tuple[Rule, 
     verdicts = [(key, reason) for key, _, reason in verdict_table(RecordFacts, rules)]
     _table(con, "verdict", verdicts, {"key": pa.int32(), "reason": pa.string()})
     con.execute(
-        "CREATE TEMP TABLE person (practice_place INTEGER, patient_key VARCHAR, place INTEGER, prefix SMALLINT, "
-        "first_day DATE, last_day DATE); CREATE TEMP TABLE person_spans (practice_place INTEGER, patient_key VARCHAR, "
+        "CREATE TEMP TABLE person (practice_place INTEGER, patient_id VARCHAR, place INTEGER, prefix SMALLINT, "
+        "first_day DATE, last_day DATE); CREATE TEMP TABLE person_spans (practice_place INTEGER, patient_id VARCHAR, "
         'spans STRUCT("first" DATE, "last" DATE)[])'
     )
 
@@ -53,7 +53,7 @@ def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime)
     now = as_of.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
     holds = f"WHERE coalesce(holds_until > TIMESTAMP '{now}', true)"
     listed = f"({select('*', f'read_parquet({text(str(allowed))})', holds)})"
-    key = "practice_id, patient_key"
+    key = "practice_id, patient_id"
     con.execute(f"CREATE TEMP TABLE several AS {select(key, listed, f'GROUP BY {key} HAVING count(*) > 1')}")
     values = f"({select('DISTINCT pseudonym::UUID AS value', listed)})"  # as a number: half the memory, and as quick
     numbered = "CAST(row_number() OVER (ORDER BY value) - 1 AS INTEGER) AS place, value"
@@ -63,11 +63,11 @@ def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime)
     many = _spans(f"{key}, pseudonym", f"{listed} SEMI JOIN several USING ({key})")
     once = select(one, f"{listed} ANTI JOIN several USING ({key})")
     persons = f"({once} UNION ALL {select('* EXCLUDE spans', f'({many})')})"
-    columns = "s.place, l.patient_key, n.place, ('0x' || l.pseudonym[:2])::SMALLINT, l.first_day, l.last_day"
+    columns = "s.place, l.patient_id, n.place, ('0x' || l.pseudonym[:2])::SMALLINT, l.first_day, l.last_day"
     sites = "JOIN practice s ON s.practice_id = l.practice_id"
     joins = f"JOIN named n ON n.value = l.pseudonym::UUID {sites}"
     con.execute(f"INSERT INTO person {select(columns, f'{persons} l', joins)}")
-    con.execute(f"INSERT INTO person_spans {select('s.place, l.patient_key, l.spans', f'({many}) l', sites)}")
+    con.execute(f"INSERT INTO person_spans {select('s.place, l.patient_id, l.spans', f'({many}) l', sites)}")
     names = con.sql(select("replace(value::VARCHAR, '-', '') AS name", "named", "ORDER BY place")).to_arrow_table()
     con.execute("RESET disabled_optimizers; DROP TABLE named; DROP TABLE several")
     return names["name"].combine_chunks()
@@ -185,8 +185,8 @@ def facts(terms: Terms) -> str:
     return select(
         ", ".join(found + outputs),
         "record r LEFT JOIN practice s ON s.practice_id = r.practice_id",
-        "LEFT JOIN person p ON p.practice_place = s.place AND p.patient_key = r.patient_id",
-        "LEFT JOIN person_spans m ON m.practice_place = s.place AND m.patient_key = r.patient_id",
+        "LEFT JOIN person p ON p.practice_place = s.place AND p.patient_id = r.patient_id",
+        "LEFT JOIN person_spans m ON m.practice_place = s.place AND m.patient_id = r.patient_id",
         "LEFT JOIN doctor d ON d.practice_id = r.practice_id AND d.doctor_id = coalesce(r.doctor_id, '')",
         joins,
     )

@@ -43,7 +43,7 @@ async def test_a_permit_names_nobody_who_refused_so_her_records_never_leave_the_
     await opt_out.object_(line.world.means, line.world.links["patient2@example.org"], Scope.EVERYTHING)
     extraction = await line.extract(record("1"), record("2"))
     allowed = pq.read_table(extraction.parent / "permit" / "allowed.parquet")
-    assert allowed["patient_key"].to_pylist() == ["1", "3"]
+    assert allowed["patient_id"].to_pylist() == ["1", "3"]
     (file,) = (extraction / "records").glob("*.parquet")
     assert pq.read_table(file).num_rows == 1
 

@@ -152,7 +152,9 @@ def test_the_rows_are_as_many_as_was_said(folder: Path) -> None:
         ({"sex": pa.array([1], pa.int32())}, False),
         ({"name": pa.array(["Dupont"])}, False),
     ],
-    ids=str,
+    ids=lambda value: (
+        f"{next(iter(value))} as {next(iter(value.values())).type}" if isinstance(value, dict) else str(value)
+    ),
 )
 def test_a_column_is_one_of_a_record_and_of_its_type(folder: Path, more: dict[str, pa.Array], good: bool) -> None:
     (folder / "records" / "0.parquet").unlink()

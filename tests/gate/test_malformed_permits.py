@@ -106,8 +106,8 @@ def table_with(name: str, value: Any, kind: pa.DataType | None = None) -> Callab
 
 TABLES: dict[str, Callable[[pa.Table], pa.Table]] = {
     **{f"the list has no {name}": table_without(name) for name in ALLOWED.names},
-    **{f"{name} may be null": table_with(name, None) for name in ("practice_id", "patient_key", "pseudonym")},
-    "the numbers are numbers": table_with("patient_key", 1, pa.int64()),
+    **{f"{name} may be null": table_with(name, None) for name in ("practice_id", "patient_id", "pseudonym")},
+    "the numbers are numbers": table_with("patient_id", 1, pa.int64()),
     "the days are texts": table_with("recorded_from", "2025-01-01", pa.string()),
     "the moments know their zone": table_with("holds_until", made.NOW, pa.timestamp("us", tz="UTC")),
     "a practice that the terms do not name": lambda t: as_listed(table_with("practice_id", "p9")(t)),
@@ -127,7 +127,7 @@ def as_listed(table: pa.Table) -> pa.Table:
 BYTES: dict[str, tuple[str, bytes]] = {
     "an empty list": ("allowed.parquet", b""),
     "a list that is no Parquet": ("allowed.parquet", b"PAR1"),
-    "a list as CSV": ("allowed.parquet", b"practice_id,patient_key,pseudonym\np1,001,x\n"),
+    "a list as CSV": ("allowed.parquet", b"practice_id,patient_id,pseudonym\np1,001,x\n"),
 }
 PAYLOADS: dict[str, bytes] = {
     "terms that are no JSON": b"permit",

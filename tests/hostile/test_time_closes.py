@@ -91,7 +91,7 @@ async def nothing(trial: Trial) -> None:
 
 async def issue(trial: Trial, _: None) -> set[str]:
     await trial.permitted()
-    return set(pq.read_table(trial.folder / "permit" / "allowed.parquet")["patient_key"].to_pylist())
+    return set(pq.read_table(trial.folder / "permit" / "allowed.parquet")["patient_id"].to_pylist())
 
 
 async def extract(trial: Trial, _: None) -> set[str]:

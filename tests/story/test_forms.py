@@ -143,7 +143,7 @@ def cross(source: Path, out: Path, terms: Terms, study: tuple[ColumnTerm, ...], 
 
 def _permit(folder: Path, terms: Terms, listed: Mapping[str, tuple[str, date | None]]) -> Permit:
     lines = [
-        {"practice_id": terms.practices[0], "patient_key": key, "pseudonym": name, "recorded_from": day}
+        {"practice_id": terms.practices[0], "patient_id": key, "pseudonym": name, "recorded_from": day}
         for key, (name, day) in listed.items()
     ]
     write_permit(folder, terms, pa.Table.from_pylist(lines, schema=ALLOWED), KEY)
