@@ -34,11 +34,11 @@ demo: .venv/.run
 
 test: .venv/.dev
 	@tests/needs.sh
-	$(PY) -m pytest --numprocesses 2 --dist loadfile
+	$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-long: .venv/.dev
 	@tests/needs.sh
-	$(PY) -m pytest --numprocesses 2 --dist loadfile --long
+	$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --long
 
 bench: .venv/.bench
 	$(PY) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(SCALE),--scale $(SCALE))
