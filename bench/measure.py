@@ -77,7 +77,8 @@ def compared(id_: str, what: str, value: Taken, reference: Taken, most: float | 
 
 @dataclass(frozen=True)
 class Alone:
-    """A process of its own: its time and peak resident megabytes, and what its last line of output said (JSON)."""
+    """A process of its own: its time and peak resident megabytes, and what its last line of output said (JSON, with
+    its `peak_mb`)."""
 
     taken: Taken
     megabytes: float
@@ -94,6 +95,5 @@ def alone(module: str, *arguments: str) -> Alone:
     seconds = time.perf_counter() - began
     if process.returncode:
         raise RuntimeError(f"{module} {' '.join(arguments)} ended with {process.returncode}")
-    lines = out.decode().strip().splitlines()
-    taken = Taken(seconds, usage.ru_utime + usage.ru_stime)
-    return Alone(taken, usage.ru_maxrss / 1024, json.loads(lines[-1]) if lines else {})
+    said = json.loads(out.decode().strip().splitlines()[-1])
+    return Alone(Taken(seconds, usage.ru_utime + usage.ru_stime), said.pop("peak_mb"), said)

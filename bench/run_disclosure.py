@@ -6,6 +6,8 @@ import time
 from itertools import combinations
 from pathlib import Path
 
+from bench.peak import peak_megabytes
+
 KNOWN = ("year_of_birth", "sex", "socio_professional_category", "height_cm", "weight_kg")
 
 
@@ -48,4 +50,4 @@ if __name__ == "__main__":
     side = {"portal": portal, "pycanon": pycanon}[sys.argv[1]]
     measured = side(sorted(Path(sys.argv[2]).glob("*.parquet")))
     taken = {"clock": time.perf_counter() - BEGAN[0], "cpu": time.process_time() - BEGAN[1]}
-    print(json.dumps(measured | taken))
+    print(json.dumps(measured | taken | {"peak_mb": peak_megabytes()}))

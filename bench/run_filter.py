@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.made_records import PRACTICE_KEY, made
 from bench.measure import CACHE
+from bench.peak import peak_megabytes
 from portal.gate.engine import Limits
 from portal.gate.filtering import filter_extraction
 
@@ -21,4 +22,4 @@ if __name__ == "__main__":
     counts = filter_extraction(
         data.permit(), source, out, practice_key=PRACTICE_KEY, buckets=int(buckets), limits=limits
     )
-    print(json.dumps(asdict(counts)))
+    print(json.dumps(asdict(counts) | {"peak_mb": peak_megabytes()}))

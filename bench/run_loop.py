@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from bench.made_records import COLUMNS, made
 from bench.measure import CACHE
+from bench.peak import peak_megabytes
 
 OUT = ["practice_id", "pseudonym", "doctor_pseudonym", "recorded_on", "provenance", *COLUMNS]
 
@@ -49,7 +50,7 @@ def main(records: int, practices: int, file: str) -> None:
                 row["weight_kg"] = str(floor(float(row["weight_kg"]) / 5 + 0.5) * 5)
             writer.writerow(row)
             passed += 1
-    print(json.dumps({"passed": passed}))
+    print(json.dumps({"passed": passed, "peak_mb": peak_megabytes()}))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.made_records import made
 from bench.measure import CACHE
+from bench.peak import peak_megabytes
 
 
 def main(records: int, practices: int) -> None:
@@ -41,7 +42,7 @@ def main(records: int, practices: int) -> None:
     gate = ["practice_id", "pseudonym", "doctor_pseudonym", "recorded_on", "provenance"]
     rows = rows[gate + asked].sort_values(gate + asked)
     rows.to_parquet(CACHE / "pandas.parquet", compression="zstd", index=False)
-    print(json.dumps({"passed": len(rows)}))
+    print(json.dumps({"passed": len(rows), "peak_mb": peak_megabytes()}))
 
 
 if __name__ == "__main__":
