@@ -189,20 +189,20 @@ def _match(plan: Plan, practice_id: str, ready: Prepared, bearers: dict[str, lis
     """
     token = next((token for kind, token in ready.tokens if is_key(kind)), None)
     others = bearers.get(token, []) if token else []
-    person = uuid4()
-    if others:
-        same = {o["person_id"] for o in others if o["birth_date"] == ready.row.birth_date and o["sex"] == ready.row.sex}
-        clash = len(same) != 1 or len({o["person_id"] for o in others}) > 1
-        twice = any(o["practice_id"] == practice_id for o in others)
-        if not clash and not twice:
-            return UUID(str(same.pop()))
-        for other in others:
-            plan.doubts.add((other["practice_id"], other["number"], DoubtReason.KEY_CLASH))
+    same = {o["person_id"] for o in others if o["birth_date"] == ready.row.birth_date and o["sex"] == ready.row.sex}
+    clash = len(same) != 1 or len({o["person_id"] for o in others}) > 1
+    twice = any(o["practice_id"] == practice_id for o in others)
+    if others and not clash and not twice:
+        person = UUID(str(same.pop()))
+    else:
+        person = uuid4()
+        plan.persons.append(person)
+    if others and (clash or twice):
+        plan.doubts |= {(o["practice_id"], o["number"], DoubtReason.KEY_CLASH) for o in others}
         plan.doubts.add((practice_id, ready.row.patient_id, DoubtReason.KEY_CLASH))
     if token:
         mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
         bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
-    plan.persons.append(person)
     return person
 
 

@@ -9,6 +9,10 @@ import duckdb
 
 from portal.rules.refusals import Refused
 
+JOIN_AS_WRITTEN = "SET disabled_optimizers = 'join_order, build_side_probe_side'"
+"""Of a join, what is written last is held in memory. Left to itself, the engine may hold the records instead: of a CSV
+it cannot tell how many they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

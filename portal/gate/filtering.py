@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from portal.gate.buckets import counted, write_sorted, write_unsorted
 from portal.gate.columns import Records, read_records
-from portal.gate.engine import NO_LIMITS, Limits, engine, select
+from portal.gate.engine import JOIN_AS_WRITTEN, NO_LIMITS, Limits, engine, select
 from portal.gate.extraction import write_statement
 from portal.gate.folders import whole_folder
 from portal.gate.outputs import packing
@@ -133,6 +133,7 @@ _REFUSED = f"CASE WHEN problem IS NOT NULL THEN '{_PROBLEM}' WHEN person IS NULL
 def _load(
     con: duckdb.DuckDBPyConnection, terms: Terms, sources: Sequence[Path], rules: tuple[Rule, ...] = RULES
 ) -> Records:
+    con.execute(JOIN_AS_WRITTEN)
     load_terms(con, terms, rules)
     names = STORE_NAMES if terms.crossing is Crossing.RELEASE else {}
     return read_records(con, sources, [term.name for term in terms.columns], names=names)

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from portal.gate import cells
-from portal.gate.engine import select, text
+from portal.gate.engine import JOIN_AS_WRITTEN, select, text
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
 from portal.rules.clearance import RULES, Rule
 from portal.rules.codes import UNITS, coarsen, normalise, spellings
@@ -58,7 +58,7 @@ def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime)
     values = f"({select('DISTINCT pseudonym::UUID AS value', listed)})"  # as a number: half the memory, and as quick
     numbered = "CAST(row_number() OVER (ORDER BY value) - 1 AS INTEGER) AS place, value"
     con.execute(f"CREATE TEMP TABLE named AS {select(numbered, values)}")
-    con.execute("SET disabled_optimizers = 'join_order, build_side_probe_side'")  # what is written last is held
+    con.execute(JOIN_AS_WRITTEN)
     one = f"{key}, pseudonym, {_FIRST_DAY} AS first_day, {_LAST_DAY} AS last_day"
     many = _spans(f"{key}, pseudonym", f"{listed} SEMI JOIN several USING ({key})")
     once = select(one, f"{listed} ANTI JOIN several USING ({key})")
@@ -69,7 +69,7 @@ def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime)
     con.execute(f"INSERT INTO person {select(columns, f'{persons} l', joins)}")
     con.execute(f"INSERT INTO person_spans {select('s.place, l.patient_id, l.spans', f'({many}) l', sites)}")
     names = con.sql(select("replace(value::VARCHAR, '-', '') AS name", "named", "ORDER BY place")).to_arrow_table()
-    con.execute("RESET disabled_optimizers; DROP TABLE named; DROP TABLE several")
+    con.execute("DROP TABLE named; DROP TABLE several")
     return names["name"].combine_chunks()
 
 

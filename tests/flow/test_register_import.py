@@ -134,6 +134,16 @@ async def test_the_same_key_twice_at_one_practice_is_a_doubt_about_both(told: Wo
     assert await reasons(told, "3") == ()
 
 
+async def test_the_same_key_twice_in_a_file_is_a_doubt_also_when_another_practice_bears_it(told: World) -> None:
+    await told.register([patient("1", person_key=KEY), patient("2"), patient("3"), child("4")])
+    both = [patient(n, person_key=KEY, given_names="Camille", family_name="Bernard") for n in ("7", "8")]
+    await told.register(both, "practice-b", partial=True)
+    assert await person_of("7", "practice-b") != await person_of("8", "practice-b")
+    for number, practice in (("1", "practice-a"), ("7", "practice-b"), ("8", "practice-b")):
+        assert "G40" in await reasons(told, number, practice)
+    assert await reasons(told, "2") == ()
+
+
 async def test_a_changed_birth_date_name_or_key_is_a_new_person_with_an_open_doubt(told: World) -> None:
     for number, change in (
         ("1", {"birth_date": "1961-05-17"}),

@@ -146,6 +146,22 @@ def test_the_same_input_gives_the_same_bytes_with_one_thread_and_with_two(tmp_pa
     assert len(outs[0]) == 17
 
 
+def test_a_long_csv_for_many_persons_is_not_held_in_memory(tmp_path: Path) -> None:
+    """The engine cannot tell how long a CSV is: left to itself it would hold the records, not the persons."""
+    row = made.record(
+        patient_id="123456", prescription="R03AC02", test_code="2571-8", test_value="113.8", test_unit="mg/dL",
+        height_cm=170,
+    )  # fmt: skip
+    line = ",".join("" if value is None else str(value) for value in row.values())
+    source, many = tmp_path / "records.csv", 600_000
+    source.write_text("\n".join([",".join(row), *[line] * many]) + "\n")
+    persons = {("p1", f"{n:06}"): (made.pseudonym(str(n)), [(None, None)]) for n in range(300_000)}
+    permit = made.permit(tmp_path / "permit", persons=persons)
+    limits = Limits(threads=2, memory="260MB")
+    counts = filter_extraction(permit, source, tmp_path / "out", practice_key=made.PRACTICE_KEY, limits=limits)
+    assert counts.passed == many
+
+
 def test_reasons_by_person_add_up_to_the_filters_own_counts(tmp_path: Path) -> None:
     records = oracle.flat_from_fhir(DATA)
     terms, allowed = made.real_terms(records)
