@@ -44,7 +44,7 @@ records | gate | outside → rules.
       flow/outage.py            the path of objections fails, and works again
       flow/opt_out.py           a patient says no, or takes it back
       flow/told_doctor.py       a no told to the doctor
-      flow/provisional.py       a no said without a link, on paper or by telephone
+      flow/provisional.py       a no said without a link: on paper, by telephone, by the form
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
       flow/read_contacts.py     contacts opened for the DPO, and that entered
       flow/rights.py            restriction, erasure, rectification
@@ -141,7 +141,7 @@ records | gate | outside → rules.
       gate/retraction.py        retractions as CSV and FHIR
       gate/signature.py         Ed25519 statements
       gate/checkpoint.py        checkpoints of the log as signed notes
-      gate/log_proof.py         a release's proof that its seal stands in the log
+      gate/log_proof.py         the proof that an entry stands in the log
       gate/receipt.py           a patient's receipt, signed and verified
       gate/folders.py           files and folders whole or not at all
 

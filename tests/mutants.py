@@ -231,7 +231,7 @@ class Trial:
         reached, cost = self._look(session)
         if session.testsfailed:
             raise session.Failed("the tests fail without any mutant")
-        session._setupstate.teardown_exact(session)  # type: ignore[arg-type]
+        session._setupstate.teardown_exact(session)
         self._control(session, sorted(session.items, key=cost.__getitem__))
         begun = time.time()
         for function, mutants in self.mutants.of:
@@ -285,7 +285,7 @@ class Trial:
         child = os.fork()
         if not child:
             for test in tests:
-                reports = runtestprotocol(test, log=False, nextitem=session)  # type: ignore[arg-type]
+                reports = runtestprotocol(test, log=False, nextitem=session)
                 if any(report.failed for report in reports):
                     say(f"fails the second time, without any mutant: {test.nodeid}")
                     os._exit(1)
@@ -314,7 +314,7 @@ class Trial:
                 function.__defaults__, function.__kwdefaults__ = mutant.__defaults__, mutant.__kwdefaults__
                 for test in tests:
                     _allow(4 * cost[test] + 2)
-                    reports = runtestprotocol(test, log=False, nextitem=session)  # type: ignore[arg-type]
+                    reports = runtestprotocol(test, log=False, nextitem=session)
                     if any(report.failed for report in reports):
                         os._exit(1)
                 os._exit(0)

@@ -172,7 +172,13 @@ class World:
         self.clock.advance_to(self.clock.now() + timedelta(days=days))
 
     async def enrol(
-        self, practice: int = 1, *, number: str = "doctor-1", history: bool = True, rpps: str = ""
+        self,
+        practice: int = 1,
+        *,
+        number: str = "doctor-1",
+        history: bool = True,
+        rpps: str = "",
+        verified: bool = True,
     ) -> Account:
         """A doctor signs in, chooses Cabinet A (1) or B (2), signs, and is verified."""
         site = Site(f"75000000{practice}", "", "", f"Cabinet {practice}", "10", "")
@@ -186,7 +192,8 @@ class World:
         await enrol.sign(
             self.means, account, enrolment.id, agreement_id=text.id, sha256=text.sha256, includes_history=history
         )
-        await enrol.verify(self.means, enrolment.id, doctor_number=number, by=self.operator)
+        if verified:
+            await enrol.verify(self.means, enrolment.id, doctor_number=number, by=self.operator)
         return account
 
     async def register(

@@ -34,8 +34,7 @@ class Opened:
 
     `since`: the day on which the patient's doctors, or else the practice's first one, joined.
     `first_use`: the day from which data may be used without a no; None when the notice has not left, or nothing is
-    authorised. `studies`: id and title of each study on the transparency page. `readings`: for which other readers, and
-    in which language, the same notice stands that may suit whoever reads here.
+    authorised. `studies`: id and title of each study on the transparency page. `band`: the patient's age, today.
     """
 
     link: Link
@@ -52,7 +51,7 @@ class Opened:
     today: date
     first_use: date | None
     studies: dict[str, str]
-    readings: tuple[tuple[Reader, Language], ...]
+    band: AgeBand
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ async def open_link(means: Means, token: str) -> Opened:
             await lost_to_outages(c, means.clock.now()),
         ),
         studies={study["id"]: study["title"] for study in await listed_studies(c, link.observatory_id)},
-        readings=_fitting(link, told, today, await other_readings(c, link.observatory_id, told["version"])),
+        band=age_band(told["birth_date"], today),
     )
 
 
@@ -109,19 +108,16 @@ async def read_as(opened: Opened, reader: str, language: Language) -> dict[str, 
     return {**body, "version": version}
 
 
-def _fitting(
-    link: Link, told: dict[str, Any], today: date, there: list[dict[str, Any]]
-) -> tuple[tuple[Reader, Language], ...]:
-    """Easy-to-read for everybody; a child's and a teenager's for a parent, a teenager's for who is told alone."""
-    fit = {Reader.EASY}
+async def readings(opened: Opened, language: Language) -> list[Reader]:
+    """For which other readers the same notice is written in this language, and may suit whoever reads here:
+    easy-to-read for everybody; a child's and a teenager's for a parent, a teenager's for who is told alone."""
+    link, fit = opened.link, {Reader.EASY}
     if link.addressee == Addressee.PARENT:
         fit |= {Reader.CHILD, Reader.TEENAGER}
-    elif link.addressee == Addressee.SELF and age_band(told["birth_date"], today) is AgeBand.TEENAGER:
+    elif link.addressee == Addressee.SELF and opened.band is AgeBand.TEENAGER:
         fit.add(Reader.TEENAGER)
-    known = {(Reader(row["reader"]), Language(row["language"])) for row in there}
-    return tuple(
-        (r, language) for r in reversed(Reader) for language in Language if r in fit and (r, language) in known
-    )
+    there = fit & await other_readings(connection(), link.observatory_id, opened.text["version"], language)
+    return [reader for reader in reversed(Reader) if reader in there]
 
 
 async def deliveries(link: Link, no: Said) -> list[Delivery]:

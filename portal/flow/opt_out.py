@@ -10,6 +10,7 @@ from portal.outside.tokens import token_hash
 from portal.records.behind_link import listed_studies
 from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.ledger import Touch, enter
+from portal.records.objections import take_back, write_objections
 from portal.rules.refusals import Refused
 from portal.rules.words import ObjectionChannel, Scope
 
@@ -107,12 +108,9 @@ async def object_(means: Means, token: str, scope: Scope, study_id: str = "") ->
         ref = await _scope_ref(c, link, scope, study_id)
         standing = next((s for s in link.in_force if (s.scope, s.scope_ref) == (scope, ref) and s.mine), None)
         if standing is None:
-            await rows(
-                c,
-                "INSERT INTO objection (id, person_id, patient_id, notice_id, scope, scope_ref, channel, actor, "
-                "received_at, entry_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                uuid4(), link.person_id, link.patient_id, link.notice_id, scope, ref, ObjectionChannel.LINK,
-                link.addressee, now, entry,
+            await write_objections(
+                c, {uuid4(): link.patient_id}, scope=scope, scope_ref=ref, channel=ObjectionChannel.LINK,
+                actor=link.addressee, received_at=now, entry=entry, notice_id=link.notice_id,
             )  # fmt: skip
         return (
             replace(standing, again=True)
@@ -166,12 +164,7 @@ async def withdraw(means: Means, token: str, scope: Scope | None = None, study_i
         if scope is not None:
             ref = await _scope_ref(c, link, scope, study_id)
             lifted = [s for s in lifted if (s.scope, s.scope_ref) == (scope, ref)]
-        for said in lifted:
-            await rows(
-                c,
-                "UPDATE objection SET withdrawn_at = $1, withdrawal_id = $2 WHERE id = $3 AND withdrawn_at IS NULL",
-                now, entry, said.id,
-            )  # fmt: skip
+        await take_back(c, [said.id for said in lifted], at=now, entry=entry)
         return len(lifted)
 
     return await transact(step)

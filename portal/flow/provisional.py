@@ -17,7 +17,7 @@ from portal.outside.tokens import open_sealed, seal
 from portal.records.accounts import Account
 from portal.records.database import Connection, as_day, as_moment, connection, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
-from portal.records.objections import MEANT, Objection
+from portal.records.objections import MEANT, Objection, write_objections
 from portal.rules.people import is_birth, match_traits
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, month_after, paris_day
@@ -73,9 +73,8 @@ async def record(
     """Record a no; from its entry on nobody passes whom it may mean. The answer says nothing of who is a patient.
 
     `received`: when it was said or stamped; a day counts from its beginning, what lies ahead is now. `by`: the actor
-    who records it, PUBLIC for the public form. Refused
-    ("nothing_to_match") when neither a national key nor family and given names were said, ("birth", "person_key",
-    "channel", "scope") for what is none.
+    who records it, PUBLIC for the public form. Refused ("nothing_to_match") when neither a national key nor family and
+    given names were said, ("birth", "person_key", "channel", "scope") for what is none.
     """
     if channel is ObjectionChannel.LINK or (channel is ObjectionChannel.FORM) != (by == PUBLIC):
         raise Refused("channel", "what comes by a link or by the public form is said there", status=422)
@@ -197,15 +196,12 @@ async def bind(means: Means, no_id: UUID, patients: Sequence[int], *, by: Accoun
         entry = await enter(c, "objection_settled", actor=by.actor, at=now, touches=touches, summary="bound")
         no = await _settle(c, no_id, ProvisionalOutcome.BOUND, by, now, entry)
         made = {uuid4(): patient for patient in sorted(who)}
-        await write_many(
-            c,
-            "INSERT INTO objection (id, person_id, patient_id, scope, scope_ref, channel, actor, received_at, "
-            "entry_id) SELECT $1, person_id, id, $2, $3, $4, $5, $6, $7 FROM patient WHERE id = $8",
-            [
-                (one, no["scope"], no["scope_ref"], no["channel"], note_binding(no_id), as_moment(no["received_at"]),
-                 no["entry_id"], patient)
-                for one, patient in made.items()
-            ],
+        received_at = as_moment(no["received_at"])
+        if received_at is None:
+            raise Refused("objection_damaged", "an objection without a date of receipt", status=503)
+        await write_objections(
+            c, made, scope=Scope(no["scope"]), scope_ref=no["scope_ref"], channel=ObjectionChannel(no["channel"]),
+            actor=note_binding(no_id), received_at=received_at, entry=no["entry_id"],
         )  # fmt: skip
         await rows(c, "DELETE FROM provisional_token WHERE provisional_id = $1", no_id)
         if await Objection.filter(id__in=list(made)).count() != len(made):

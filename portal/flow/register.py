@@ -189,17 +189,17 @@ def _match(plan: Plan, practice_id: str, ready: Prepared, bearers: dict[str, lis
     """
     token = next((token for kind, token in ready.tokens if is_key(kind)), None)
     others = bearers.get(token, []) if token else []
-    same = {o["person_id"] for o in others if o["birth_date"] == ready.row.birth_date and o["sex"] == ready.row.sex}
-    clash = len(same) != 1 or len({o["person_id"] for o in others}) > 1
+    bearer = {UUID(str(o["person_id"])) for o in others}
+    alike = any((o["birth_date"], o["sex"]) == (ready.row.birth_date, ready.row.sex) for o in others)
     twice = any(o["practice_id"] == practice_id for o in others)
-    if others and not clash and not twice:
-        person = UUID(str(same.pop()))
+    if len(bearer) == 1 and alike and not twice:
+        person = bearer.pop()
     else:
         person = uuid4()
         plan.persons.append(person)
-    if others and (clash or twice):
-        plan.doubts |= {(o["practice_id"], o["number"], DoubtReason.KEY_CLASH) for o in others}
-        plan.doubts.add((practice_id, ready.row.patient_id, DoubtReason.KEY_CLASH))
+        if others:
+            all_of_them = [(practice_id, ready.row.patient_id), *((o["practice_id"], o["number"]) for o in others)]
+            plan.doubts |= {(*row, DoubtReason.KEY_CLASH) for row in all_of_them}
     if token:
         mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
         bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})

@@ -9,6 +9,7 @@ from portal.flow.means import Means
 from portal.records.accounts import Account
 from portal.records.database import Connection, as_moment, connection, rows, transact
 from portal.records.ledger import Touch, enter
+from portal.records.objections import take_back, write_objections
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
 from portal.rules.words import ObjectionChannel, Scope
@@ -27,7 +28,8 @@ class Told:
 
 async def object_for(means: Means, *, practice_id: str, number: str, said_on: date | None = None, by: Account) -> UUID:
     """The patient of this number told her doctor; effective at once. Said again it is the same no, which an earlier
-    `said_on` dates back; a day ahead is now. Any doctor who ever joined at the practice may record it."""
+    `said_on` dates back; a day ahead is now. Any doctor who was once verified at the practice may record it, also after
+    she has left."""
     patient = await transact(lambda c: _patient(c, practice_id, number, by))
     touches: list[Touch] = [("person", str(patient["person_id"])), ("patient", str(patient["id"]))]
 
@@ -38,17 +40,15 @@ async def object_for(means: Means, *, practice_id: str, number: str, said_on: da
         received_at = min(midnight(said_on), now) if said_on else now
         standing = await rows(
             c,
-            "SELECT id, received_at FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 "
+            "SELECT id FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 "
             "AND withdrawn_at IS NULL",
             patient["id"], ObjectionChannel.DOCTOR, Scope.EVERYTHING,
         )  # fmt: skip
         if not standing:
             objection = uuid4()
-            await rows(
-                c,
-                "INSERT INTO objection (id, person_id, patient_id, scope, scope_ref, channel, actor, received_at, "
-                "entry_id) SELECT $1, person_id, id, $2, '', $3, $4, $5, $6 FROM patient WHERE id = $7",
-                objection, Scope.EVERYTHING, ObjectionChannel.DOCTOR, by.actor, received_at, entry, patient["id"],
+            await write_objections(
+                c, {objection: patient["id"]}, scope=Scope.EVERYTHING, scope_ref="", channel=ObjectionChannel.DOCTOR,
+                actor=by.actor, received_at=received_at, entry=entry,
             )  # fmt: skip
             return objection
         objection = UUID(str(standing[0]["id"]))
@@ -75,16 +75,13 @@ async def undo(means: Means, objection: UUID, *, by: Account) -> None:
         entry = await enter(c, "objection_taken_back", actor=by.actor, at=now, touches=touches)
         if not _told(await _recorded(c, objection, by), now, by).undoable:
             raise Refused("too_late", "only who recorded it takes it back, on the same day", status=409)
-        await rows(
-            c,
-            "UPDATE objection SET withdrawn_at = $1, withdrawal_id = $2 WHERE id = $3 AND withdrawn_at IS NULL",
-            now, entry, objection,
-        )  # fmt: skip
+        await take_back(c, [objection], at=now, entry=entry)
 
     await transact(step)
 
 
-_HERS = "practice_id IN (SELECT practice_id FROM enrolment WHERE account_id = $2)"
+_HERS = "practice_id IN (SELECT practice_id FROM enrolment WHERE account_id = $2 AND active_from IS NOT NULL)"
+"""Of a practice at which an operator has once verified her: who only says that she works there learns nothing."""
 
 
 async def _patient(c: Connection, practice_id: str, number: str, by: Account) -> dict[str, Any]:

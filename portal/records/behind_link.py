@@ -22,14 +22,15 @@ async def notice_with_its_text(c: Connection, notice_id: UUID) -> dict[str, Any]
     return {**found[0], "body": from_json(found[0]["body"])}
 
 
-async def other_readings(c: Connection, observatory_id: str, version: str) -> list[dict[str, Any]]:
-    """Reader and language of each published text of that version for another reader than an adult."""
-    return await rows(
+async def other_readings(c: Connection, observatory_id: str, version: str, language: str) -> set[Reader]:
+    """For which readers besides the adult that version is published in this language."""
+    found = await rows(
         c,
-        "SELECT reader, language FROM notice_text WHERE observatory_id = $1 AND version = $2 AND state = $3 "
-        "AND reader <> $4",
-        observatory_id, version, TextState.PUBLISHED, Reader.ADULT,
+        "SELECT reader FROM notice_text WHERE observatory_id = $1 AND version = $2 AND state = $3 AND language = $4 "
+        "AND reader <> $5",
+        observatory_id, version, TextState.PUBLISHED, language, Reader.ADULT,
     )  # fmt: skip
+    return {Reader(row["reader"]) for row in found}
 
 
 async def text_for(c: Connection, observatory_id: str, version: str, reader: str, language: str) -> Any:

@@ -1,11 +1,14 @@
 """Objections: they follow the person, count by their log entry, and are never deleted."""
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from uuid import UUID
 
 from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
+from portal.records.database import Connection, write_many
 from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
 from portal.records.notices import Notice
@@ -95,6 +98,36 @@ class Objection(Model):
             one_of("channel", ObjectionChannel, name="objection_channel"),
             together("withdrawn_at", "withdrawal_id", name="objection_withdrawn"),
         )
+
+
+async def write_objections(
+    c: Connection,
+    made: Mapping[UUID, int],
+    *,
+    scope: Scope,
+    scope_ref: str,
+    channel: ObjectionChannel,
+    actor: str,
+    received_at: datetime,
+    entry: int,
+    notice_id: UUID | None = None,
+) -> None:
+    """A no for each of these patient rows (by the id that it gets), and for whom the row stands for now."""
+    await write_many(
+        c,
+        "INSERT INTO objection (id, person_id, patient_id, notice_id, scope, scope_ref, channel, actor, received_at, "
+        "entry_id) SELECT $1, person_id, id, $2, $3, $4, $5, $6, $7, $8 FROM patient WHERE id = $9",
+        [(one, notice_id, scope, scope_ref, channel, actor, received_at, entry, row) for one, row in made.items()],
+    )
+
+
+async def take_back(c: Connection, objections: Iterable[UUID], *, at: datetime, entry: int) -> None:
+    """They stand no longer; one that was taken back before keeps its day."""
+    await write_many(
+        c,
+        "UPDATE objection SET withdrawn_at = $1, withdrawal_id = $2 WHERE id = $3 AND withdrawn_at IS NULL",
+        [(at, entry, one) for one in objections],
+    )
 
 
 class ObjectionBinding(Model):

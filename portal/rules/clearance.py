@@ -292,13 +292,14 @@ def rules_of(grain: type[Any]) -> tuple[Rule, ...]:
 _BY_GRAIN = {g: tuple(r for r in RULES if r.grain is g) for g in (BatchFacts, PersonFacts, RecordFacts)}
 
 
-def decide(facts: Facts, holds_until: datetime | None = None, *, rules: tuple[Rule, ...] = RULES) -> Verdict:
+def decide(facts: Facts, holds_until: datetime | None = None, *, rules: tuple[Rule, ...] | None = None) -> Verdict:
     """Every failing reason of one grain, in order; or cleared until `holds_until`.
 
-    Fewer `rules` only where it is shown that each of them is needed.
+    Other `rules` only where it is shown that each of them is needed.
     """
     grain = type(facts)
-    reasons = tuple(rule.code for rule in rules if rule.grain is grain and rule.fails(facts))
+    asked = rules_of(grain) if rules is None else [rule for rule in rules if rule.grain is grain]
+    reasons = tuple(rule.code for rule in asked if rule.fails(facts))
     return Withheld(reasons) if reasons else Cleared(holds_until)
 
 

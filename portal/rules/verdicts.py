@@ -13,9 +13,9 @@ def verdict_table(grain: type[Any], rules: tuple[Rule, ...] = RULES) -> tuple[tu
 
     Bulk decisions join their facts to this table; the proof walks the same rows.
     """
-    rows = []
+    rows, mine = [], tuple(rule for rule in rules if rule.grain is grain)
     for facts in f.every_combination(grain):
-        verdict = decide(facts, rules=rules)
+        verdict = decide(facts, rules=mine)
         reasons = verdict.reasons if isinstance(verdict, Withheld) else ()
         rows.append((f.key_of(facts), sum(1 << ORDER[r] for r in reasons), reasons[0] if reasons else None))
     return tuple(rows)

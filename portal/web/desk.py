@@ -7,12 +7,11 @@ from starlette.responses import Response
 
 from portal.flow import enrol, govern, notify, outage
 from portal.records import identity_overview, overview, store_overview
-from portal.rules.people import iso_day
 from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
 from portal.rules.words import EnrolmentState, Reader, Role, TextState
-from portal.web.frame import form, path_id, portal_of, see_other, show, who, words
+from portal.web.frame import form, given_day, path_id, portal_of, see_other, show, who, words
 
 WAYS = {
     "enrolments": "/desk/enrolments",
@@ -133,10 +132,7 @@ async def outages(request: Request) -> Response:
 
 async def begin_outage(request: Request) -> Response:
     """Since now, or since the beginning of a day: it may be found late."""
-    text = (await form(request)).get("since", "").strip()
-    since = iso_day(text)
-    if text and since is None:
-        raise Refused("since", "a day is written as 2026-04-16", status=422)
+    since = given_day(await form(request), "since")
     began_at = midnight(since) if since else None
     await outage.begin_outage(portal_of(request).means, actor=who(request).account.actor, began_at=began_at)
     return see_other(request, "/desk/outages")

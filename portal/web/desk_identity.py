@@ -10,12 +10,10 @@ from portal.flow import rights, who_is_who
 from portal.flow.read_contacts import with_names
 from portal.records import identity_overview
 from portal.records.database import connection
-from portal.rules.people import iso_day
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import DoubtOutcome, RightsKind, RightsState, Role
-from portal.web.desk_objections import uuid_of
-from portal.web.frame import form, portal_of, see_other, show, who
+from portal.web.frame import form, given_day, path_uuid, portal_of, see_other, show, who
 
 
 async def doubts(request: Request) -> Response:
@@ -85,15 +83,15 @@ async def requests(request: Request) -> Response:
 
 async def open_request(request: Request) -> Response:
     given = await form(request)
-    kind, received = given.get("kind", ""), given.get("received", "").strip()
-    if kind not in set(RightsKind) or (received and iso_day(received) is None):
-        raise Refused("request", "choose a right, and write the day as 2026-04-16", status=422)
+    kind = given.get("kind", "")
+    if kind not in set(RightsKind):
+        raise Refused("request", "choose one of the list", status=422)
     await rights.open_request(
         portal_of(request).means,
         practice_id=given.get("practice", ""),
         number=given.get("number", "").strip(),
         kind=RightsKind(kind),
-        received=iso_day(received),
+        received=given_day(given, "received"),
         by=who(request).account,
     )
     return see_other(request, "/desk/requests")
@@ -103,7 +101,7 @@ async def answer_request(request: Request) -> Response:
     state = (await form(request)).get("state", "")
     if state not in set(RightsState):
         raise Refused("request", "choose one of the list", status=422)
-    await rights.answer(portal_of(request).means, uuid_of(request), RightsState(state), by=who(request).account)
+    await rights.answer(portal_of(request).means, path_uuid(request), RightsState(state), by=who(request).account)
     return see_other(request, "/desk/requests")
 
 

@@ -2,7 +2,6 @@
 
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,11 +10,10 @@ from portal.flow import provisional
 from portal.flow.provisional import Spoken
 from portal.flow.read_contacts import with_names
 from portal.records import identity_overview, overview
-from portal.rules.people import iso_day
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import ObjectionChannel, ProvisionalOutcome, Role, Scope
-from portal.web.frame import form, path_id, portal_of, see_other, show, who
+from portal.web.frame import form, given_day, path_uuid, portal_of, see_other, show, who
 
 FIELDS = ("family_name", "birth_name", "given_names", "birth", "person_key", "answer_to")
 LONGEST = 400
@@ -40,7 +38,7 @@ async def record(request: Request) -> Response:
             scope=Scope(scope) if scope in set(Scope) else _wrong("scope"),
             scope_ref=ref,
             channel=_channel(given.get("channel", "")),
-            received=_day(given.get("received", "")),
+            received=given_day(given, "received"),
             by=who(request).account.actor,
         )
     except Refused as no:
@@ -52,7 +50,7 @@ async def record(request: Request) -> Response:
 
 async def open_objection(request: Request) -> Response:
     """Names are read for this matter alone, by a POST, because that is entered in the log."""
-    means, by, no_id = portal_of(request).means, who(request).account, uuid_of(request)
+    means, by, no_id = portal_of(request).means, who(request).account, path_uuid(request)
     spoken = await provisional.read_sealed(means, no_id, by=by)
     meant = await with_names(means, await identity_overview.meant_by(no_id), by=by)
     found = next((o for o in await identity_overview.provisional(_today(request)) if o["id"] == str(no_id)), None)
@@ -62,7 +60,7 @@ async def open_objection(request: Request) -> Response:
 
 
 async def settle(request: Request) -> Response:
-    means, by, no_id = portal_of(request).means, who(request).account, uuid_of(request)
+    means, by, no_id = portal_of(request).means, who(request).account, path_uuid(request)
     given = await form(request)
     match given.get("outcome"):
         case ProvisionalOutcome.BOUND:
@@ -107,23 +105,8 @@ async def _listed(request: Request, given: dict[str, str], wrong: str | None) ->
     )
 
 
-def uuid_of(request: Request) -> UUID:
-    """The id in the address; not found when it is none."""
-    try:
-        return UUID(path_id(request))
-    except ValueError:
-        raise Refused("unknown_id", "there is nothing of this id", status=404) from None
-
-
 def _channel(text: str) -> ObjectionChannel:
     return ObjectionChannel(text) if text in set(ObjectionChannel) else _wrong("channel")
-
-
-def _day(text: str) -> date | None:
-    day = iso_day(text.strip())
-    if text.strip() and day is None:
-        raise Refused("received", "a day is written as 2026-04-16", status=422)
-    return day
 
 
 def _wrong(name: str) -> Any:

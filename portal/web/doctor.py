@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,14 +11,14 @@ from portal.flow import enrol as flow
 from portal.flow import minors, told_doctor
 from portal.outside.identity import Site
 from portal.records import overview, practice_overview
-from portal.rules.people import iso_day
 from portal.rules.refusals import Refused
 from portal.rules.words import EnrolmentState as State
 from portal.web.frame import (
     browser_language,
     chosen_language,
     form,
-    path_id,
+    given_day,
+    path_uuid,
     portal_of,
     reference,
     see_other,
@@ -123,14 +122,11 @@ async def patients(request: Request) -> Response:
 async def object_for(request: Request) -> Response:
     """A patient told her no: one click, today; or an earlier day. The number comes in the form, never in an address."""
     given = await form(request)
-    said_on = iso_day(given.get("said_on", "").strip()) if given.get("said_on") else None
-    if given.get("said_on") and said_on is None:
-        raise Refused("said_on", "a day is written as 2026-04-16", status=422)
     objection = await told_doctor.object_for(
         portal_of(request).means,
         practice_id=(await _enrolment(request))["practice_id"],
         number=given.get("number", ""),
-        said_on=said_on,
+        said_on=given_day(given, "said_on"),
         by=who(request).account,
     )
     return see_other(request, f"/doctor/objections/{objection}")
@@ -153,23 +149,16 @@ async def _minor(request: Request, step: Callable[..., Awaitable[None]]) -> Resp
 
 
 async def objection(request: Request) -> Response:
-    told = await told_doctor.told(portal_of(request).means, _objection(request), by=who(request).account)
+    told = await told_doctor.told(portal_of(request).means, path_uuid(request), by=who(request).account)
     return await show(
         request, "doctor/objection.html", told=told, reference=reference(told.id), here="/doctor/patients"
     )
 
 
 async def undo_objection(request: Request) -> Response:
-    wanted = _objection(request)
+    wanted = path_uuid(request)
     await told_doctor.undo(portal_of(request).means, wanted, by=who(request).account)
     return see_other(request, f"/doctor/objections/{wanted}")
-
-
-def _objection(request: Request) -> UUID:
-    try:
-        return UUID(path_id(request))
-    except ValueError:
-        raise Refused("unknown_objection", "there is no such objection", status=404) from None
 
 
 async def leave_page(request: Request) -> Response:

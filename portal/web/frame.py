@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -13,6 +14,7 @@ from portal.flow.means import Means
 from portal.flow.sign_in import SignedIn
 from portal.outside.identity import OpenIdProvider
 from portal.records import overview
+from portal.rules.people import iso_day
 from portal.rules.refusals import Refused
 from portal.rules.words import Language, Role
 from portal.settings import Settings
@@ -121,6 +123,23 @@ async def form(request: Request) -> dict[str, str]:
 
 def path_id(request: Request) -> str:
     return str(request.path_params["id"])
+
+
+def path_uuid(request: Request) -> UUID:
+    """The id in the address; not found when it is none."""
+    try:
+        return UUID(path_id(request))
+    except ValueError:
+        raise Refused("unknown_id", "there is nothing of this id", status=404) from None
+
+
+def given_day(given: Mapping[str, str], name: str) -> date | None:
+    """The day in a field of a form, None when it is empty. Refused (code: the field's name) for what is none."""
+    text = given.get(name, "").strip()
+    day = iso_day(text)
+    if text and day is None:
+        raise Refused(name, "a day is written as 2026-04-16", status=422)
+    return day
 
 
 def reference(no_id: UUID) -> str:

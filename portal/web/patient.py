@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import opt_out
-from portal.flow.behind_link import Opened, deliveries, open_link, read_as
+from portal.flow.behind_link import Opened, deliveries, open_link, read_as, readings
 from portal.flow.behind_link import uses as uses_of
 from portal.flow.opt_out import Said
 from portal.flow.receipt_file import receipt_file
@@ -53,7 +53,7 @@ async def notice(request: Request) -> Response:
         mine=no.mine if no else False,
         text=opened.text,
         said=opened.link.said,
-        readings=[reader for reader, language in opened.readings if language == _language(request, opened)],
+        readings=await readings(opened, _language(request, opened)),
     )
 
 

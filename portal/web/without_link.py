@@ -1,7 +1,5 @@
 """The form of a no without a link. It asks for no reason, no card and no number, and never says who is a patient."""
 
-from uuid import UUID
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +8,7 @@ from portal.flow.provisional import PUBLIC, Spoken
 from portal.rules.people import said_birth
 from portal.rules.refusals import Refused
 from portal.rules.words import ForWhom, ObjectionChannel, Scope
-from portal.web.frame import form, path_id, portal_of, reference, see_other, show
+from portal.web.frame import form, path_uuid, portal_of, reference, see_other, show
 
 LONGEST = {"said_by": 200, "family_name": 100, "birth_name": 100, "given_names": 100, "postcode": 20, "answer_to": 300}
 """The fields that take any text, and how many characters of it are kept."""
@@ -50,10 +48,7 @@ async def object_(request: Request) -> Response:
 
 
 async def received(request: Request) -> Response:
-    try:
-        said = await provisional.recorded(UUID(path_id(request)))
-    except ValueError:
-        raise Refused("unknown_objection", "there is no such objection", status=404) from None
+    said = await provisional.recorded(path_uuid(request))
     return await show(request, "patient/object_received.html", said=said, reference=reference(said.id))
 
 

@@ -22,7 +22,7 @@ ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indire
 
 
 async def doctor() -> Account:
-    return await Account.get(role=Role.DOCTOR)
+    return await Account.get(role=Role.DOCTOR, subject="doctor-doctor-1")
 
 
 async def told_no(world: World, number: str = "1", **options: object) -> UUID:
@@ -98,7 +98,25 @@ async def test_a_doctor_of_another_practice_records_and_sees_nothing(told: World
     assert await reasons(told) == ("G41",)
 
 
+async def test_a_colleague_sees_it_and_takes_nothing_back(told: World) -> None:
+    no = await told_no(told)
+    colleague = await told.enrol(number="doctor-7", rpps="10000000007")
+    assert not (await told_doctor.told(told.means, no, by=colleague)).undoable
+    async with refused("too_late"):
+        await told_doctor.undo(told.means, no, by=colleague)
+    assert await reasons(told) == ("G41",)
+
+
+async def test_who_only_says_that_she_works_there_records_and_sees_nothing(told: World) -> None:
+    no = await told_no(told)
+    newcomer = await told.enrol(number="doctor-7", rpps="10000000007", verified=False)
+    async with refused("unknown_patient"):
+        await told_no(told, "2", by=newcomer)
+    async with refused("unknown_objection"):
+        await told_doctor.told(told.means, no, by=newcomer)
+
+
 async def test_a_doctor_who_has_left_still_records_what_she_was_told(told: World) -> None:
-    await enrol.leave(told.means, await doctor(), (await Enrolment.get()).id)
+    await enrol.leave(told.means, await doctor(), (await Enrolment.get(account_id=(await doctor()).id)).id)
     await told_no(told)
     assert "G41" in await reasons(told)

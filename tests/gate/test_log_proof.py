@@ -334,3 +334,22 @@ def test_any_changed_sign_of_a_checkpoint_is_refused(size: int) -> None:
             read_checkpoint(changed, made.KEY.public_key())
         with pytest.raises(BadSignature):
             read_way(text[:at], made.KEY.public_key())
+
+
+@pytest.mark.parametrize("name", ["kind", "summary", "touches", "actor", "at"])
+def test_an_entry_that_leaves_something_out_proves_nothing(sealed: Path, tmp_path: Path, name: str) -> None:
+    """Its leaf and its tree are sound: only the portal that signs such a log could make one."""
+    folder = shutil.copytree(sealed, tmp_path / "release")
+    found = verify_release(sealed, made.KEY.public_key())
+    proof = proof_for(found.release_id, found.manifest_sha256)
+    entry = {key: value for key, value in proof["entry"].items() if key != name}
+    leaf = leaf_hash(commitment(SALT, entry))
+    leaves = leaves_with(leaf, SIZE)
+    proof |= {
+        "entry": entry, "leaf_hash": leaf.hex(), "root": root(leaves).hex(), "checkpoint": note(leaves),
+        "path": [step.hex() for step in inclusion(leaves, PLACE)],
+    }  # fmt: skip
+    (folder / "proof.json").write_text(json.dumps(proof))
+    with pytest.raises(Refused) as no:
+        verify_release(folder, made.KEY.public_key())
+    assert no.value.code == "proof_entry"

@@ -98,7 +98,7 @@ def test_a_doctor_without_one_of_her_fields_is_refused(key: str) -> None:
         ({"columns": (ColumnTerm("address", Precision.FULL),)}, "columns"),
         ({"columns": (ColumnTerm("sex", Precision.DECADE),)}, "sex has no precision"),
         ({"not_before": datetime(2026, 11, 1)}, "zone"),  # noqa: DTZ001 - the fault itself
-        ({"expires_at": datetime(2026, 12, 1)}, "zone"),  # noqa: DTZ001
+        ({"expires_at": datetime(2026, 12, 1)}, "zone"),  # noqa: DTZ001 - the fault itself
         ({"expires_at": made.TERMS.not_before}, "an end before"),
         ({"expires_at": made.TERMS.not_before - DAY}, "an end before"),
         ({"period_until": made.TERMS.period_from - DAY}, "an end before"),
