@@ -5,14 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from world import World
 
-from portal.flow import permit, receive
+from portal.flow import opt_out, permit, receive
 from portal.flow import release as flow
 from portal.gate.filtering import Counts, filter_extraction
 from portal.gate.permit import read_permit
-from portal.rules.words import Crossing
+from portal.outside.tokens import pseudonym
+from portal.records.people import Patient
+from portal.rules.words import Crossing, Scope
 
 RECORD: dict[str, Any] = {
     "practice_id": "practice-a", "patient_id": "1", "doctor_id": "doctor-1", "recorded_on": "2025-06-30",
@@ -69,3 +72,26 @@ async def approved(world: World) -> str:
     release_id = await flow.prepare(world.means, "diabetes", by=world.operator)
     await flow.approve(world.means, release_id, by=world.dpo, second_factor=True)
     return release_id
+
+
+RECORDS = [record(str(n)) for n in (1, 2, 3)] + [record("1", recorded_on="2025-07-07", diagnosis="sct|59621000")]
+"""Four records of three patients."""
+
+
+def in_store(world: World, practice_id: str = "practice-a") -> set[str]:
+    files = sorted((world.means.store / practice_id).glob("*.parquet"))
+    return {name for file in files for name in pq.read_table(file)["pseudonym"].to_pylist()}
+
+
+def in_release(world: World, release_id: str) -> list[str]:
+    files = sorted((world.means.releases / release_id / "records").glob("*.parquet"))
+    return [name for file in files for name in pq.read_table(file)["pseudonym"].to_pylist()]
+
+
+async def named(world: World, number: str, family: str = "study:diabetes") -> str:
+    person = (await Patient.get(practice_id="practice-a", number=number)).person_id
+    return pseudonym(world.means.ring, family, person.bytes).hex()
+
+
+async def objects(world: World, number: str) -> None:
+    await opt_out.object_(world.means, world.links[f"patient{number}@example.org"], Scope.EVERYTHING)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from line import RECORDS, Line
 from world import World, build, child, patient
 
 from portal.demo.clock import PlayedClock
@@ -24,3 +25,18 @@ async def told(world: World) -> World:
     world.wait(40)
     await world.read_returns()
     return world
+
+
+@pytest.fixture
+async def line(told: World) -> Line:
+    """A practice whose key is registered."""
+    made = Line(told)
+    await made.open()
+    return made
+
+
+@pytest.fixture
+async def stored(line: Line) -> Line:
+    """The store holds four records of three patients."""
+    await line.receive(await line.extract(*RECORDS))
+    return line

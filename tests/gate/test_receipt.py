@@ -32,6 +32,15 @@ def proof(kind: str = "objected", entry: int = 7, key: Ed25519PrivateKey = KEY) 
     }  # fmt: skip
 
 
+def refused(file: bytes, *, kept: str | None = None) -> str:
+    """The code of the refusal, which says something, and of what."""
+    with pytest.raises(Refused) as no:
+        verify_receipt(file, KEY.public_key(), kept=kept)
+    assert no.value.what
+    assert (no.value.where, no.value.status) == ("the receipt", 422)
+    return no.value.code
+
+
 def test_a_receipt_is_verified_with_nothing_but_the_key() -> None:
     found = verify_receipt(write_receipt(TERMS, proof(), KEY), KEY.public_key())
     assert (found.terms, found.proved) == (TERMS, True)
@@ -41,9 +50,7 @@ def test_a_receipt_is_verified_with_nothing_but_the_key() -> None:
 def test_before_it_has_its_place_a_receipt_is_genuine_and_not_proved() -> None:
     file = write_receipt(TERMS, None, KEY)
     assert not verify_receipt(file, KEY.public_key()).proved
-    with pytest.raises(Refused) as no:
-        verify_receipt(file, KEY.public_key(), kept=proof()["checkpoint"])
-    assert no.value.code == "proof_missing"
+    assert refused(file, kept=proof()["checkpoint"]) == "proof_missing"
 
 
 def test_it_is_held_against_a_checkpoint_kept_elsewhere() -> None:
@@ -109,13 +116,9 @@ def _no_statement(file: dict[str, Any]) -> None:
 def test_whatever_was_changed_is_seen(spoil: Callable[[dict[str, Any]], None], code: str) -> None:
     file = json.loads(write_receipt(TERMS, proof(), KEY))
     spoil(file)
-    with pytest.raises(Refused) as no:
-        verify_receipt(json.dumps(file).encode(), KEY.public_key())
-    assert no.value.code == code
+    assert refused(json.dumps(file).encode()) == code
 
 
 @pytest.mark.parametrize("file", [b"", b"[]", b"{}", b"\xff", b'{"receipt": {}, "signed": "", "proof": null}'])
 def test_what_is_no_receipt_is_refused(file: bytes) -> None:
-    with pytest.raises(Refused) as no:
-        verify_receipt(file, KEY.public_key())
-    assert no.value.code == "receipt_malformed"
+    assert refused(file) == "receipt_malformed"
