@@ -21,6 +21,7 @@ THRESHOLDS = Thresholds(
     today=date(2026, 11, 20),
     reflected_before=NOW - timedelta(days=30),
     silent_before=NOW - timedelta(days=7),
+    posted_before=NOW - timedelta(days=14),
     texts=(("text-1", Text.VALID), ("text-0", Text.SUPERSEDED)),
     agreements=(1,),
 )

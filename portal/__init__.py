@@ -11,6 +11,9 @@ records | gate | outside → rules.
       rules/verdicts.py         every combination decided beforehand
       rules/reasons.py          what each reason means, in words, and its law
       rules/waiting.py          days in Paris, and waits
+      rules/due.py              who is told next, by which channel, and why
+      rules/postal.py           what stands in an envelope's window; letters' numbers
+      rules/typed_code.py       codes that are typed by hand
       rules/people.py           ages, addressees, and the traits by which persons are matched
       rules/codes.py            code systems and their short names
       rules/precision.py        the columns, and how finely each may be released
@@ -39,10 +42,12 @@ records | gate | outside → rules.
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
       flow/notify.py            patients are told
       flow/addressees.py        who is to be told, and what has reached her
+      flow/paper.py             notices by post: printed, posted, returned
       flow/hand_over.py         a notice handed over at the practice
       flow/minors.py            a minor of fifteen or more asks to be told alone
       flow/outage.py            the path of objections fails, and works again
       flow/opt_out.py           a patient says no, or takes it back
+      flow/typed_link.py        a typed code leads to its link
       flow/told_doctor.py       a no told to the doctor
       flow/provisional.py       a no said without a link: on paper, by telephone, by the form
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
@@ -85,6 +90,7 @@ records | gate | outside → rules.
       records/contacts.py       contacts of patients and holders of authority, written
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
+      records/print_runs.py     letters that wait, and their print runs
       records/objections.py     objections
       records/rights_requests.py  restriction, erasure, rectification
       records/releases.py       permits, extractions, releases
@@ -156,6 +162,7 @@ records | gate | outside → rules.
       outside/mail.py           SMTP
       outside/envelope.py       a notice as a message
       outside/returns.py        what comes back
+      outside/typeset.py        paper as PDF
 
     web/        WHO IS LOOKING
       web/routes.py             the whole site on one page
@@ -166,15 +173,18 @@ records | gate | outside → rules.
       web/public.py             home, transparency
       web/sign_in.py            sign in and out
       web/patient.py            the personal link
+      web/by_code.py            the page for a letter's code
       web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
       web/desk.py               the desk
+      web/desk_letters.py       letters at the desk
       web/desk_objections.py    a no without a link at the desk
       web/desk_identity.py      doubts and requests at the desk
       web/desk_drafts.py        drafts, authorisations and studies at the desk
       web/desk_releases.py      releases at the desk
       web/recipient.py          a study team's releases
       web/letters.py            notices as mail
+      web/print_file.py         notices on paper
 
     demo/       WHO TRIES IT OUT: refused outside demo mode
       demo/run.py               play once, then serve
@@ -201,7 +211,7 @@ records | gate | outside → rules.
     wiring.py     what the settings say, made
     service.py    pages and worker      settings.py   what the operator may set
     log_commands.py   the log's commands      release_commands.py   a release verified and opened
-    objection_commands.py   objections on paper and by telephone
+    notice_commands.py   campaigns and letters      objection_commands.py   objections on paper and by telephone
     receipt_commands.py   a patient's receipt verified
     key_commands.py   the keys' commands
     extract_command.py   the filter's command

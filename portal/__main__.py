@@ -12,9 +12,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from portal import extract_command, key_commands, log_commands, objection_commands, receipt_commands, release_commands
+from portal import (
+    extract_command,
+    key_commands,
+    log_commands,
+    notice_commands,
+    objection_commands,
+    receipt_commands,
+    release_commands,
+)
 from portal.demo.bulk import SHIPPED
-from portal.flow import erase, govern, notify, permit, receive, register, release, retract, sign_in
+from portal.flow import erase, govern, permit, receive, register, release, retract, sign_in
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
 from portal.flow.simulate import CHANGES, PASSES, Simulated, simulate
@@ -31,9 +39,8 @@ from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.waiting import paris_day
 from portal.rules.words import Language, Role
 from portal.settings import PORT, Settings, unsafe
-from portal.web.letters import render_letter
 from portal.web.render import folder
-from portal.wiring import make_means, worker_post
+from portal.wiring import make_means
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 groups = {
@@ -41,13 +48,13 @@ groups = {
     for name, words in {
         "staff": "Staff accounts.",
         "register": "Registers of practices.",
-        "notices": "Campaigns and their progress.",
         "gate": "What would pass, and why not.",
         "permit": "Extraction permits.",
     }.items()
 } | {
     "keys": key_commands.group,
     "log": log_commands.group,
+    "notices": notice_commands.group,
     "objections": objection_commands.group,
     "receipt": receipt_commands.group,
     "release": release_commands.group,
@@ -203,22 +210,6 @@ def import_(
 
     done = _run(step)
     typer.echo(f"{done.rows} rows: {done.new} new, {done.changed} changed, {done.left} left, {done.doubts} in doubt")
-
-
-@groups["notices"].command()
-def send(observatory: Observatory, practice: PracticeId, acting: As) -> None:
-    """Start a campaign for one practice and send what is due."""
-
-    async def step(means: Means, settings: Settings) -> notify.Campaigned:
-        by = await sign_in.operator(acting)
-        done = await notify.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
-        async with worker_post(settings) as post:
-            while await notify.send_due(means, post, render_letter):
-                pass
-        return done
-
-    done = _run(step)
-    typer.echo(f"{done.queued} queued, {done.already_told} told before, {done.not_reachable} not reachable")
 
 
 # --- the gate ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from portal.flow.clear_away import clear_away
 from portal.flow.erase import alarm_overdue, reconcile_store
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
+from portal.flow.paper import make_codes
 from portal.flow.retract import reconcile, remind_due
 from portal.flow.rewrite import erase_due
 from portal.flow.sequence import sequence
@@ -75,6 +76,8 @@ async def one_round(
     gives for it.
     """
     while await send_due(means, post, render_letter):
+        pass
+    while await make_codes(means):
         pass
     if reading:
         await read_returns(means, returns)

@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     clock: Literal["system", "played"] = "system"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    client_address_header: str = ""  # set by the proxy in front, such as x-forwarded-for; empty: the connection's
+
     smtp_host: str = ""  # empty: the embedded mailbox
     smtp_port: int = 587
     smtp_starttls: bool = True

@@ -11,6 +11,7 @@ from pathlib import Path
 from portal.gate.register import read_register, write_register_csv
 from portal.gate.register_row import RegisterRow
 from portal.rules.people import addressee
+from portal.rules.postal import window_lines
 from portal.rules.refusals import RefusedFile
 from portal.rules.words import Addressee
 
@@ -40,6 +41,17 @@ class Register:
             address = row.email if to is Addressee.SELF else row.representative_email
             if to is not None and address and row.deceased_on is None:
                 yield row, to, address
+
+    def by_post(self) -> Iterator[tuple[RegisterRow, Addressee, str]]:
+        """Everybody who can be written to by letter only: the row, to whom, and where, as the register says it."""
+        for row in self.rows:
+            to = addressee(row.birth_date, row.representative_kind, self.day)
+            own = to is Addressee.SELF
+            name = f"{row.given_names} {row.family_name}" if own else row.representative_name
+            parts = [row.address, row.postcode, row.city, row.country] if own else [row.representative_address]
+            mail = row.email if own else row.representative_email
+            if to is not None and not mail and window_lines(name, *parts) and row.deceased_on is None:
+                yield row, to, "|".join(parts)
 
     def addresses(self, *, every: int) -> set[str]:
         """Every so-manyth address: those that will turn out not to exist."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from email.message import EmailMessage
 from itertools import cycle
-from typing import Any
 
 from portal.demo.browser import Browser
 from portal.demo.bulk import Practice
@@ -15,11 +14,15 @@ from portal.demo.driver import OBSERVATORY, STUDY, Play
 from portal.demo.opening import publish
 from portal.demo.registers import Change, first_register, second_register
 from portal.flow import govern, notify
+from portal.flow.paper import make_codes
 from portal.flow.register import import_register
 from portal.gate.register_row import RegisterRow
 from portal.rules.waiting import paris_day
 from portal.rules.words import Addressee, RightsKind
 from portal.web.letters import render_letter
+
+LETTERS_WITH = "2026-06"
+"""The version of the notice with which one practice's letters are printed and posted."""
 
 
 async def registers_act(p: Play, *, first: bool) -> None:
@@ -109,6 +112,27 @@ async def campaign(p: Play, roles: Sequence[Role], version: str) -> None:
         while await notify.send_due(p.stage.means, p.stage.post, render_letter):
             pass
         _read_mail(p, role.practice, version)
+        printed = version == LETTERS_WITH and role is p.role_of(Part.FULL)[0]
+        if printed:
+            await _post_letters(p)
+        for row, addressee, address in register.by_post():
+            _tell_notice(p, role.practice, row, addressee, version, "accepted" if printed else "queued", address)
+
+
+async def _post_letters(p: Play) -> None:
+    """The letters of one practice are printed, kept beside the mails, and taken to the post."""
+    while await make_codes(p.stage.means):
+        pass
+    async with Browser(p.stage.base) as operator:
+        await operator.sign_in("staff", "demo-operator")
+        await operator.send("/desk/letters", "/desk/letters", observatory=OBSERVATORY)
+        folder = p.stage.folder / "letters"
+        folder.mkdir(exist_ok=True)
+        for kind in ("file", "sheet"):
+            content = await operator.download("/desk/letters", f"/desk/letters/1/{kind}")
+            (folder / f"letters-1-{kind}.pdf").write_bytes(content)
+        day = paris_day(p.now).isoformat()
+        await operator.send("/desk/letters", "/desk/letters/1/posted", posted_on=day)
 
 
 def _read_mail(p: Play, practice: Practice, version: str) -> None:
@@ -130,11 +154,16 @@ def _read_mail(p: Play, practice: Practice, version: str) -> None:
             _tell_notice(p, practice, row, addressee, version, "refused")
 
 
-def _tell_notice(p: Play, practice: Practice, row: Any, addressee: Addressee, version: str, outcome: str) -> None:
+def _tell_notice(
+    p: Play, practice: Practice, row: RegisterRow, addressee: Addressee, version: str, outcome: str, address: str = ""
+) -> None:
+    """One notice of the story; with an address, a letter."""
+    where = {"address": address} if address else {}
     p.story.add(
-        "notices", practice_id=practice.id, patient_id=row.patient_id, addressee=str(addressee), channel="email",
+        "notices", practice_id=practice.id, patient_id=row.patient_id, addressee=str(addressee),
+        channel="post" if address else "email",
         text=f"{OBSERVATORY}-adult-{row.language}-{version}", sent_at=p.now, outcome=outcome,
-        email=row.email if addressee is Addressee.SELF else row.representative_email,
+        email=row.email if addressee is Addressee.SELF else row.representative_email, **where,
     )  # fmt: skip
 
 
@@ -146,7 +175,11 @@ def _body(message: EmailMessage) -> str:
 async def returns_act(p: Play) -> None:
     p.tell("returned mail is read", 0, 1)
     await notify.read_returns(p.stage.means, p.stage.returns)
-    p.story.add("returns_read", at=p.now, complete=True)
+    async with Browser(p.stage.base) as operator:
+        await operator.sign_in("staff", "demo-operator")
+        await operator.send("/desk/letters", "/desk/letters/returned", complete="yes")
+    for channel in ("email", "post"):
+        p.story.add("returns_read", channel=channel, at=p.now, complete=True)
 
 
 async def object_act(p: Play, real_now: datetime) -> None:

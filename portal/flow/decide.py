@@ -8,15 +8,15 @@ from uuid import UUID
 from portal.flow.batch import Asked, Ground, closes_at, facts_now, ground_of
 from portal.flow.means import Means
 from portal.records.clearance import Thresholds, decided
-from portal.records.database import Connection, as_day, as_moment, is_postgres, rows, transact
+from portal.records.database import Connection, as_day, as_moment, is_postgres, transact
 from portal.records.governance import AgreementText, NoticeText
-from portal.records.notices import lost_to_outages
+from portal.records.notices import lost_to_outages, silences
 from portal.rules.clearance import Verdict, Withheld, decide, rules_of
 from portal.rules.conditions import NoticeCoverage, fingerprint
 from portal.rules.facts import PersonFacts, Text, facts_of
 from portal.rules.refusals import Refused
 from portal.rules.verdicts import reasons_of
-from portal.rules.waiting import began_before, midnight, paris_day, silence_counts_before
+from portal.rules.waiting import began_before, midnight, paris_day
 from portal.rules.words import TextState
 
 __all__ = [
@@ -73,7 +73,7 @@ async def snapshot(c: Connection) -> None:
 async def _thresholds(c: Connection, g: Ground, as_delivered: bool) -> Thresholds:
     days = g.observatory.register_max_days if g.observatory else 0
     reflection = g.conditions.reflection_days if g.conditions else 30
-    reading = await rows(c, "SELECT max(read_at) AS at FROM returns_reading WHERE channel = 'email' AND complete")
+    silent = await silences(c, g.now)
     texts = await NoticeText.filter(observatory_id=g.asked.observatory_id).order_by("id")
     return Thresholds(
         observatory_id=g.asked.observatory_id,
@@ -81,7 +81,8 @@ async def _thresholds(c: Connection, g: Ground, as_delivered: bool) -> Threshold
         registers_since=g.now - timedelta(days=days),
         today=paris_day(g.now),
         reflected_before=began_before(g.now, reflection, await lost_to_outages(c, g.now)),
-        silent_before=silence_counts_before(g.now, as_moment(reading[0]["at"])),
+        silent_before=silent.mailed_before,
+        posted_before=silent.posted_before,
         texts=tuple((text.id, text_word(text, g, as_delivered)) for text in texts),
         agreements=await _agreements_that_count(g),
     )

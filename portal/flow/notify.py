@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from portal.flow.addressees import current_texts, readers
+from portal.flow.addressees import due_readers
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding
 from portal.outside.envelope import build_message, return_path
@@ -84,7 +84,7 @@ async def _campaign(c: Connection, means: Means, observatory_id: str, practice_i
     entry = await enter(
         c, "campaign_started", actor=by.actor, at=now, touches=[("practice", practice_id)], summary=observatory_id
     )
-    texts, enough = await current_texts(c, observatory_id)
+    readers = await due_readers(c, observatory_id, practice_id, paris_day(now))
     made = await rows(
         c,
         "INSERT INTO campaign (observatory_id, practice_id, started_at, started_by, entry_id) "
@@ -93,19 +93,13 @@ async def _campaign(c: Connection, means: Means, observatory_id: str, practice_i
     )  # fmt: skip
     campaign_id = int(made[0]["id"])
     notices: list[tuple[Any, ...]] = []
-    told = unreachable = 0
-    for reader in await readers(c, practice_id, paris_day(now)):
-        text_id = texts.get(reader["language"]) or texts["fr"]
-        if reader["email_index"] is None:
-            unreachable += 1
-        elif reader["had"] & enough[text_id]:
-            told += 1
-        else:
+    for reader in readers:
+        if reader.due is not None and reader.due.channel is not None:
             notice_id = uuid4()
             hashed = token_hash(link_token(means.ring, str(notice_id))).hex()
             notices.append(
-                (notice_id, reader["id"], text_id, reader["addressee"], NoticeChannel.EMAIL, NoticeState.QUEUED,
-                 hashed, reader["reader_index"], reader["email_index"], campaign_id)
+                (notice_id, reader.patient_id, reader.text_id, reader.addressee, reader.due.channel, NoticeState.QUEUED,
+                 hashed, reader.reader_index, reader.due.address_index, campaign_id)
             )  # fmt: skip
     await write_many(
         c,
@@ -117,9 +111,10 @@ async def _campaign(c: Connection, means: Means, observatory_id: str, practice_i
     await write_many(
         c,
         "INSERT INTO outbox_item (notice_id, due_at, attempts) VALUES ($1, $2, 0)",
-        [(notice[0], now) for notice in notices],
+        [(notice[0], now) for notice in notices if notice[4] == NoticeChannel.EMAIL],
     )
-    return Campaigned(campaign_id, len(notices), told, unreachable)
+    told = sum(reader.due is None for reader in readers)
+    return Campaigned(campaign_id, len(notices), told, len(readers) - told - len(notices))
 
 
 # --- the outbox ----------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The patient says no, takes it back, or notes that she has answered. Never by GET; once is enough; twice is once."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
@@ -12,6 +12,7 @@ from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.ledger import Touch, enter
 from portal.records.objections import take_back, write_objections
 from portal.rules.refusals import Refused
+from portal.rules.waiting import midnight
 from portal.rules.words import ObjectionChannel, Scope
 
 _NOTICE = (
@@ -91,8 +92,21 @@ async def look(c: Connection, token: str) -> Link:
     return await _link(c, token)
 
 
-async def object_(means: Means, token: str, scope: Scope, study_id: str = "") -> Said:
-    """Record a no, effective at receipt; the same no again finds the first one. Returns it as it stands.
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A no that she did not say on her page: it came with her code on paper or by telephone. `said_on`: the day on
+    which it was said or stamped; None or a day ahead is now. `actor`: who records it."""
+
+    channel: ObjectionChannel
+    said_on: date | None
+    actor: str
+
+
+async def object_(
+    means: Means, token: str, scope: Scope, study_id: str = "", *, brought: Brought | None = None
+) -> Said:
+    """Record a no, effective at receipt; the same no again finds the first one. Returns it as it stands. Whichever way
+    it came, it is hers, and her link takes it back.
 
     The observatory and the practice are the notice's own; `study_id` names a study of that observatory which is on
     the transparency page. Refused("scope") for any other. A narrower no beside a wider one is kept: it stands when
@@ -102,21 +116,23 @@ async def object_(means: Means, token: str, scope: Scope, study_id: str = "") ->
 
     async def step(c: Connection) -> Said:
         now = await means.now(c)
-        entry = await enter(c, "objected", actor="patient", at=now, touches=_touches(notice), summary=str(scope))
+        actor = brought.actor if brought else "patient"
+        entry = await enter(c, "objected", actor=actor, at=now, touches=_touches(notice), summary=str(scope))
         await _answered(c, notice["id"], now)  # holds the notice: of two at once, the second finds the first
         link = await _link(c, token)
         ref = await _scope_ref(c, link, scope, study_id)
         standing = next((s for s in link.in_force if (s.scope, s.scope_ref) == (scope, ref) and s.mine), None)
-        if standing is None:
-            await write_objections(
-                c, {uuid4(): link.patient_id}, scope=scope, scope_ref=ref, channel=ObjectionChannel.LINK,
-                actor=link.addressee, received_at=now, entry=entry, notice_id=link.notice_id,
-            )  # fmt: skip
-        return (
-            replace(standing, again=True)
-            if standing
-            else next(s for s in (await _link(c, token)).in_force if s.entry_id == entry)
-        )
+        received_at = min(midnight(brought.said_on), now) if brought and brought.said_on else now
+        if standing is not None:
+            earlier = "UPDATE objection SET received_at = $1 WHERE id = $2 AND received_at > $1"
+            await rows(c, earlier, received_at, standing.id)
+            return replace(standing, again=True, received_at=min(received_at, standing.received_at))
+        await write_objections(
+            c, {uuid4(): link.patient_id}, scope=scope, scope_ref=ref,
+            channel=brought.channel if brought else ObjectionChannel.LINK,
+            actor=link.addressee, received_at=received_at, entry=entry, notice_id=link.notice_id,
+        )  # fmt: skip
+        return next(s for s in (await _link(c, token)).in_force if s.entry_id == entry)
 
     return await transact(step)
 

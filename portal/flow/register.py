@@ -308,6 +308,6 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
 
 def _line(contact: SealedContact, ready: Prepared, batch: int, practice_id: str) -> Line:
     return (
-        contact.rank, str(contact.addressee), contact.sealed, contact.email_index, contact.reader_index,
-        contact.unreachable_reason, batch, practice_id, ready.row.patient_id,
+        contact.rank, str(contact.addressee), contact.sealed, contact.email_index, contact.postal_index,
+        contact.reader_index, contact.unreachable_reason, batch, practice_id, ready.row.patient_id,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from portal.gate.register_row import RegisterRow
 from portal.outside.keys import KeyRing
 from portal.outside.tokens import blind_index, match_token, seal
 from portal.rules.people import CONSENT_AGE, MAJORITY, birthday, is_birth, match_traits
+from portal.rules.postal import window_lines
 from portal.rules.words import Addressee
 
 Tokens = frozenset[tuple[str, str]]
@@ -38,6 +39,7 @@ class SealedContact:
     addressee: Addressee
     sealed: bytes
     email_index: str | None
+    postal_index: str | None
     reader_index: str | None
     unreachable_reason: str | None = None
 
@@ -68,7 +70,7 @@ def make_ready(
         contacts.append(seal_holder(ring, practice_id, Holder.first_of(row)))
     return Prepared(
         row=row,
-        digest=blind_index(ring, "register_row", plain),
+        digest=blind_index(ring, "register_row/2", plain),
         tokens=keyed(ring, traits),
         teen_on=birthday(row.birth_date, CONSENT_AGE) if is_birth(row.birth_date) else None,
         adult_on=birthday(row.birth_date, MAJORITY) if is_birth(row.birth_date) else None,
@@ -110,8 +112,19 @@ def is_key(kind: str) -> bool:
 
 
 def _own_contact(ring: KeyRing, practice_id: str, number: str, plain: dict[str, str]) -> SealedContact:
-    index = blind_index(ring, "email", plain["email"].casefold()).hex() if plain["email"] else None
-    return SealedContact(0, Addressee.SELF, _seal(ring, plain, practice_id, number, Addressee.SELF, 0), index, None)
+    email = blind_index(ring, "email", plain["email"].casefold()).hex() if plain["email"] else None
+    sealed = _seal(ring, plain, practice_id, number, Addressee.SELF, 0)
+    return SealedContact(0, Addressee.SELF, sealed, email, _postal_index(ring, own_lines(plain)), None)
+
+
+def own_lines(contact: Mapping[str, str]) -> tuple[str, ...]:
+    """A patient's name and address as they stand on a letter; empty when none can be sent to her."""
+    name = f"{contact['given_names']} {contact['family_name']}"
+    return window_lines(name, contact["address"], contact["postcode"], contact["city"], contact["country"])
+
+
+def _postal_index(ring: KeyRing, lines: tuple[str, ...]) -> str | None:
+    return blind_index(ring, "postal", "\n".join(lines).casefold()).hex() if lines else None
 
 
 def seal_holder(ring: KeyRing, practice_id: str, holder: Holder) -> SealedContact:
@@ -124,6 +137,7 @@ def seal_holder(ring: KeyRing, practice_id: str, holder: Holder) -> SealedContac
         addressee=holder.kind,
         sealed=_seal(ring, plain, practice_id, holder.patient_id, holder.kind, holder.rank),
         email_index=blind_index(ring, "email", where).hex() if holder.email else None,
+        postal_index=_postal_index(ring, window_lines(holder.name, holder.address)),
         reader_index=blind_index(ring, "reader", who).hex(),
         unreachable_reason=str(holder.unreachable_reason) if holder.unreachable_reason else None,
     )

@@ -49,6 +49,7 @@ class Thresholds:
     today: date
     reflected_before: datetime
     silent_before: datetime
+    posted_before: datetime
     texts: tuple[tuple[str, Text], ...]
     agreements: tuple[int, ...]
 
@@ -67,7 +68,7 @@ async def decided(
     """
     t = thresholds
     parameters: list[Any] = [
-        t.observatory_id, t.study_id, t.registers_since, t.today, t.reflected_before, t.silent_before
+        t.observatory_id, t.study_id, t.registers_since, t.today, t.reflected_before, t.silent_before, t.posted_before
     ]  # fmt: skip
     whens = []
     for text_id, word in t.texts:

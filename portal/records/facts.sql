@@ -1,7 +1,7 @@
 -- The person facts of one crossing, for every patient of the observatory's practices, decided in the same pass.
 -- Each CASE ends in the word that closes. Words are the places in rules/facts.py; the key is its mixed radix.
 --   $1 observatory  $2 study ('' at extraction)  $3 registers taken after  $4 today in Paris
---   $5 sent before: reflection over  $6 sent at or before: silence is delivery by now
+--   $5 sent before: reflection over  $6 mailed, $7 posted at or before: silence is delivery by now
 -- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.
 -- {among}: a narrowing.  In records/objections.py: whom an objection binds, and whom one without a token may mean.
 WITH enrolled AS (
@@ -99,7 +99,8 @@ represented AS (
     FROM contact WHERE addressee IN ('guardian', 'mandate') GROUP BY patient_id
 ),
 reader AS (
-    SELECT c.patient_id, c.rank, c.addressee, c.reader_index, c.email_index, c.unreachable_reason
+    SELECT c.patient_id, c.rank, c.addressee, c.reader_index, c.email_index, c.postal_index,
+           c.unreachable_reason
     FROM contact c
     JOIN patient p ON p.id = c.patient_id
     LEFT JOIN alone a ON a.patient_id = c.patient_id
@@ -115,13 +116,15 @@ judged AS (
            ((CASE WHEN n.id IS NULL THEN 1 ELSE CASE n.text_id {texts} ELSE 2 END END * 2
              + CASE WHEN n.addressee = r.addressee
                          AND (n.addressee = 'self' OR n.reader_index = r.reader_index)
-                         AND (n.channel = 'hand' OR n.address_index = r.email_index)
+                         AND (n.channel = 'hand' OR n.address_index
+                              = CASE n.channel WHEN 'post' THEN r.postal_index ELSE r.email_index END)
                     THEN 0 ELSE 1 END) * 3
             + CASE WHEN n.state NOT IN ('sent', 'handed_over') THEN 1
                    WHEN n.text_sha256 = n.approved_sha256 AND n.sent_at IS NOT NULL AND n.server_answer IS NOT NULL
                         AND (n.channel = 'hand' OR n.address_index IS NOT NULL)
                    THEN CASE WHEN n.state = 'handed_over' AND n.channel = 'hand' THEN 0
-                             WHEN n.state = 'sent' AND n.sent_at <= $6 THEN 0
+                             WHEN n.state = 'sent'
+                                  AND CASE n.channel WHEN 'post' THEN n.sent_at <= $7 ELSE n.sent_at <= $6 END THEN 0
                              ELSE 1 END
                    ELSE 2 END) * 2
            + CASE WHEN n.sent_at < $5 THEN 0 ELSE 1 END AS word

@@ -1,5 +1,6 @@
 """Notices, the campaigns they came with, the outbox they leave by, and the readings of what came back."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
@@ -13,12 +14,15 @@ from portal.records.fields import exactly_one, one_of, together, word
 from portal.records.governance import NoticeText, Observatory
 from portal.records.ledger import LogEntry
 from portal.records.people import Patient, Practice
-from portal.rules.waiting import lost_days
+from portal.rules.waiting import EMAIL_SILENCE_DAYS, POST_SILENCE_DAYS, lost_days, silence_counts_before
 from portal.rules.words import Addressee, NoticeChannel, NoticeState
 
 
 class Campaign(Model):
-    """The notices of one practice that one entry started: the batch that they came with."""
+    """The notices of one practice that one entry started: the batch that they came with.
+
+    `stopped_at`: nothing more of it is sent or printed until it goes on.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     observatory_id: str
@@ -29,6 +33,7 @@ class Campaign(Model):
     practice: fields.ForeignKeyRelation[Practice] = fields.ForeignKeyField("portal.Practice", on_delete=fields.RESTRICT)
     started_at = fields.DatetimeField()
     started_by = fields.CharField(max_length=80)
+    stopped_at = fields.DatetimeField(null=True)
     entry_id: int
     entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
 
@@ -41,11 +46,43 @@ class Campaign(Model):
         )
 
 
+class PrintRun(Model):
+    """Letters printed together in one file. They are sent on the day they were taken to the post, not before."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    observatory_id: str
+    observatory: fields.ForeignKeyRelation[Observatory] = fields.ForeignKeyField(
+        "portal.Observatory", on_delete=fields.RESTRICT
+    )
+    letters = fields.IntField()
+    printed_at = fields.DatetimeField()
+    posted_on = fields.DateField(null=True)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, related_name="print_runs"
+    )
+    posting_id: int | None
+    posting: fields.ForeignKeyNullableRelation[LogEntry] = fields.ForeignKeyField(
+        "portal.LogEntry", on_delete=fields.RESTRICT, null=True, related_name="print_runs_posted"
+    )
+
+    class Meta:
+        table = "print_run"
+        indexes = (
+            Index(fields=("observatory_id",), name="print_run_observatory"),
+            Index(fields=("entry_id",), name="print_run_entry"),
+            Index(fields=("posting_id",), name="print_run_posting"),
+        )
+        constraints = (together("posted_on", "posting_id", name="print_run_posted"),)
+
+
 class Notice(Model):
     """One text to one addressee about one patient, with what became of it: the evidence of DOMAIN §4, 13.
 
     `reader_index`, `address_index`: who the addressee was and where she was told, as her contact then said.
-    `text_sha256`: the text that was in fact sent. `server_answer`: what came back, or who says that it was handed over.
+    `code_hash`: of a letter, the code that stands on it, as it is kept (argon2id).
+    `place`: of a letter, its number in its print run. `text_sha256`: the text that was in fact sent. `server_answer`:
+    what came back, or who says that it was handed over or posted.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -57,6 +94,7 @@ class Notice(Model):
     channel = word(NoticeChannel)
     state = word(NoticeState)
     token_hash = fields.CharField(max_length=64, unique=True)
+    code_hash = fields.CharField(max_length=64, unique=True, null=True)
     reader_index = fields.CharField(max_length=64, null=True)
     address_index = fields.CharField(max_length=64, null=True)
     text_sha256 = fields.CharField(max_length=64, null=True)
@@ -64,6 +102,11 @@ class Notice(Model):
     server_answer = fields.CharField(max_length=12, null=True)
     returned_at = fields.DatetimeField(null=True)
     answered_at = fields.DatetimeField(null=True)
+    print_run_id: int | None
+    print_run: fields.ForeignKeyNullableRelation[PrintRun] = fields.ForeignKeyField(
+        "portal.PrintRun", on_delete=fields.RESTRICT, null=True
+    )
+    place = fields.IntField(null=True)
     campaign_id: int | None
     campaign: fields.ForeignKeyNullableRelation[Campaign] = fields.ForeignKeyField(
         "portal.Campaign", on_delete=fields.RESTRICT, null=True
@@ -75,7 +118,7 @@ class Notice(Model):
 
     class Meta:
         table = "notice"
-        unique_together = (("patient", "text", "addressee", "channel", "address_index"),)
+        unique_together = (("patient", "text", "addressee", "channel", "address_index"), ("print_run", "place"))
         indexes = (
             Index(fields=("text_id",), name="notice_text_fk"),
             Index(fields=("campaign_id",), name="notice_campaign"),
@@ -86,6 +129,7 @@ class Notice(Model):
             one_of("channel", NoticeChannel, name="notice_channel"),
             one_of("state", NoticeState, name="notice_state"),
             exactly_one("campaign_id", "entry_id", name="notice_one_origin"),
+            together("print_run_id", "place", name="notice_printed"),
             CheckConstraint(check="sent_at IS NULL OR server_answer IS NOT NULL", name="notice_sent"),
         )
 
@@ -104,6 +148,21 @@ class OutboxItem(Model):
     class Meta:
         table = "outbox_item"
         indexes = (Index(fields=("done_at", "due_at"), name="outbox_item_due"),)
+
+
+class CodeAttempt(Model):
+    """How often codes that are not known were tried from one place, and when that place may try again.
+
+    `source`: a keyed hash of the network address and the day; it says nothing once the day is over.
+    """
+
+    source = fields.CharField(max_length=64, primary_key=True)
+    failures = fields.IntField()
+    free_at = fields.DatetimeField()
+
+    class Meta:
+        table = "code_attempt"
+        indexes = (Index(fields=("free_at",), name="code_attempt_free"),)
 
 
 class PathOutage(Model):
@@ -131,6 +190,31 @@ class PathOutage(Model):
             together("ended_at", "ending_id", name="path_outage_ended"),
             CheckConstraint(check="ended_at IS NULL OR began_at <= ended_at", name="path_outage_in_order"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Silences:
+    """What was mailed or posted at or before these moments, and did not come back, counts as delivered."""
+
+    mailed_before: datetime
+    posted_before: datetime
+
+    @staticmethod
+    def delivered(notice: str, mailed: int, posted: int) -> str:
+        """The condition on a notice's row, in SQL; the two moments stand at these places among the parameters."""
+        sent = f"{notice}.sent_at <="
+        silent = f"CASE {notice}.channel WHEN 'post' THEN {sent} ${posted} ELSE {sent} ${mailed} END"
+        return f"({notice}.state = 'handed_over' OR ({notice}.state = 'sent' AND {silent}))"
+
+
+async def silences(c: Connection, now: datetime) -> Silences:
+    """From the last complete reading of each channel's returns."""
+    found = await rows(c, "SELECT channel, max(read_at) AS at FROM returns_reading WHERE complete GROUP BY channel")
+    read = {row["channel"]: as_moment(row["at"]) for row in found}
+    return Silences(
+        silence_counts_before(now, read.get(NoticeChannel.EMAIL), EMAIL_SILENCE_DAYS),
+        silence_counts_before(now, read.get(NoticeChannel.POST), POST_SILENCE_DAYS),
+    )
 
 
 async def lost_to_outages(c: Connection, now: datetime) -> frozenset[date]:

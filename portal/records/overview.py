@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from portal.records.database import as_day, as_moment, connection, from_json, rows
-from portal.rules.waiting import silence_counts_before
+from portal.records.notices import silences
 
 Row = dict[str, Any]
 
@@ -104,14 +104,6 @@ async def authorisations() -> list[Row]:
     ]
 
 
-async def silent_before(now: datetime) -> datetime:
-    """E-mails accepted at or before this moment count as delivered."""
-    reading = await rows(
-        connection(), "SELECT max(read_at) AS at FROM returns_reading WHERE channel = 'email' AND complete"
-    )
-    return silence_counts_before(now, as_moment(reading[0]["at"]))
-
-
 async def outages() -> list[Row]:
     """The times in which patients could not say no, the newest first: id, began_at, ended_at (None while it lasts)."""
     found = await rows(connection(), "SELECT id, began_at, ended_at FROM path_outage ORDER BY began_at DESC, id DESC")
@@ -143,6 +135,7 @@ async def to_do(today: date) -> list[Row]:
 async def figures(now: datetime) -> list[Row]:
     """The line from enrolment to release in numbers: kind, count."""
     c = connection()
+    silent = await silences(c, now)
     found = await rows(
         c,
         "SELECT 1 AS place, 'doctors' AS kind, count(DISTINCT account_id) AS count FROM enrolment "
@@ -150,12 +143,13 @@ async def figures(now: datetime) -> list[Row]:
         "UNION ALL SELECT 2, 'patients', count(*) FROM patient WHERE left_at IS NULL AND deceased_on IS NULL "
         "UNION ALL SELECT 3, 'notices_sent', count(*) FROM notice WHERE sent_at IS NOT NULL "
         "UNION ALL SELECT 4, 'notices_valid', count(*) FROM notice "
-        "WHERE state = 'handed_over' OR (state = 'sent' AND sent_at <= $1) "
+        f"WHERE {silent.delivered('notice', 1, 2)} "
         "UNION ALL SELECT 5, 'objections', count(DISTINCT person_id) FROM objection WHERE withdrawn_at IS NULL "
         "UNION ALL SELECT 6, 'stored', coalesce(sum(e.rows), 0) FROM extraction e "
         f"WHERE e.id IN ({NEWEST_EXTRACTIONS}) "
         "ORDER BY place",
-        await silent_before(now),
+        silent.mailed_before,
+        silent.posted_before,
     )
     sealed = await rows(c, "SELECT summary FROM release WHERE state = 'sealed'")
     released = sum(from_json(row["summary"])["rows"] for row in sealed)
@@ -211,15 +205,18 @@ async def practices_to_tell() -> list[Row]:
 
 async def campaigns(now: datetime) -> list[Row]:
     """Every campaign, the newest first, with the state of its notices in numbers."""
+    silent = await silences(connection(), now)
     found = await rows(
         connection(),
-        "SELECT c.id, p.name AS practice, o.name AS observatory, c.started_at AS at, "
+        "SELECT c.id, c.observatory_id, p.name AS practice, o.name AS observatory, c.started_at AS at, "
         "count(CASE WHEN n.state = 'queued' THEN 1 END) AS queued, count(n.sent_at) AS sent, "
-        "count(CASE WHEN n.state = 'handed_over' OR (n.state = 'sent' AND n.sent_at <= $1) THEN 1 END) AS delivered, "
+        f"count(CASE WHEN {silent.delivered('n', 1, 2)} THEN 1 END) AS delivered, "
         "count(CASE WHEN n.state IN ('bounced', 'returned') THEN 1 END) AS bounced "
         "FROM campaign c JOIN practice p ON p.id = c.practice_id JOIN observatory o ON o.id = c.observatory_id "
-        "LEFT JOIN notice n ON n.campaign_id = c.id GROUP BY c.id, p.name, o.name, c.started_at ORDER BY c.id DESC",
-        await silent_before(now),
+        "LEFT JOIN notice n ON n.campaign_id = c.id GROUP BY c.id, p.name, o.name, c.started_at, c.observatory_id "
+        "ORDER BY c.id DESC",
+        silent.mailed_before,
+        silent.posted_before,
     )
     return [{**row, "at": as_moment(row["at"])} for row in found]
 

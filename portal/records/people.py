@@ -202,6 +202,7 @@ class Contact(Model):
     `rank`: 0 the patient, 1 the register's representative, from 2 further holders of authority. `reader_index`: who a
     representative is (kind and name), so that another one is another reader; null for the patient herself.
     `email_index`: the address; of a representative, who and where, since a family may share one mailbox.
+    `postal_index`: name and address as they stand on a letter; null when no letter can be sent there.
     `unreachable_reason`: why this holder cannot be reached, in a closed word; then the others are enough.
     """
 
@@ -212,6 +213,7 @@ class Contact(Model):
     addressee = word(Addressee)
     sealed = fields.BinaryField()
     email_index = fields.CharField(max_length=64, null=True)
+    postal_index = fields.CharField(max_length=64, null=True)
     reader_index = fields.CharField(max_length=64, null=True)
     unreachable_reason = word(Unreachable, null=True)
     import_batch_id: int

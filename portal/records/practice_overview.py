@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from portal.records.database import as_moment, connection, from_json, rows
-from portal.records.overview import Row, silent_before
+from portal.records.notices import silences
+from portal.records.overview import Row
 from portal.rules.waiting import paris_day
 
 PATIENT_STATES = ("informed", "waiting", "not_reachable", "out")
@@ -46,14 +47,16 @@ async def patients(practice_id: str, observatory_id: str, now: datetime) -> list
 
     `out` also holds those whose identity or age is open, so that the word does not say who objected.
     """
+    silent = await silences(connection(), now)
     return await rows(
         connection(),
-        "WITH told AS (SELECT n.patient_id, max(CASE WHEN n.state = 'handed_over' OR (n.state = 'sent' "
-        "AND n.sent_at <= $3) THEN 2 WHEN n.state IN ('queued', 'sent') THEN 1 ELSE 0 END) AS word FROM notice n "
+        f"WITH told AS (SELECT n.patient_id, max(CASE WHEN {silent.delivered('n', 3, 5)} THEN 2 "
+        "WHEN n.state IN ('queued', 'sent') THEN 1 ELSE 0 END) AS word FROM notice n "
         "JOIN notice_text t ON t.id = n.text_id AND t.observatory_id = $2 GROUP BY n.patient_id), "
         "said AS (SELECT DISTINCT person_id FROM objection WHERE withdrawn_at IS NULL AND (scope = 'everything' "
         "OR (scope = 'observatory' AND scope_ref = $2) OR (scope = 'practice' AND scope_ref = $1))), "
-        "reachable AS (SELECT DISTINCT patient_id FROM contact WHERE email_index IS NOT NULL), "
+        "reachable AS (SELECT DISTINCT patient_id FROM contact "
+        "WHERE email_index IS NOT NULL OR postal_index IS NOT NULL), "
         "unsettled AS (SELECT DISTINCT patient_id FROM identity_doubt WHERE settled_at IS NULL) "
         "SELECT p.number, CASE WHEN s.person_id IS NOT NULL OR u.patient_id IS NOT NULL OR p.adult_on IS NULL "
         "THEN 'out' WHEN t.word = 2 THEN 'informed' WHEN t.word = 1 THEN 'waiting' "
@@ -64,7 +67,7 @@ async def patients(practice_id: str, observatory_id: str, now: datetime) -> list
         "LEFT JOIN (SELECT DISTINCT patient_id FROM minor_alone WHERE ended_at IS NULL) a ON a.patient_id = p.id "
         "LEFT JOIN reachable r ON r.patient_id = p.id LEFT JOIN unsettled u ON u.patient_id = p.id "
         "WHERE p.practice_id = $1 AND p.deceased_on IS NULL AND p.left_at IS NULL ORDER BY p.id",
-        practice_id, observatory_id, await silent_before(now), paris_day(now),
+        practice_id, observatory_id, silent.mailed_before, paris_day(now), silent.posted_before,
     )  # fmt: skip
 
 

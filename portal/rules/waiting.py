@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
 
-EMAIL_SILENCE_DAYS = 7
-"""An accepted e-mail counts as delivered when no bounce came for so many days (DOMAIN §4, 9)."""
+EMAIL_SILENCE_DAYS, POST_SILENCE_DAYS = 7, 14
+"""An accepted e-mail or a posted letter counts as delivered when it did not come back for that long (DOMAIN §4, 9)."""
 
 
 def paris_day(moment: datetime) -> date:
@@ -56,11 +56,11 @@ def waits_until(began: datetime, days: int, lost: frozenset[date] = frozenset())
     return midnight(day)
 
 
-def silence_counts_before(now: datetime, last_complete_reading: datetime | None) -> datetime:
-    """E-mails accepted at or before this moment were silent long enough, in returns that have been read since."""
+def silence_counts_before(now: datetime, last_complete_reading: datetime | None, days: int) -> datetime:
+    """What was sent at or before this moment was silent for so many days, in returns that have been read since."""
     if last_complete_reading is None:
         return datetime.min.replace(tzinfo=UTC)
-    return min(now, last_complete_reading) - timedelta(days=EMAIL_SILENCE_DAYS)
+    return min(now, last_complete_reading) - timedelta(days=days)
 
 
 def month_after(day: date) -> date:

@@ -84,11 +84,12 @@ class Unreachable(StrEnum):
 
 class NoticeChannel(StrEnum):
     EMAIL = "email"
+    POST = "post"
     HAND = "hand"
 
 
 class NoticeState(StrEnum):
-    """QUEUED and UNKNOWN are not deliveries; SENT means accepted by the next mail server.
+    """QUEUED and UNKNOWN are not deliveries; SENT means accepted by the next mail server, or taken to the post.
 
     REPORTED: practice software says that it was handed over; it counts once a doctor has confirmed it.
     """

@@ -7,8 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import provisional
+from portal.flow.opt_out import Brought, object_
 from portal.flow.provisional import Spoken
 from portal.flow.read_contacts import with_names
+from portal.flow.typed_link import link_of
 from portal.records import identity_overview, overview
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
@@ -19,7 +21,13 @@ FIELDS = ("family_name", "birth_name", "given_names", "birth", "person_key", "an
 LONGEST = 400
 """Characters of one field."""
 
-WRONG_FIELD = {"nothing_to_match": "family_name", "birth": "birth", "person_key": "person_key", "received": "received"}
+WRONG_FIELD = {
+    "no_code": "code",
+    "nothing_to_match": "family_name",
+    "birth": "birth",
+    "person_key": "person_key",
+    "received": "received",
+}
 """Beside which field a refusal is shown."""
 
 
@@ -31,21 +39,36 @@ async def record(request: Request) -> Response:
     """What was said is shown again, with the reason, when it cannot be recorded so."""
     given = await form(request)
     scope, _, ref = given.get("scope", "").partition(":")
+    said = Scope(scope) if scope in set(Scope) else _wrong("scope")
+    channel, actor = _channel(given.get("channel", "")), who(request).account.actor
     try:
+        received = given_day(given, "received")
+        if code := given.get("code", "").strip()[:LONGEST]:
+            await _with_code(request, code, said, ref, Brought(channel, received, actor))
+            return see_other(request, "/desk/objections")
         await provisional.record(
             portal_of(request).means,
             Spoken(**{name: given.get(name, "").strip()[:LONGEST] for name in FIELDS}),
-            scope=Scope(scope) if scope in set(Scope) else _wrong("scope"),
+            scope=said,
             scope_ref=ref,
-            channel=_channel(given.get("channel", "")),
-            received=given_day(given, "received"),
-            by=who(request).account.actor,
+            channel=channel,
+            received=received,
+            by=actor,
         )
     except Refused as no:
         if no.code not in WRONG_FIELD:
             raise
         return await _listed(request, given, no.code)
     return see_other(request, "/desk/objections")
+
+
+async def _with_code(request: Request, code: str, scope: Scope, ref: str, brought: Brought) -> None:
+    """The code of her letter says who she is: nothing is left to settle."""
+    means = portal_of(request).means
+    token = await link_of(means, code, "desk")
+    if token is None:
+        raise Refused("no_code", "no letter has this code", status=422)
+    await object_(means, token, scope, ref if scope == Scope.STUDY else "", brought=brought)
 
 
 async def open_objection(request: Request) -> Response:

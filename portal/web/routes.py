@@ -12,9 +12,11 @@ from portal.flow.sign_in import STAFF, signed_in
 from portal.rules.refusals import Refused
 from portal.rules.words import Role
 from portal.web import (
+    by_code,
     desk,
     desk_drafts,
     desk_identity,
+    desk_letters,
     desk_objections,
     desk_releases,
     doctor,
@@ -72,6 +74,8 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/o/{token}/object", patient.object_, EVERYBODY),
     Page("POST", "/o/{token}/keep", patient.keep, EVERYBODY),
     Page("POST", "/o/{token}/withdraw", patient.withdraw, EVERYBODY),
+    Page("GET", "/code", by_code.ask, EVERYBODY),
+    Page("POST", "/code", by_code.open_code, EVERYBODY),
     Page("GET", "/object", without_link.ask, EVERYBODY),
     Page("POST", "/object", without_link.object_, EVERYBODY),
     Page("GET", "/object/{id}", without_link.received, EVERYBODY),
@@ -103,6 +107,12 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/desk/texts/{id}/approve", desk.approve_text, DPOS),
     Page("GET", "/desk/campaigns", desk.campaigns, DESK),
     Page("POST", "/desk/campaigns", desk.start_campaign, OPERATORS),
+    Page("GET", "/desk/letters", desk_letters.page, DESK),
+    Page("POST", "/desk/letters", desk_letters.print_, OPERATORS),
+    Page("POST", "/desk/letters/returned", desk_letters.returned, OPERATORS),
+    Page("POST", "/desk/letters/{id:int}/file", desk_letters.file, OPERATORS),
+    Page("POST", "/desk/letters/{id:int}/sheet", desk_letters.sheet, OPERATORS),
+    Page("POST", "/desk/letters/{id:int}/posted", desk_letters.posted, OPERATORS),
     Page("GET", "/desk/drafts", desk_drafts.drafts, DESK),
     Page("POST", "/desk/drafts/{id:int}/approve", desk_drafts.approve, DPOS),
     Page("POST", "/desk/drafts/{id:int}/refuse", desk_drafts.refuse, DPOS),

@@ -7,6 +7,9 @@ from pathlib import Path
 FLOW = Path(__file__).parents[2] / "portal" / "flow"
 
 UNLOGGED = {
+    "paper.make_codes": "the hash of a code opens what its link opens, and can be made again from the keys",
+    "typed_link.reserve": "turns in a queue: they decide nothing and are forgotten after a day",
+    "typed_link.link_of": "how often a place was wrong: it decides nothing and is forgotten after a day",
     "sign_in.sign_out": "ends the caller's own session; the end of a session opens nothing",
     "simulate.simulate": "what it writes is always rolled back",
 }

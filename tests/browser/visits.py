@@ -55,6 +55,8 @@ PATIENT = (
 )
 PUBLIC = (
     *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),
+    Visit("/code"),
+    Visit("/code", status=422, press="main form button"),
     Visit("/object"),
     Visit("/object", status=422, press="main form button"),
     Visit("/object/{id}", "form"),
@@ -91,6 +93,7 @@ DESK = (
             "/enrolments",
             "/texts",
             "/campaigns",
+            "/letters",
             "/drafts",
             "/studies",
             "/releases",

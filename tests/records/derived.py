@@ -54,12 +54,13 @@ class World:
         self.given = as_json(max(given, key=lambda row: str(row["valid_until"]))["conditions"])
         self.texts = {row["id"]: row for row in self.tables["notice_text"] if row["observatory_id"] == self.observatory}
         self.word_of_text = {name: self._text(row) for name, row in self.texts.items()}
-        complete = [
-            moment(r["read_at"]) for r in self.tables["returns_reading"] if r["complete"] and r["channel"] == "email"
-        ]
-        self.last_reading = max((at for at in complete if at), default=None)
+        self.last_reading = {way: self._read(way) for way in ("email", "post")}
         self.patients = {row["id"]: row for row in self.tables["patient"]}
         self.contested = self._clashed()
+
+    def _read(self, channel: str) -> datetime | None:
+        readings = [r for r in self.tables["returns_reading"] if r["complete"] and r["channel"] == channel]
+        return max((at for r in readings if (at := moment(r["read_at"])) is not None), default=None)
 
     def facts(self) -> dict[tuple[str, str], Facts]:
         return {(row["practice_id"], row["number"]): self._facts(row) for row in self.tables["patient"]}
@@ -272,7 +273,8 @@ class World:
         if n["addressee"] != "self":
             right = right and n["reader_index"] is not None and n["reader_index"] == reader["reader_index"]
         if n["channel"] != "hand":
-            right = right and n["address_index"] is not None and n["address_index"] == reader["email_index"]
+            hers = reader["postal_index"] if n["channel"] == "post" else reader["email_index"]
+            right = right and n["address_index"] is not None and n["address_index"] == hers
         sent = moment(n["sent_at"])
         return self.word_of_text[n["text_id"]], 0 if right else 1, self._delivery(n), 0 if self._reflected(sent) else 1
 
@@ -291,8 +293,9 @@ class World:
             return 2
         if n["state"] == "handed_over":
             return 0 if n["channel"] == "hand" else 1
-        week = timedelta(days=7)
-        silent = self.last_reading is not None and self.last_reading - sent >= week and self.now - sent >= week
+        wait = timedelta(days=14 if n["channel"] == "post" else 7)
+        read = self.last_reading["post" if n["channel"] == "post" else "email"]
+        silent = read is not None and read - sent >= wait and self.now - sent >= wait
         return 0 if silent else 1
 
     def _reflected(self, sent: datetime | None) -> bool:

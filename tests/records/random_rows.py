@@ -67,10 +67,10 @@ class Random:
             self.add("path_outage", began_at=began, ended_at=ended, entry_id=self.entry(), ending_id=ending)
 
     def readings(self) -> None:
-        for _ in range(self.r.randint(0, 3)):
+        for _ in range(self.r.randint(0, 5)):
             self.add(
                 "returns_reading",
-                channel=self.pick("email", "email", "hand"),
+                channel=self.pick("email", "email", "post", "post", "hand"),
                 read_at=self.now - timedelta(days=self.r.randint(0, 4)),
                 complete=self.pick(True, True, False),
                 bounces=0,
@@ -225,6 +225,7 @@ class Random:
                 addressee=kind,
                 sealed=b"",
                 email_index=address,
+                postal_index=self.pick(address, "a", "b", None),
                 reader_index=who,
                 unreachable_reason=self.pick(None, None, None, "abroad") if rank else None,
                 import_batch_id=self.imports[practice],
@@ -236,10 +237,12 @@ class Random:
         """The moments at which a threshold of time lies: silence, reflection, with and without days that were lost."""
         read = [t["read_at"] for t in self.tables.get("returns_reading", ())] or [self.now]
         days = [midnight(self.today - timedelta(days=REFLECTION_DAYS + more)) for more in (0, 1, 2, 5)]
-        return [*days, self.now - timedelta(days=7), max(read) - timedelta(days=7), self.now - timedelta(days=30)]
+        silent = [at - timedelta(days=wait) for at in (self.now, max(read)) for wait in (7, 14)]
+        return [*days, *silent, self.now - timedelta(days=30)]
 
     def notice(self, patient: int, kind: str, who: str | None) -> None:
         hand = self.r.random() < 0.25
+        channel = "hand" if hand else self.pick("email", "post")
         state = (
             self.pick("handed_over", "handed_over", "reported")
             if hand
@@ -254,7 +257,7 @@ class Random:
             patient_id=patient,
             text_id=text,
             addressee=kind,
-            channel="hand" if hand else "email",
+            channel=channel,
             state=state,
             token_hash=f"{self.r.getrandbits(256):064x}",
             reader_index=self.pick(who, who, who, who, "nobody", None),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from portal.rules.waiting import (
     EMAIL_SILENCE_DAYS,
     PARIS,
+    POST_SILENCE_DAYS,
     began_before,
     lost_days,
     midnight,
@@ -100,17 +101,18 @@ def test_time_only_ever_ends_a_wait(now: datetime, later: datetime, days: int) -
 
 
 def test_silence_counts_for_nothing_before_a_complete_reading() -> None:
-    assert silence_counts_before(paris("2026-03-02 09:00"), None) < datetime(1900, 1, 1, tzinfo=UTC)
+    assert silence_counts_before(paris("2026-03-02 09:00"), None, EMAIL_SILENCE_DAYS) < datetime(1900, 1, 1, tzinfo=UTC)
 
 
-@given(MOMENTS, MOMENTS)
-def test_silence_counts_up_to_seven_days_before_the_last_reading_and_never_before_now(
-    now: datetime, read: datetime
+@pytest.mark.parametrize("days", [EMAIL_SILENCE_DAYS, POST_SILENCE_DAYS])
+@given(now=MOMENTS, read=MOMENTS)
+def test_silence_counts_up_to_so_many_days_before_the_last_reading_and_never_before_now(
+    now: datetime, read: datetime, days: int
 ) -> None:
-    counted = silence_counts_before(now, read)
-    assert counted <= read - timedelta(days=EMAIL_SILENCE_DAYS)
-    assert counted <= now - timedelta(days=EMAIL_SILENCE_DAYS)
-    assert counted == min(now, read) - timedelta(days=EMAIL_SILENCE_DAYS)
+    counted = silence_counts_before(now, read, days)
+    assert counted <= read - timedelta(days=days)
+    assert counted <= now - timedelta(days=days)
+    assert counted == min(now, read) - timedelta(days=days)
 
 
 # --- days on which the path of objections did not work ---------------------------------------------------------------

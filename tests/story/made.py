@@ -115,7 +115,7 @@ class Made(Inputs):
                 "id": "t", "version": "1", "approved_at": at("01-10"), "withdrawn_at": None,
                 "covers": {"purposes": ["research"], "columns": list(EXTRACTED), "general_clause": False},
             }],
-            "returns_read": [{"at": at("03-01"), "complete": True}],
+            "returns_read": [{"channel": "email", "at": at("03-01"), "complete": True}],
             "release": {
                 "prepared_at": at("03-03"), "approved_at": at("03-03", "10:00:00"),
                 "sealed_at": at("03-04"), "reference_year": 2026,

@@ -279,11 +279,19 @@ class World:
 
     def _judge(self, notice: dict[str, Any], row: Row, at: datetime, is_release: bool) -> tuple[set[str], ...]:
         crossing = self.release if is_release else self.extraction
-        address = row.email if notice["addressee"] == "self" else row.representative_email
-        moved = notice["email"].casefold() != address.casefold()
+        post, own = notice["channel"] == "post", notice["addressee"] == "self"
+        here = (
+            (row.address if own else row.representative_address)
+            if post
+            else row.email
+            if own
+            else row.representative_email
+        )
+        moved = notice["address" if post else "email"].casefold() != here.casefold()
         wrong = notice["addressee"] != right_addressee(row, paris_day(at)) or moved
-        read = max((r["at"] for r in self.story["returns_read"] if r["complete"] and r["at"] <= at), default=None)
-        silent = read is not None and read - notice["sent_at"] >= timedelta(hours=7 * 24)
+        readings = [r for r in self.story["returns_read"] if r["complete"] and r["channel"] == notice["channel"]]
+        read = max((r["at"] for r in readings if r["at"] <= at), default=None)
+        silent = read is not None and read - notice["sent_at"] >= timedelta(days=14 if post else 7)
         reflected = whole_days(paris_day(notice["sent_at"]), paris_day(at))
         return (
             self._text_codes(notice, at, crossing),

@@ -41,6 +41,8 @@ class Row:
     representative_kind: str
     representative_email: str
     doctor: str
+    address: str = ""
+    representative_address: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def _register_rows(path: Path) -> Iterator[tuple[str, Row]]:
                     *(cell.get(name, "") for name in ("birth_date", "sex", "family_name", "birth_name", "given_names")),
                     *(cell.get(name, "") for name in ("email", "deceased_on", "representative_kind")),
                     *(cell.get(name, "") for name in ("representative_email", "doctor_id")),
+                    "|".join(cell.get(name, "") for name in ("address", "postcode", "city", "country")),
+                    cell.get("representative_address", ""),
                 ),
             )
 

@@ -285,7 +285,7 @@ class Player:
     async def read_returns(self, *, complete: bool) -> None:
         self.world.returns.complete = complete
         await self.world.read_returns()
-        self.story["returns_read"].append({"at": self.now, "complete": complete})
+        self.story["returns_read"].append({"channel": "email", "at": self.now, "complete": complete})
 
     async def publish(self, row: Row, how: str) -> None:
         version = f"2026-07.{len(self.story['texts'])}"

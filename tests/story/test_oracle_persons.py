@@ -87,7 +87,7 @@ def test_another_name_birth_or_key_is_no_match(made: Made, tmp_path: Path, secon
 def test_rows_taken_before_the_notice_that_counts_do_not_pass(made: Made, tmp_path: Path) -> None:
     """Told, her rows taken, her text withdrawn, told again in time: her rows in the store are older than that."""
     made.story["authorisation"]["conditions"]["reflection_days"] = 1
-    made.story["returns_read"].append({"at": at("01-30"), "complete": True})
+    made.story["returns_read"].append({"channel": "email", "at": at("01-30"), "complete": True})
     made.story["extractions"][0] |= {"permit_at": at("02-01"), "received_at": at("02-01", "10:00:00")}
     made.newer_text(at("02-05"))
     made.story["texts"][0]["withdrawn_at"] = at("02-12")

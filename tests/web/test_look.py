@@ -18,7 +18,7 @@ from portal.rules.words import Language, Reader
 from portal.web import render
 
 TEXTS = Path(render.__file__).parents[1] / "demo" / "texts"
-TEMPLATES = sorted(p for p in render.folder("templates").rglob("*") if p.is_file())
+TEMPLATES = sorted(p for p in render.folder("templates").rglob("*") if p.suffix in (".html", ".txt"))
 PATIENT = [p for p in TEMPLATES if p.parent.name == "patient"]
 WINTER, SUMMER = datetime(2026, 3, 2, 13, 5, tzinfo=UTC), datetime(2026, 7, 2, 12, 5, tzinfo=UTC)
 CSS = (render.folder("static") / "portal.css").read_text()

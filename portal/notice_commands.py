@@ -1,0 +1,128 @@
+"""The commands of campaigns and letters: tell, print, post, enter what came back, and see how it stands."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from portal.flow import notify, paper, sign_in
+from portal.flow.means import Means
+from portal.gate.folders import write_whole
+from portal.outside.clock import SystemClock
+from portal.outside.typeset import TypstPress
+from portal.records import overview, print_runs
+from portal.records.database import opened
+from portal.rules.waiting import paris_day
+from portal.settings import Settings
+from portal.web.letters import render_letter
+from portal.web.print_file import compose_letters, compose_sheet
+from portal.web.render import folder
+from portal.wiring import make_means, worker_post
+
+group = typer.Typer(no_args_is_help=True, help="Campaigns, letters, and how they stand.")
+
+Observatory = Annotated[str, typer.Option("--observatory")]
+As = Annotated[str, typer.Option("--as", help="The e-mail address of the operator who acts.")]
+Json = Annotated[bool, typer.Option("--json")]
+
+
+def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
+    settings = Settings()
+    means = make_means(settings, SystemClock())
+
+    async def inside() -> Any:
+        async with opened(settings.database_url):
+            return await step(means, settings)
+
+    return asyncio.run(inside())
+
+
+@group.command()
+def send(observatory: Observatory, practice: Annotated[str, typer.Option("--practice")], acting: As) -> None:
+    """Start a campaign for one practice and send what is due."""
+
+    async def step(means: Means, settings: Settings) -> notify.Campaigned:
+        by = await sign_in.operator(acting)
+        done = await notify.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
+        async with worker_post(settings) as post:
+            while await notify.send_due(means, post, render_letter):
+                pass
+        return done
+
+    done = _run(step)
+    typer.echo(f"{done.queued} queued, {done.already_told} told before, {done.not_reachable} not reachable")
+
+
+@group.command(name="print")
+def print_(
+    observatory: Observatory,
+    acting: As,
+    out: Annotated[Path, typer.Option(help="The folder for the print file and its count sheet.")],
+    practice: Annotated[str | None, typer.Option(help="Letters of this practice only.")] = None,
+    run: Annotated[int | None, typer.Option(help="Make the files of this run again, until it is posted.")] = None,
+) -> None:
+    """Print the letters that wait, as one PDF and a count sheet."""
+
+    async def step(means: Means, _: Settings) -> paper.Printed:
+        by = await sign_in.operator(acting)
+        number = run or await paper.print_letters(means, observatory_id=observatory, practice_id=practice, by=by)
+        press = TypstPress(folder("templates") / "letter")
+        return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, number)
+
+    out.mkdir(parents=True, exist_ok=True)
+    done = _run(step)
+    write_whole(out / f"letters-{done.run}.pdf", done.file)
+    write_whole(out / f"letters-{done.run}-sheet.pdf", done.sheet)
+    typer.echo(f"print run {done.run}: {done.letters} letters")
+
+
+@group.command()
+def posted(
+    run: int,
+    acting: As,
+    on: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day; today if not given.")] = None,
+) -> None:
+    """A print run was taken to the post: its letters count as sent from that day on."""
+
+    async def step(means: Means, _: Settings) -> int:
+        day = on.date() if on else paris_day(means.clock.now())
+        return await paper.letters_posted(means, run, posted_on=day, by=await sign_in.operator(acting))
+
+    typer.echo(f"{_run(step)} letters posted")
+
+
+@group.command()
+def returned(
+    acting: As,
+    file: Annotated[typer.FileText, typer.Argument(help="The letters' numbers, one a line; - for standard input.")],
+    complete: Annotated[bool, typer.Option(help="All that has come back by now is in it.")] = False,
+) -> None:
+    """Letters that came back: their notices count no longer."""
+
+    async def step(means: Means, _: Settings) -> int:
+        by = await sign_in.operator(acting)
+        return await paper.letters_returned(means, file.read().splitlines(), complete=complete, by=by)
+
+    typer.echo(f"{_run(step)} letters returned")
+
+
+@group.command()
+def status(observatory: Observatory, as_json: Json = False) -> None:
+    """Every campaign of an observatory and its notices in numbers, and the letters that wait to be printed."""
+
+    async def step(means: Means, _: Settings) -> dict[str, Any]:
+        told = [c for c in await overview.campaigns(means.clock.now()) if c["observatory_id"] == observatory]
+        return {"campaigns": told, "letters_ready": (await print_runs.ready()).get(observatory, 0)}
+
+    found = _run(step)
+    if as_json:
+        typer.echo(json.dumps(found, default=str))
+        return
+    for c in found["campaigns"]:
+        numbers = ", ".join(f"{c[name]} {name}" for name in ("queued", "sent", "delivered", "bounced"))
+        typer.echo(f"{c['at']:%Y-%m-%d} {c['practice']}: {numbers}")
+    typer.echo(f"letters ready to be printed: {found['letters_ready']}")

@@ -1,0 +1,52 @@
+"""Letters by commands: printed, posted, returned, and how it stands."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from paper import seen_codes
+from test_commands import run
+from world import begun, opened_in, patient
+
+from portal.flow.notify import start_campaign
+from portal.flow.paper import make_codes
+from portal.records.migrations import migrate
+
+ROOT = Path(__file__).parents[2]
+HOME = {"email": "", "address": "3 rue de la Paix", "postcode": "75002", "city": "Paris"}
+
+
+async def test_letters_are_printed_posted_and_returned_by_commands(tmp_path: Path) -> None:
+    migrate(f"sqlite://{tmp_path}/portal.sqlite3", ROOT / "alembic")
+    world = await begun(tmp_path, datetime.now(UTC) - timedelta(days=1))
+    async with opened_in(tmp_path):
+        await world.enrol()
+        await world.register([patient("1", **HOME), patient("2", **HOME)])
+        await start_campaign(world.means, observatory_id="demo", practice_id="practice-a", by=world.operator)
+        await make_codes(world.means)
+    settings = {
+        "PORTAL_DATABASE_URL": f"sqlite://{tmp_path}/portal.sqlite3",
+        "PORTAL_DATA_DIR": str(tmp_path / "data"),
+        "PORTAL_KEYS_DIR": str(tmp_path / "keys"),
+    }
+
+    def portal(*arguments: str, given: str = "") -> tuple[int, str]:
+        done = run("notices", *arguments, cwd=tmp_path, given=given, **settings)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    asked = ("--observatory", "demo", "--as", "operator@example.org", "--out", "out")
+    assert json.loads(portal("status", "--observatory", "demo", "--json")[1])["letters_ready"] == 2
+    assert portal("print", *asked) == (0, "print run 1: 2 letters\n")
+    assert portal("print", *asked, "--run", "1") == (0, "print run 1: 2 letters\n")
+    numbers = [s["DataMatrix"] for s in seen_codes((tmp_path / "out" / "letters-1.pdf").read_bytes()) if s]
+    assert (tmp_path / "out" / "letters-1-sheet.pdf").read_bytes().startswith(b"%PDF")
+    code, said = portal("print", *asked)
+    assert (code, said.count("\n")) == (1, 1)
+    code, said = portal("posted", "1", "--as", "operator@example.org", "--on", "2020-01-01")
+    assert (code, "posted_on" in said) == (1, True)
+    assert portal("posted", "1", "--as", "operator@example.org") == (0, "2 letters posted\n")
+    code, said = portal("returned", "-", "--as", "operator@example.org", given="1-1-x\n")
+    assert (code, "line 1" in said) == (1, True)
+    assert portal("returned", "-", "--as", "operator@example.org", given=numbers[1]) == (0, "1 letters returned\n")
+    assert "0 queued, 2 sent, 0 delivered, 1 bounced" in portal("status", "--observatory", "demo")[1]
