@@ -40,7 +40,8 @@ records | gate | outside → rules.
       flow/enrol.py             a doctor enrols, pauses, leaves
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
-      flow/notify.py            patients are told
+      flow/campaign.py          who is due, a campaign started, stopped, resumed
+      flow/notify.py            notices sent by mail, and what comes back
       flow/addressees.py        who is to be told, and what has reached her
       flow/paper.py             notices by post: printed, posted, returned
       flow/hand_over.py         a notice handed over at the practice
@@ -176,7 +177,9 @@ records | gate | outside → rules.
       web/by_code.py            the page for a letter's code
       web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
+      web/doctor_handing.py     a notice handed out at the practice
       web/desk.py               the desk
+      web/desk_campaigns.py     campaigns at the desk
       web/desk_letters.py       letters at the desk
       web/desk_objections.py    a no without a link at the desk
       web/desk_identity.py      doubts and requests at the desk

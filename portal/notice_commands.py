@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.flow import notify, paper, sign_in
+from portal.flow import campaign, notify, paper, sign_in
 from portal.flow.means import Means
 from portal.gate.folders import write_whole
 from portal.outside.clock import SystemClock
@@ -45,9 +45,9 @@ def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
 def send(observatory: Observatory, practice: Annotated[str, typer.Option("--practice")], acting: As) -> None:
     """Start a campaign for one practice and send what is due."""
 
-    async def step(means: Means, settings: Settings) -> notify.Campaigned:
+    async def step(means: Means, settings: Settings) -> campaign.Campaigned:
         by = await sign_in.operator(acting)
-        done = await notify.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
+        done = await campaign.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
         async with worker_post(settings) as post:
             while await notify.send_due(means, post, render_letter):
                 pass

@@ -1,4 +1,4 @@
-"""Patients are told: one notice a patient and addressee, sent by the outbox; what comes back changes its state."""
+"""Patients are told: the outbox sends what a campaign has queued; what comes back changes its state."""
 
 import asyncio
 import json
@@ -6,21 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from portal.flow.addressees import due_readers
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding
 from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.returns import Reading, ReturnMailbox
-from portal.outside.tokens import link_token, open_sealed, sent_link_token, token_hash
-from portal.records.accounts import Account
+from portal.outside.tokens import open_sealed, sent_link_token
 from portal.records.database import Connection, from_json, is_postgres, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
 from portal.rules.conditions import fingerprint
-from portal.rules.waiting import paris_day
-from portal.rules.words import Addressee, NoticeChannel, NoticeState
+from portal.rules.words import Addressee
 
 BATCH = 50
 """Messages claimed, sent and recorded together: as many may be sent twice, under one reference, after a crash."""
@@ -59,67 +56,6 @@ class Rendered:
 Render = Callable[[Letter], Rendered]
 
 
-@dataclass(frozen=True, slots=True)
-class Campaigned:
-    """A campaign's numbers, in readers (a patient, or each of her holders of authority): who gets a notice, who was
-    told already, and who cannot be reached."""
-
-    campaign_id: int
-    queued: int
-    already_told: int
-    not_reachable: int
-
-
-async def start_campaign(means: Means, *, observatory_id: str, practice_id: str, by: Account) -> Campaigned:
-    """Queue one notice for every patient of a practice who has not had the current text; one entry, one commit.
-
-    The text is the newest published one for adults in the patient's language (else French). Patients who died,
-    left, or whom nobody can be told for get none.
-    """
-    return await transact(lambda c: _campaign(c, means, observatory_id, practice_id, by))
-
-
-async def _campaign(c: Connection, means: Means, observatory_id: str, practice_id: str, by: Account) -> Campaigned:
-    now = await means.now(c)
-    entry = await enter(
-        c, "campaign_started", actor=by.actor, at=now, touches=[("practice", practice_id)], summary=observatory_id
-    )
-    readers = await due_readers(c, observatory_id, practice_id, paris_day(now))
-    made = await rows(
-        c,
-        "INSERT INTO campaign (observatory_id, practice_id, started_at, started_by, entry_id) "
-        "VALUES ($1, $2, $3, $4, $5) RETURNING id",
-        observatory_id, practice_id, now, by.actor, entry,
-    )  # fmt: skip
-    campaign_id = int(made[0]["id"])
-    notices: list[tuple[Any, ...]] = []
-    for reader in readers:
-        if reader.due is not None and reader.due.channel is not None:
-            notice_id = uuid4()
-            hashed = token_hash(link_token(means.ring, str(notice_id))).hex()
-            notices.append(
-                (notice_id, reader.patient_id, reader.text_id, reader.addressee, reader.due.channel, NoticeState.QUEUED,
-                 hashed, reader.reader_index, reader.due.address_index, campaign_id)
-            )  # fmt: skip
-    await write_many(
-        c,
-        "INSERT INTO notice (id, patient_id, text_id, addressee, channel, state, token_hash, reader_index, "
-        "address_index, campaign_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        notices,
-    )
-    await write_many(
-        c,
-        "INSERT INTO outbox_item (notice_id, due_at, attempts) VALUES ($1, $2, 0)",
-        [(notice[0], now) for notice in notices if notice[4] == NoticeChannel.EMAIL],
-    )
-    told = sum(reader.due is None for reader in readers)
-    return Campaigned(campaign_id, len(notices), told, len(readers) - told - len(notices))
-
-
-# --- the outbox ----------------------------------------------------------------------------------------------------
-
-
 async def send_due(means: Means, post: Post, render: Render, *, at_most: int = BATCH) -> int:
     """Claim, render, send and record what is due; returns how many were attempted. Safe to run several at once.
 
@@ -145,7 +81,9 @@ async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[d
     due = await rows(
         c,
         "SELECT id FROM outbox_item WHERE done_at IS NULL AND due_at <= $1 "
-        f"AND (claimed_until IS NULL OR claimed_until < $1) ORDER BY due_at, id LIMIT $2 {skip}",
+        "AND (claimed_until IS NULL OR claimed_until < $1) AND notice_id NOT IN (SELECT n.id FROM notice n "
+        "JOIN campaign m ON m.id = n.campaign_id WHERE m.stopped_at IS NOT NULL AND n.state = 'queued') "
+        f"ORDER BY due_at, id LIMIT $2 {skip}",
         now, at_most,
     )  # fmt: skip
     ids = [int(row["id"]) for row in due]

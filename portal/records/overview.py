@@ -208,17 +208,17 @@ async def campaigns(now: datetime) -> list[Row]:
     silent = await silences(connection(), now)
     found = await rows(
         connection(),
-        "SELECT c.id, c.observatory_id, p.name AS practice, o.name AS observatory, c.started_at AS at, "
+        "SELECT c.id, c.observatory_id, p.name AS practice, o.name AS observatory, c.started_at AS at, c.stopped_at, "
         "count(CASE WHEN n.state = 'queued' THEN 1 END) AS queued, count(n.sent_at) AS sent, "
         f"count(CASE WHEN {silent.delivered('n', 1, 2)} THEN 1 END) AS delivered, "
         "count(CASE WHEN n.state IN ('bounced', 'returned') THEN 1 END) AS bounced "
         "FROM campaign c JOIN practice p ON p.id = c.practice_id JOIN observatory o ON o.id = c.observatory_id "
-        "LEFT JOIN notice n ON n.campaign_id = c.id GROUP BY c.id, p.name, o.name, c.started_at, c.observatory_id "
-        "ORDER BY c.id DESC",
+        "LEFT JOIN notice n ON n.campaign_id = c.id GROUP BY c.id, p.name, o.name, c.started_at, c.stopped_at, "
+        "c.observatory_id ORDER BY c.id DESC",
         silent.mailed_before,
         silent.posted_before,
     )
-    return [{**row, "at": as_moment(row["at"])} for row in found]
+    return [{**row, "at": as_moment(row["at"]), "stopped_at": as_moment(row["stopped_at"])} for row in found]
 
 
 async def log_page(before: int | None) -> tuple[list[Row], int]:

@@ -1,17 +1,17 @@
-"""The desk: what to do now, enrolments to verify, texts to approve, campaigns to start, the log."""
+"""The desk: what to do now, enrolments to verify, texts to approve, outages, the log."""
 
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.flow import enrol, govern, notify, outage
+from portal.flow import enrol, govern, outage
 from portal.records import identity_overview, overview, store_overview
 from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
 from portal.rules.words import EnrolmentState, Reader, Role, TextState
-from portal.web.frame import form, given_day, path_id, portal_of, see_other, show, who, words
+from portal.web.frame import form, given_day, path_id, path_number, portal_of, see_other, show, who, words
 
 WAYS = {
     "enrolments": "/desk/enrolments",
@@ -30,8 +30,6 @@ WAYS = {
     "late_erasures": "/desk/log",
 }
 """Where each thing to do is done."""
-
-LARGEST_ID = 2**63 - 1
 
 
 async def home(request: Request) -> Response:
@@ -59,9 +57,7 @@ async def enrolments(request: Request) -> Response:
 
 async def verify(request: Request) -> Response:
     """A number that does not do is asked again beside its field."""
-    enrolment_id = int(request.path_params["id"])
-    if enrolment_id > LARGEST_ID:
-        raise Refused("unknown_enrolment", "there is no such enrolment", status=404)
+    enrolment_id = path_number(request)
     number = (await form(request)).get("doctor_number", "")
     try:
         await enrol.verify(portal_of(request).means, enrolment_id, doctor_number=number, by=who(request).account)
@@ -100,32 +96,6 @@ async def approve_text(request: Request) -> Response:
     return see_other(request, "/desk/texts")
 
 
-async def campaigns(request: Request) -> Response:
-    now = portal_of(request).means.clock.now()
-    may_start = who(request).account.role == Role.OPERATOR
-    return await show(
-        request,
-        "desk/campaigns.html",
-        observatories=await overview.observatories(),
-        practices=await overview.practices_to_tell() if may_start else [],
-        campaigns=await overview.campaigns(now),
-    )
-
-
-async def start_campaign(request: Request) -> Response:
-    """Only for a practice and an observatory of the list that the page offers."""
-    given = await form(request)
-    practice, observatory = given.get("practice", ""), given.get("observatory", "")
-    if practice not in {p["id"] for p in await overview.practices_to_tell()}:
-        raise Refused("practice", "choose a practice of the list", status=422)
-    if observatory not in {o["id"] for o in await overview.observatories()}:
-        raise Refused("observatory", "choose an observatory of the list", status=422)
-    await notify.start_campaign(
-        portal_of(request).means, observatory_id=observatory, practice_id=practice, by=who(request).account
-    )
-    return see_other(request, "/desk/campaigns")
-
-
 async def outages(request: Request) -> Response:
     return await show(request, "desk/outages.html", outages=await overview.outages())
 
@@ -139,10 +109,7 @@ async def begin_outage(request: Request) -> Response:
 
 
 async def end_outage(request: Request) -> Response:
-    number = int(request.path_params["id"])
-    if number > LARGEST_ID:
-        raise Refused("no_outage", "no outage of this number is open", status=404)
-    await outage.end_outage(portal_of(request).means, number, actor=who(request).account.actor)
+    await outage.end_outage(portal_of(request).means, path_number(request), actor=who(request).account.actor)
     return see_other(request, "/desk/outages")
 
 

@@ -125,6 +125,17 @@ def path_id(request: Request) -> str:
     return str(request.path_params["id"])
 
 
+LARGEST_ID = 2**63 - 1
+
+
+def path_number(request: Request) -> int:
+    """The number in the address; not found when no row can have it."""
+    number = int(request.path_params["id"])
+    if number > LARGEST_ID:
+        raise Refused("unknown_id", "there is nothing of this number", status=404)
+    return number
+
+
 def path_uuid(request: Request) -> UUID:
     """The id in the address; not found when it is none."""
     try:

@@ -13,9 +13,10 @@ from tortoise.context import TortoiseContext
 from world import Mailbag, World, build, child, paris, patient, plain_letter
 
 from portal.demo.clock import PlayedClock
-from portal.flow import govern, notify
+from portal.flow import campaign, govern, notify
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
+from portal.flow.paper import make_codes, print_letters
 from portal.outside.mail import Answer
 from portal.outside.tokens import token_hash
 from portal.records.database import configuration
@@ -23,7 +24,9 @@ from portal.records.governance import NoticeText
 from portal.records.notices import Notice, OutboxItem, ReturnsReading
 from portal.records.people import Patient
 from portal.rules.clearance import Withheld
-from portal.rules.words import Addressee, NoticeState
+from portal.rules.due import Why
+from portal.rules.refusals import Refused
+from portal.rules.words import Addressee, NoticeChannel, NoticeState
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ async def notice_of(number: str) -> Notice:
 
 async def test_a_campaign_queues_one_notice_for_each_patient_and_addressee(enrolled: World) -> None:
     async with one_entry("campaign_started", ("practice", "practice-a")):
-        done = await notify.start_campaign(
+        done = await campaign.start_campaign(
             enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator
         )
     assert (done.queued, done.already_told, done.not_reachable) == (4, 0, 0)
@@ -115,7 +118,7 @@ async def test_thirty_days_of_reflection_are_whole_days_in_paris(enrolled: World
 
 
 async def test_sending_enters_the_log_and_keeps_when_and_the_servers_answer(enrolled: World) -> None:
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     async with one_entry("notices_sent"):
         assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 4
     told = await notice_of("1")
@@ -160,7 +163,7 @@ async def test_a_worker_that_dies_with_messages_in_hand_leaves_them_to_the_next(
         async def send(self, message: bytes, sender: str, recipient: str) -> Answer:
             raise Stopped
 
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     with pytest.raises(Stopped):
         await notify.send_due(enrolled.means, Dying(), plain_letter)
     assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 0
@@ -237,7 +240,7 @@ async def test_a_bounce_that_overtakes_the_record_of_its_sending_is_not_lost(enr
                 await enrolled.read_returns()
             return answer
 
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     await notify.send_due(enrolled.means, Quick(), plain_letter)
     enrolled.wait(40)
     await enrolled.read_returns()
@@ -264,7 +267,7 @@ async def crowd(postgres_url: str, means: Means, clock: PlayedClock, tmp_path: P
         world = await build(means, clock, tmp_path)
         await world.enrol()
         await world.register([patient(str(n)) for n in range(1, 61)])
-        await notify.start_campaign(means, observatory_id="demo", practice_id="practice-a", by=world.operator)
+        await campaign.start_campaign(means, observatory_id="demo", practice_id="practice-a", by=world.operator)
         yield world
 
 
@@ -278,3 +281,65 @@ async def test_workers_at_once_send_everything_and_nothing_twice(crowd: World) -
     assert sum(await asyncio.gather(*map(work, range(6)))) == 60
     addresses = [address for _, address, _ in crowd.post.sent]
     assert len(addresses) == len(set(addresses)) == 60
+
+
+# --- campaigns: planned, stopped, resumed ----------------------------------------------------------------------------
+
+
+async def test_a_plan_says_what_a_campaign_then_does_and_changes_nothing(enrolled: World) -> None:
+    home = {"email": "", "address": "3 rue de la Paix", "postcode": "75002", "city": "Paris"}
+    await enrolled.register([patient("5", **home), patient("6", email="")], partial=True)
+    before = await dump()
+    plan = await campaign.plan_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a")
+    assert await dump() == before
+    assert plan.due == {
+        (Why.NEW_PATIENT, NoticeChannel.EMAIL): 4,
+        (Why.NEW_PATIENT, NoticeChannel.POST): 1,
+        (Why.NEW_PATIENT, None): 1,
+    }
+    done = await enrolled.tell()
+    assert (done.queued, done.already_told, done.not_reachable) == (plan.to_send, plan.told, plan.not_reachable)
+    after = await campaign.plan_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a")
+    assert (after.to_send, after.told, after.not_reachable) == (0, 5, 1)
+
+
+async def test_a_plan_says_why_each_is_due(enrolled: World) -> None:
+    enrolled.post.refused.add("patient2@example.org")
+    await enrolled.tell()
+    enrolled.wait(1)
+    moved = patient("1", email="moved@example.org")
+    bounced = patient("2", address="3 rue de la Paix", postcode="75002", city="Paris")
+    await enrolled.register([moved, bounced, patient("3"), child("4", representative_name="Autre Parent")])
+    plan = await campaign.plan_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a")
+    assert plan.due == {
+        (Why.NEW_ADDRESS, NoticeChannel.EMAIL): 1,
+        (Why.CAME_BACK, NoticeChannel.POST): 1,
+        (Why.OTHER_READER, NoticeChannel.EMAIL): 1,
+    }
+    assert plan.told == 1
+
+
+async def test_a_stopped_campaign_sends_nothing_until_it_goes_on(enrolled: World) -> None:
+    done = await enrolled.queue()
+    async with one_entry("campaign_stopped", ("campaign", str(done.campaign_id))):
+        await campaign.stop_campaign(enrolled.means, done.campaign_id, by=enrolled.operator)
+    await enrolled.send()
+    assert enrolled.post.sent == []
+    with pytest.raises(Refused):
+        await campaign.stop_campaign(enrolled.means, done.campaign_id, by=enrolled.operator)
+    async with one_entry("campaign_resumed", ("campaign", str(done.campaign_id))):
+        await campaign.resume_campaign(enrolled.means, done.campaign_id, by=enrolled.operator)
+    await enrolled.send()
+    assert len(enrolled.post.sent) == 4
+
+
+async def test_a_stopped_campaign_prints_nothing(world: World) -> None:
+    await world.enrol()
+    await world.register([patient("1", email="", address="3 rue de la Paix", postcode="75002", city="Paris")])
+    done = await world.queue()
+    await make_codes(world.means)
+    await campaign.stop_campaign(world.means, done.campaign_id, by=world.operator)
+    async with refused("nothing_to_print"):
+        await print_letters(world.means, observatory_id="demo", by=world.operator)
+    await campaign.resume_campaign(world.means, done.campaign_id, by=world.operator)
+    assert await print_letters(world.means, observatory_id="demo", by=world.operator)
