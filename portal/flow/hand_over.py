@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from portal.flow.addressees import current_texts, readers
 from portal.flow.means import Means
-from portal.flow.paper import LETTER, PaperLetter, letter_of
+from portal.flow.paper import LETTER, PaperLetter, letter_of, make_code_of
 from portal.outside.tokens import link_token, token_hash
 from portal.records.accounts import Account
 from portal.records.database import Connection, as_moment, rows, transact
@@ -56,7 +56,9 @@ async def prepare_hand_out(means: Means, *, observatory_id: str, practice_id: st
             return UUID(str(of[waiting[0]["addressee"], waiting[0]["reader_index"]]["id"]))
         return await _hand_over(c, means, observatory_id, practice_id, number, waiting[0]["rank"], by.actor, None)
 
-    return await transact(step)
+    notice_id = await transact(step)
+    await make_code_of(means, notice_id)
+    return notice_id
 
 
 def _state_of(handed: dict[Any, dict[str, Any]], reader: dict[str, Any]) -> str | None:

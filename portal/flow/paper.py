@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding, own_lines
@@ -86,16 +87,24 @@ async def make_codes(means: Means) -> int:
             CODES,
         )
 
-    async def write(c: Connection) -> None:
-        statement = "UPDATE notice SET code_hash = $1 WHERE id = $2 AND code_hash IS NULL"
-        await write_many(c, statement, [(made.hex(), row["id"]) for row, made in zip(found, hashes, strict=True)])
-
     found = await transact(waiting)
+    await _make_codes(means, found)
+    return len(found)
+
+
+async def make_code_of(means: Means, notice_id: UUID) -> None:
+    """Hash the code of one notice that is about to be handed out, so that it can be typed at once."""
+    statement = "SELECT id, token_hash FROM notice WHERE id = $1 AND code_hash IS NULL"
+    await _make_codes(means, await transact(lambda c: rows(c, statement, notice_id)))
+
+
+async def _make_codes(means: Means, found: Sequence[Mapping[str, Any]]) -> None:
     threads = (asyncio.to_thread(letter_code_hash, means.ring, str(row["id"]), row["token_hash"]) for row in found)
     hashes = await asyncio.gather(*threads)
-    if found:
-        await transact(write)
-    return len(found)
+    made = [(hashed.hex(), row["id"]) for row, hashed in zip(found, hashes, strict=True)]
+    statement = "UPDATE notice SET code_hash = $1 WHERE id = $2 AND code_hash IS NULL"
+    if made:
+        await transact(lambda c: write_many(c, statement, made))
 
 
 # --- printing ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from world import child, patient
 
 from portal.flow.decide import Asked, explain
 from portal.flow.hand_over import report_handed_over
-from portal.flow.paper import make_codes
 from portal.records.accounts import Account
 from portal.records.notices import Notice
 from portal.rules.clearance import Withheld
@@ -63,7 +62,6 @@ async def test_the_printed_notice_leads_to_her_page_by_square_and_by_code(web: W
     assert [page for page in codes if page] == [{"QRCode": codes[0]["QRCode"]}]
     path = codes[0]["QRCode"].removeprefix(web.settings.base_url)
     assert (await web.browser().get(path)).status_code == 200
-    await make_codes(web.world.means)
     code = re.search(r"Votre code ((?:\w{5} ){2}\w{4})", words(pdf.content)[0])
     assert code
     answer = await web.browser().post("/code", data={"code": code[1]})
