@@ -118,7 +118,7 @@ GROUPS: dict[str, Group] = {
         _gate("protect generalise disclosure combinations aggregates"), _tests("gate", "generalising release"), SLOW
     ),
     "gate-register": Group(
-        _gate("register register_row register_fhir holders"),
+        _gate("register register_faults register_row register_fhir holders"),
         _tests("gate", "register malformed_registers malformed_holders"),
     ),
     "gate-filter": Group(

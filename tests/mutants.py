@@ -1,4 +1,4 @@
-"""How many small faults put into rules/ and gate/ the tests notice: `make mutants [ONLY=rules]`.
+"""How many small faults put into rules/ and gate/ the tests notice: `make mutants [ONLY=rules] [SAMPLE=100]`.
 
 mutmut writes every function with one place changed, many times over. Each group of modules is tried with the tests that
 belong to it, in a copy below var/mutants/: one run finds which tests reach which function, then each mutant is put in
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
+from random import Random
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -68,6 +69,7 @@ def prepared(name: str, group: Group) -> Path:
 KILLED, SURVIVED, TIMEOUT, NO_TESTS, UNFIT = "killed", "survived", "timeout", "no tests", "unfit"
 CAUGHT = {KILLED, TIMEOUT}
 MEMORY = 6 << 30
+SAMPLE = int(os.environ.get("SAMPLE") or 0)
 BUDGET = 8.0
 """Seconds of the processor for one mutant: where more tests reach a function, the quickest of them are run."""
 
@@ -109,12 +111,12 @@ class Trial:
             raise session.Failed("the tests fail without any mutant")
         session._setupstate.teardown_exact(session)
         self._control(session, sorted(session.items, key=cost.__getitem__))
-        begun = time.time()
+        begun, chosen = time.time(), self._chosen()
         for function, mutants in self.mutants.of:
             tests = _affordable(sorted(reached.get(function.__code__, ()), key=cost.__getitem__), cost)
-            for name, mutant in mutants.items():
+            for mutant in mutants.values():
                 key = f"{function.__module__}.{mutant.__name__}"
-                if name == "_mutmut_orig" or key in self.found:
+                if key not in chosen or key in self.found:
                     continue
                 mark = _fingerprint(mutant)
                 before = self.known.get(key, ["", ""])
@@ -124,6 +126,15 @@ class Trial:
             say(f"{function.__module__}.{function.__qualname__}: {len(self.found)} after {time.time() - begun:.0f} s")
         self.kept.write_text(json.dumps(self.found, indent=0), encoding="utf-8")
         return True
+
+    def _chosen(self) -> set[str]:
+        """The mutants to try: all, or SAMPLE of each module, drawn by lot in the same way every time."""
+        by_module: dict[str, set[str]] = {}
+        for function, mutants in self.mutants.of:
+            keys = {f"{function.__module__}.{m.__name__}" for name, m in mutants.items() if name != "_mutmut_orig"}
+            by_module.setdefault(function.__module__, set()).update(keys)
+        drawn = (Random(module).sample(sorted(keys), len(keys)) for module, keys in by_module.items())
+        return {key for keys in drawn for key in keys[: SAMPLE or None]}
 
     def _look(self, session: pytest.Session) -> tuple[dict[CodeType, list[pytest.Item]], dict[pytest.Item, float]]:
         """Which tests reach which function, and how long each takes of the processor."""
