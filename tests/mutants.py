@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from random import Random
 from types import CodeType, FunctionType, ModuleType
@@ -103,6 +104,8 @@ class Trial:
     """By mutant: its fate, and the fingerprint of what was tried."""
     kept: Path
     found: dict[str, list[str]] = field(default_factory=dict)
+    place: Any = field(default_factory=lambda: RawValue("i"))
+    """Which test a mutant's process has come to."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -199,7 +202,7 @@ class Trial:
             try:
                 function.__code__ = mutant.__code__
                 function.__defaults__, function.__kwdefaults__ = mutant.__defaults__, mutant.__kwdefaults__
-                for test in tests:
+                for self.place.value, test in enumerate(tests):
                     _allow(4 * cost[test] + 2)
                     reports = runtestprotocol(test, log=False, nextitem=session)
                     if any(report.failed for report in reports):
@@ -208,6 +211,8 @@ class Trial:
             finally:
                 os._exit(1)
         status = os.waitpid(child, 0)[1]
+        if status:
+            tests.insert(0, tests.pop(self.place.value))  # what has noticed one often notices the next
         if os.WIFSIGNALED(status):
             return TIMEOUT if os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL} else KILLED
         return KILLED if os.WEXITSTATUS(status) else SURVIVED
@@ -275,7 +280,9 @@ SAYING = {
     "PydanticCustomError",
     "Beyond",
     "add",
+    "_one",
     "_refused",
+    "refuse",
     "Fault",
 }
 

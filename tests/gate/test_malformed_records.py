@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from portal.rules.refusals import RefusedFile
 HEADER = "practice_id,patient_id,doctor_id,recorded_on,provenance,diagnosis,height_cm,sex\n"
 GOOD = "p1,001,d1,2025-06-30,entered,J45.0,172,female\n"
 SECRET = "Collet-1957"
+SENTENCE = re.compile(r"[A-Z](?![A-Z]{2}).*[a-z].*\.", re.ASCII)
 
 
 def csv(text: str | bytes) -> Callable[[Path], Path]:
@@ -107,6 +109,7 @@ CASES: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("bad_json", "line 2", ndjson(FLAT, '{"practice_id": "p1"')),
     ("bad_json", "line 1", ndjson(json.dumps(FLAT, indent=1))),
     ("bad_json", "line 2", ndjson(FLAT, json.dumps(FLAT) * 2)),
+    ("bad_json", "line 3", ndjson(FLAT, "", '{"practice_id": "p1"')),
     ("wrong_shape", "line 2", ndjson(FLAT, [1, 2])),
     ("bad_encoding", "line 2", ndjson(FLAT, raw=b'{"practice_id": "\xe9"}\n')),
     ("missing_value", "line 2, column patient_id", ndjson(FLAT, {"practice_id": "p1"})),
@@ -126,6 +129,7 @@ CASES: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("no_records", "bulk", fhir(Condition=[])),
     ("wrong_resource", "Condition.ndjson, line 2", fhir(Condition=[CONDITION, OBSERVATION])),
     ("wrong_resource", "Patient.ndjson, line 1", fhir(Patient=[CONDITION])),
+    ("wrong_shape", "Patient.ndjson", fhir(Patient=[PATIENT | {"identifier": SECRET}])),
     ("wrong_shape", "Condition.ndjson, line 1", fhir(Condition=[CONDITION | {"subject": SECRET}])),
     ("duplicate_patient", "Patient.ndjson, line 2", fhir(Patient=[PATIENT, PATIENT])),
     ("duplicate_patient", "Patient.ndjson, line 2", fhir(Patient=[PATIENT, PATIENT | {"id": "other"}])),
@@ -162,6 +166,7 @@ def test_a_malformed_file_is_refused_with_its_place_and_nothing_is_written(
     assert refused.value.code == code
     assert place in refused.value.where
     assert not [p for p in tmp_path.iterdir() if "out" in p.name]
+    assert all(SENTENCE.fullmatch(problem.what) for problem in refused.value.problems)
     said = " ".join(map(str, refused.value.problems)) + str(refused.value)
     assert not {SECRET, "Léa", "30/06/2025"} & set(said.split())
     assert SECRET not in said
