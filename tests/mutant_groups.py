@@ -115,7 +115,9 @@ GROUPS: dict[str, Group] = {
     "gate-age": Group(_gate("age unfinished"), _tests("gate", "unfinished")),
     "gate-encrypted": Group(_gate("delivery"), _tests("gate", "encrypted_release"), SLOW),
     "gate-safe": Group(
-        _gate("protect generalise disclosure combinations aggregates"), _tests("gate", "generalising release"), SLOW
+        _gate("protect generalise disclosure combinations aggregates"),
+        _tests("gate", "generalising release aggregates"),
+        SLOW,
     ),
     "gate-register": Group(
         _gate("register register_faults register_row register_fhir holders"),
