@@ -111,7 +111,7 @@ GROUPS: dict[str, Group] = {
                 f"{MALFORMED.partition('::')[0]}::test_{name}"
                 for name in ("a_file_that_is_not_there_is_refused", "the_longest_file_that_is_read")
             ),
-        ),  # fmt: skip
+        ),
     ),
     "gate-retraction": Group(_gate("retraction"), _tests("gate", "retraction")),
     "gate-records": Group(
