@@ -272,7 +272,12 @@ def test_a_spoiled_encrypted_release_is_refused_without_opening_it(
 ) -> None:
     folder = Path(shutil.copytree(handed, tmp_path / "release"))
     spoil(folder)
-    assert refusal(lambda: verify_release(folder, made.KEY.public_key())) == code
+    with pytest.raises(Refused) as no:
+        verify_release(folder, made.KEY.public_key())
+    assert (no.value.code, no.value.status) == (code, 422)
+    names = made.bytes_of(handed).keys() | made.bytes_of(folder).keys()
+    assert no.value.where in names | {name.removesuffix(".age") for name in names}
+    assert made.SENTENCE.fullmatch(no.value.what)
 
 
 @pytest.mark.shows("R9")

@@ -157,6 +157,8 @@ def test_a_spoiled_permit_is_refused(tmp_path: Path, code: str, spoil: Spoil) ->
     with pytest.raises(Refused) as refused:
         read_permit(tmp_path / "permit", made.KEY.public_key(), made.NOW, crossing=Crossing.EXTRACTION)
     assert refused.value.code == code
+    assert refused.value.where in {"permit", "permit.jws", "allowed.parquet"}
+    assert made.SENTENCE.fullmatch(refused.value.what)
 
 
 def test_a_person_with_two_pseudonyms_makes_a_permit_that_nobody_reads(tmp_path: Path) -> None:
@@ -244,12 +246,13 @@ EXTRACTIONS: list[tuple[str, Spoil]] = [
 def test_a_spoiled_extraction_is_refused(tmp_path: Path, code: str, spoil: Spoil) -> None:
     folder = papers.extraction(tmp_path)
     read_extraction(folder, made.PRACTICE_KEY.public_key())
+    names = made.bytes_of(folder).keys()
     spoil(folder)
     with pytest.raises(Refused) as refused:
         read_extraction(folder, made.PRACTICE_KEY.public_key())
     assert (refused.value.code, refused.value.status) == (code, 422)
-    assert refused.value.where
-    assert len(refused.value.what) > 10
+    assert refused.value.where in names | made.bytes_of(folder).keys() | {folder.name}
+    assert made.SENTENCE.fullmatch(refused.value.what)
 
 
 # --- releases -----------------------------------------------------------------------------------------------
@@ -329,12 +332,13 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_spoiled_release_is_refused(tmp_path: Path, sealed: Path, code: str, spoil: Spoil) -> None:
     folder = Path(shutil.copytree(sealed, tmp_path / "release"))
     verify_release(folder, made.KEY.public_key())
+    names = made.bytes_of(folder).keys()
     spoil(folder)
     with pytest.raises(Refused) as refused:
         verify_release(folder, made.KEY.public_key())
     assert (refused.value.code, refused.value.status) == (code, 422)
-    assert refused.value.where
-    assert len(refused.value.what) > 10
+    assert refused.value.where in names | made.bytes_of(folder).keys()
+    assert made.SENTENCE.fullmatch(refused.value.what)
 
 
 @pytest.mark.shows("R9")
