@@ -185,7 +185,18 @@ def test_a_newer_version_takes_the_place_of_the_older_one(tmp_path: Path, handed
     cipher = read_cipher(place, made.KEY.public_key())
     assert cipher is not None
     assert cipher.recipient == recipient_of(STRANGER)
+    assert (place / "proof.json").read_bytes() == canonical({"a": 1})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made", "release-1"]
+
+
+def test_without_a_reader_the_records_are_handed_over_as_they_are(tmp_path: Path) -> None:
+    plain, _ = papers.release(tmp_path / "made")
+    before, key = made.bytes_of(plain), made.KEY.public_key()
+    write_delivery(plain, tmp_path / "release-1", proof={}, recipient=None, key=made.KEY)
+    assert made.bytes_of(tmp_path / "release-1") == before | {"proof.json": b"{}"}
+    manifest = sha256_of(tmp_path / "release-1" / "manifest.json")
+    assert is_delivery(tmp_path / "release-1", manifest, None, key)
+    assert not is_delivery(tmp_path / "release-1", manifest, READER, key)
 
 
 def flip(name: str, place: int = -20) -> Spoil:
