@@ -193,7 +193,7 @@ def test_without_a_reader_the_records_are_handed_over_as_they_are(tmp_path: Path
     plain, _ = papers.release(tmp_path / "made")
     before, key = made.bytes_of(plain), made.KEY.public_key()
     write_delivery(plain, tmp_path / "release-1", proof={}, recipient=None, key=made.KEY)
-    assert made.bytes_of(tmp_path / "release-1") == before | {"proof.json": b"{}"}
+    assert made.bytes_of(tmp_path / "release-1") == before | {"proof.json": canonical({})}
     manifest = sha256_of(tmp_path / "release-1" / "manifest.json")
     assert is_delivery(tmp_path / "release-1", manifest, None, key)
     assert not is_delivery(tmp_path / "release-1", manifest, READER, key)
