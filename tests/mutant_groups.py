@@ -132,7 +132,7 @@ GROUPS: dict[str, Group] = {
     ),
     "gate-filter": Group(
         _gate("permit record_facts filtering outputs packing buckets shrinking engine"),
-        _tests("gate", "filtering packing tampering malformed_permits release record_facts encrypted_release"),
+        _tests("gate", "engine filtering packing tampering malformed_permits release record_facts encrypted_release"),
         SLOW,
     ),
 }
