@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -338,7 +339,8 @@ def _constants(node: ast.AST, said: bool = False) -> Iterator[tuple[object, bool
 
 
 def figures(name: str, group: Group) -> list[str]:
-    """A line a module: mutants, killed, timeouts, survived, not reached, score; how many texts, and without them."""
+    """A line a module: mutants (of how many, if a sample), killed, timeouts, survived, not reached, score; how many of
+    them are texts, and the score without them."""
     found = json.loads((WORK / f"{name}.json").read_text(encoding="utf-8"))
     lines = []
     for module in group.modules:
@@ -346,11 +348,12 @@ def figures(name: str, group: Group) -> list[str]:
         mine = {key.removeprefix(dotted): fate for key, (fate, _) in found.items() if key.startswith(dotted)}
         if not mine:
             continue
-        texts = texts_only(WORK / name / "portal" / f"{module}.py")
+        mutated = WORK / name / "portal" / f"{module}.py"
+        texts, every = texts_only(mutated), len(re.findall(r"__mutmut_\d+\(", mutated.read_text(encoding="utf-8")))
         n, other = Counter(mine.values()), Counter(fate for key, fate in mine.items() if key not in texts)
         lines.append(
-            f"| {module} | {n.total()} | {n[KILLED]} | {n[TIMEOUT]} | {n[SURVIVED] + n[UNFIT]} | {n[NO_TESTS]} "
-            f"| {score(n)} | {n.total() - other.total()} | {score(other)} |"
+            f"| {module} | {n.total()}{f' of {every}' if n.total() < every else ''} | {n[KILLED]} | {n[TIMEOUT]} "
+            f"| {n[SURVIVED] + n[UNFIT]} | {n[NO_TESTS]} | {score(n)} | {n.total() - other.total()} | {score(other)} |"
         )
     return lines
 
