@@ -130,9 +130,28 @@ GROUPS: dict[str, Group] = {
         _gate("register register_faults register_row register_fhir holders"),
         _tests("gate", "register malformed_registers malformed_holders"),
     ),
+    "gate-permit": Group(
+        _gate("permit"),
+        (
+            "tests/gate/test_tampering.py::test_a_spoiled_permit_is_refused",
+            "tests/gate/test_tampering.py::test_a_permit_reads_back_as_it_was_written_and_is_the_same_bytes_again",
+            "tests/gate/test_tampering.py::test_a_person_with_two_pseudonyms_makes_a_permit_that_nobody_reads",
+            "tests/gate/test_packing.py::test_a_list_that_does_not_fit_is_refused_across_its_pieces",
+            *_tests("gate", "malformed_permits"),
+        ),
+    ),
+    "gate-shrinking": Group(
+        _gate("shrinking"),
+        (
+            "tests/gate/test_encrypted_release.py::"
+            "test_taking_somebody_out_gives_the_bytes_of_a_release_that_never_held_her",
+            *_tests("gate", "generalising"),
+        ),
+        SLOW,
+    ),
     "gate-filter": Group(
-        _gate("permit record_facts filtering outputs packing buckets shrinking engine"),
-        _tests("gate", "engine filtering packing tampering malformed_permits release record_facts encrypted_release"),
+        _gate("record_facts filtering outputs packing buckets engine"),
+        _tests("gate", "engine filtering packing release record_facts"),
         SLOW,
     ),
 }
