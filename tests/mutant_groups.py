@@ -101,7 +101,22 @@ GROUPS: dict[str, Group] = {
     ),
     "gate-receipt": Group(_gate("receipt"), _tests("gate", "receipt")),
     "gate-manifest": Group(_gate("manifest readme"), _tests("gate", "manifest")),
-    "gate-verified": Group(_gate("verify"), _tests("gate", "tampering encrypted_release"), SLOW),
+    "gate-verified": Group(
+        _gate("verify"),
+        (
+            "tests/gate/test_tampering.py::test_a_release_that_nobody_touched_is_what_its_manifest_says",
+            "tests/gate/test_tampering.py::test_a_spoiled_release_is_refused",
+            *(
+                f"tests/gate/test_encrypted_release.py::test_{name}"
+                for name in (
+                    "an_encrypted_release_says_what_was_not_read_and_is_opened_by_its_reader",
+                    "a_spoiled_encrypted_release_is_refused_without_opening_it",
+                    "what_only_the_reader_can_see_is_refused_once_it_is_opened",
+                    "another_version_than_the_expected_one_is_refused",
+                )
+            ),
+        ),
+    ),
     "gate-naming": Group(_gate("naming"), _tests("gate", "naming")),
     "gate-toml": Group(
         _gate("toml_file"),
@@ -120,7 +135,7 @@ GROUPS: dict[str, Group] = {
         SLOW,
     ),
     "gate-age": Group(_gate("age unfinished"), _tests("gate", "unfinished")),
-    "gate-encrypted": Group(_gate("delivery"), _tests("gate", "encrypted_release"), SLOW),
+    "gate-encrypted": Group(_gate("delivery"), _tests("gate", "encrypted_release")),
     "gate-safe": Group(
         _gate("protect generalise disclosure combinations aggregates"),
         _tests("gate", "generalising release aggregates"),
