@@ -168,9 +168,17 @@ GROUPS: dict[str, Group] = {
         ),
         SLOW,
     ),
+    "gate-facts": Group(
+        _gate("record_facts"),
+        (
+            "tests/gate/test_filtering.py::test_records_in_one_file_count_as_each_does_alone",
+            "tests/gate/test_filtering.py::test_a_person_whose_time_ran_out_before_the_permit_was_read_does_not_pass",
+            *_tests("gate", "record_facts"),
+        ),
+    ),
     "gate-filter": Group(
-        _gate("record_facts filtering outputs packing buckets engine"),
-        _tests("gate", "engine filtering packing release record_facts"),
+        _gate("filtering outputs packing buckets engine"),
+        _tests("gate", "engine filtering packing release"),
         (*SLOW, ONE_BY_ONE),
     ),
 }
