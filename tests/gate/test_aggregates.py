@@ -42,7 +42,8 @@ def table(folder: Path, rows: Sequence[Row], dimensions: dict[str, Precision] = 
 
 def test_persons_are_counted_once_each_and_who_shows_two_values_or_none_is_said_so(tmp_path: Path) -> None:
     women, men = people("w", 6, "female"), people("m", 7, "male")
-    both = [(pseudonym, sex, 1980) for pseudonym, _, _ in people("b", 8, None) for sex in ("female", "male")]
+    both = [(pseudonym, sex, 1980) for pseudonym, _, _ in people("b", 7, None) for sex in ("female", "male")]
+    both += [(made.pseudonym("other"), sex, 1980) for sex in ("male", "other")]
     found = table(tmp_path / "records", women + women + men + both + people("n", 9, None), {"sex": Precision.FULL})
     assert found.as_csv() == b"sex,persons\nfemale,6\nmale,7\nnone,9\nseveral,8\n*,30\n"
     assert found.hidden == set()

@@ -166,6 +166,23 @@ def test_the_measures_are_those_that_plain_python_finds(turn: Any, rows: Rows, l
     }
 
 
+def test_the_three_criteria_say_what_was_measured_and_none_is_met(tmp_path: Path) -> None:
+    """Six alike who share a diagnosis, and one who differs in a year; then by two quasi-identifiers only."""
+    rows = [(made.pseudonym(f"s{n}"), "2025-W05", 1950 + (n == 6), "male", 70, "cim10|J20") for n in range(7)]
+    found = measure(write(tmp_path / "records", rows), NAMES[1:], least=2, sensitive=["diagnosis"])
+    assert found.criteria() == {
+        "singling_out": {
+            "quasi_identifiers": ["recorded_week", "year_of_birth", "sex", "weight_kg", "diagnosis"],
+            "k_min": 1, "uniques": 1, "k_min_of_every_four": 1,
+        },
+        "linkability": {"within_this_study": "one pseudonym a person", "across_studies": "another pseudonym"},
+        "inference": {"groups": 2, "groups_sharing_a_value": {"diagnosis": 2}},
+    }  # fmt: skip
+    fewer = measure(sorted((tmp_path / "records").iterdir()), ["sex", "weight_kg"], least=8).criteria()
+    assert fewer["singling_out"]["k_min_of_every_four"] == fewer["singling_out"]["k_min"] == 7
+    assert fewer["inference"] == {"groups": 1, "groups_sharing_a_value": {}}
+
+
 @quick
 @given(rows=ROWS)
 def test_a_group_whose_members_all_share_a_value_is_counted(turn: Any, rows: Rows) -> None:
