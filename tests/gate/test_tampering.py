@@ -330,7 +330,7 @@ RELEASES: list[tuple[str, Spoil]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return papers.release(tmp_path_factory.mktemp("sealed"))[0]
 
