@@ -240,6 +240,12 @@ def test_a_coded_column_without_a_list_lets_nothing_pass(tmp_path: Path) -> None
     assert extract(tmp_path, made.write_csv(tmp_path / "r.csv", [record()]), terms).by_reason == {"G33": 1}
 
 
+def test_a_code_leaves_an_extraction_as_it_is_listed_whatever_a_release_will_show(tmp_path: Path) -> None:
+    terms = replace(made.TERMS, columns=(ColumnTerm("diagnosis", Precision.CHAPTER, ("J45.0",)),))
+    extract(tmp_path, made.write_csv(tmp_path / "r.csv", [record(diagnosis="J450")]), terms)
+    assert [row[-1] for row in made.rows_of(tmp_path / "out" / "records")] == ["cim10|J45.0"]
+
+
 def test_automatic_imports_do_not_pass_even_where_the_terms_name_them(tmp_path: Path) -> None:
     terms = replace(made.TERMS, provenance=tuple(Provenance))
     records = [record(provenance=word) for word in ("teleservice_auto", "unknown")]
