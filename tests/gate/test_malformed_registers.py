@@ -126,6 +126,16 @@ CSV: list[tuple[str, bytes, str]] = [
     ("bad_language", changed(language="de"), "line 3, column language"),
     ("bad_representative_kind", changed(representative_kind="self"), "line 3, column representative_kind"),
     ("representative_without_name", changed(representative_name=""), "line 3, column representative_name"),
+    (
+        "representative_without_name",
+        changed(representative_name="", representative_kind=""),
+        "line 3, column representative_name",
+    ),
+    (
+        "representative_without_name",
+        f"{HEADER},representative_address\n{LINE.partition(',Margot')[0]},,,,3 rue Haute\n".encode(),
+        "line 2, column representative_name",
+    ),
     ("representative_without_kind", changed(representative_kind=""), "line 3, column representative_kind"),
     ("bad_person_key", changed(person_key="157049990786734"), "line 3, column person_key"),
     ("bad_person_key", changed(person_key="ins:1570499907867"), "line 3, column person_key"),

@@ -173,11 +173,11 @@ HEADER = "patient_id,birth_date,sex,family_name,given_names,address"
         'Given_Names,family_name,sex,birth_date,patient_id,address\nAlphonse,Collet,male,1957-04-16,00018,"82, '
         'chemin Verdier"',
         f"\n{HEADER.replace(',', ';')}\n00018;1957-04-16;male;Collet;Alphonse;82, chemin Verdier\n"
-        "00019;1957;male;Collet;Alphonse;1, 2, 3, 4, 5, 6, 7\n",
+        f"00019;1957;male;Collet;Alphonse;{','.join('x' * 40)}\n",
         f'{HEADER}\n00018,1957-04-16,male,Collet,Alphonse,"82, chemin Verdier"\n'
-        "00019,1957,male,Collet,Alphonse,1; 2; 3; 4; 5; 6; 7; 8; 9; 10; 11; 12\n",
+        f"00019,1957,male,Collet,Alphonse,{';'.join('x' * 40)}\n",
         f'{HEADER}\r00018,1957-04-16,male,Collet,Alphonse,"82, chemin Verdier"\r'
-        "00019,1957,male,Collet,Alphonse,1; 2; 3; 4; 5; 6; 7; 8; 9; 10; 11; 12; 13; 14; 15; 16; 17\r",
+        f"00019,1957,male,Collet,Alphonse,{';'.join('x' * 40)}\r",
     ],
     ids=[
         "commas",
@@ -201,8 +201,13 @@ def test_csv_as_spreadsheets_write_it(tmp_path: Path, text: str) -> None:
 
 def test_the_last_days_that_are_accepted_and_a_language_with_its_country(tmp_path: Path) -> None:
     path = tmp_path / "register.2026.csv"
-    path.write_text(f"{HEADER},deceased_on,language\n1,1880,male,Collet,Alphonse,,{TODAY},en-GB\n", encoding="utf-8")
-    (row,) = _read(path)
+    path.write_text(
+        f"{HEADER},deceased_on,language\n1,1880,male,Collet,Alphonse,,{TODAY},en-GB\n"
+        f"2,{TODAY},female,Collet,Alice,,{TODAY},\n",
+        encoding="utf-8",
+    )
+    row, newborn = _read(path)
+    assert (newborn.birth_date, newborn.deceased_on) == (str(TODAY), TODAY)
     assert (row.birth_date, row.deceased_on, row.language) == ("1880", TODAY, Language.EN)
 
 
