@@ -71,7 +71,7 @@ def print_(
         by = await sign_in.operator(acting)
         number = run or await paper.print_letters(means, observatory_id=observatory, practice_id=practice, by=by)
         press = TypstPress(folder("templates") / "letter")
-        return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, number)
+        return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, number, by=by)
 
     out.mkdir(parents=True, exist_ok=True)
     done = _run(step)

@@ -140,10 +140,10 @@ async def print_letters(means: Means, *, observatory_id: str, practice_id: str |
     return await transact(step)
 
 
-async def print_file(means: Means, press: Press, letters: Compose, sheet: Compose, run: int) -> Printed:
+async def print_file(means: Means, press: Press, letters: Compose, sheet: Compose, run: int, *, by: Account) -> Printed:
     """The files of a run that has not been posted; the same letters with the same codes each time. Who died or moved
-    since is left out."""
-    job = await transact(lambda c: _job(c, means, run))
+    since is left out. Names and addresses are read for it, so each time is entered."""
+    job = await transact(lambda c: _job(c, means, run, by))
     return Printed(
         run,
         len(job.letters),
@@ -152,7 +152,9 @@ async def print_file(means: Means, press: Press, letters: Compose, sheet: Compos
     )
 
 
-async def _job(c: Connection, means: Means, run: int) -> PrintJob:
+async def _job(c: Connection, means: Means, run: int, by: Account) -> PrintJob:
+    touches: list[Touch] = [("outbox", "print")]
+    await enter(c, "letters_read", actor=by.actor, at=await means.now(c), touches=touches, summary=f"run {run}")
     head = await rows(
         c,
         "SELECT r.printed_at, o.name, o.controller, o.phone, o.postal_address, o.dpo_contact FROM print_run r "

@@ -74,7 +74,8 @@ async def _show(request: Request, numbers: str, wrong: list[int]) -> Response:
 async def _printed(request: Request) -> paper.Printed:
     means = portal_of(request).means
     press = TypstPress(folder("templates") / "letter")
-    return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, path_number(request))
+    letters, by = compose_letters(means.base_url), who(request).account
+    return await paper.print_file(means, press, letters, compose_sheet, path_number(request), by=by)
 
 
 def _pdf(content: bytes, name: str) -> Response:

@@ -80,6 +80,7 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/code", by_code.open_code, EVERYBODY),
     Page("GET", "/object", without_link.ask, EVERYBODY),
     Page("POST", "/object", without_link.object_, EVERYBODY),
+    Page("GET", "/object/paper", without_link.on_paper, EVERYBODY),
     Page("GET", "/object/{id}", without_link.received, EVERYBODY),
     Page("GET", "/login", sign_in.choose, EVERYBODY),
     Page("GET", "/login/doctor", sign_in.begin_as_doctor, EVERYBODY),

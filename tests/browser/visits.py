@@ -61,6 +61,7 @@ PUBLIC = (
     Visit("/code", status=422, press="main form button"),
     Visit("/object"),
     Visit("/object", status=422, press="main form button"),
+    Visit("/object/paper"),
     Visit("/object/{id}", "form"),
     Visit("/object/{id}", "unknown", status=404),
     Visit("/login/callback", status=400),
