@@ -31,6 +31,7 @@ __all__ = [
     "snapshot",
     "stand",
     "text_word",
+    "thresholds_of",
     "verdicts",
 ]
 
@@ -55,6 +56,11 @@ async def stand(means: Means, c: Connection, asked: Asked, *, cut: int, as_deliv
     ground = await ground_of(means, c, asked)
     facts = await facts_now(means, c, ground)
     return Decision(cut, ground, decide(facts), await _thresholds(c, ground, as_delivered), closes_at(ground))
+
+
+async def thresholds_of(means: Means, c: Connection, asked: Asked) -> Thresholds:
+    """By what every person is decided at this moment, whatever the batch's own verdict would be. Reads only."""
+    return await _thresholds(c, await ground_of(means, c, asked), False)
 
 
 def refuse_withheld_batch(decision: Decision) -> None:

@@ -34,6 +34,7 @@ MODEL_MODULES = (
     "portal.records.enrolments",
     "portal.records.notices",
     "portal.records.objections",
+    "portal.records.canaries",
     "portal.records.rights_requests",
     "portal.records.releases",
     "portal.records.retractions",
