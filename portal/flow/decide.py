@@ -7,6 +7,7 @@ from uuid import UUID
 
 from portal.flow.batch import Asked, Ground, closes_at, facts_now, ground_of
 from portal.flow.means import Means
+from portal.records.canaries import NO_CANARY
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, rows, transact
 from portal.records.governance import AgreementText, NoticeText
@@ -146,7 +147,10 @@ async def verdicts(means: Means, asked: Asked) -> tuple[Verdict, list[PatientVer
     async def step(c: Connection) -> tuple[Verdict, list[PatientVerdict]]:
         decision = await stand(means, c, asked, cut=0)
         found = await decided(
-            c, decision.thresholds, "SELECT practice_id, number, person_id, bits FROM decided ORDER BY 1, 2"
+            c,
+            decision.thresholds,
+            "SELECT practice_id, number, person_id, bits FROM decided ORDER BY 1, 2",
+            among=f"WHERE {NO_CANARY}",
         )
         return decision.verdict, [
             PatientVerdict(

@@ -177,7 +177,7 @@ async def _put_in_register(means: Means, number: str, now: datetime, entry: int)
     await Contact.create(
         patient_id=patient.id, rank=0, addressee=Addressee.SELF, sealed=sealed, import_batch_id=batch.id
     )
-    return patient.id
+    return int(patient.id)
 
 
 def _observatory(text: NoticeText) -> str:

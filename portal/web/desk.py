@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import enrol, govern, notify, outage
-from portal.records import identity_overview, overview, store_overview
+from portal.records import identity_overview, overview, path_overview, store_overview
 from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
@@ -28,6 +28,9 @@ WAYS = {
     "requests": "/desk/requests",
     "requests_late": "/desk/requests",
     "late_erasures": "/desk/log",
+    "canary": "/desk/outages",
+    "channels_silent": "/desk/objections",
+    "channels_differ": "/desk/objections",
 }
 """Where each thing to do is done."""
 
@@ -37,8 +40,20 @@ LARGEST_ID = 2**63 - 1
 async def home(request: Request) -> Response:
     now = portal_of(request).means.clock.now()
     waiting = await overview.to_do(paris_day(now)) + await identity_overview.to_do(paris_day(now))
+    waiting += await path_overview.to_do(now)
     todo = [{**row, "href": WAYS[row["kind"]]} for row in sorted(waiting, key=lambda row: row["oldest"])]
-    return await show(request, "desk/home.html", todo=todo, checked_at=now, counts=await overview.figures(now))
+    listed = await path_overview.channels()
+    return await show(
+        request,
+        "desk/home.html",
+        todo=todo,
+        checked_at=now,
+        counts=await overview.figures(now),
+        canary=await path_overview.canary(now),
+        channels=[{**row, "agrees": path_overview.agrees(row)} for row in listed],
+        counted_at=max((row["counted_at"] for row in listed if row["counted_at"]), default=None),
+        bounced=(await path_overview.post(now))["bounced"],
+    )
 
 
 async def log(request: Request) -> Response:

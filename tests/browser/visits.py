@@ -63,6 +63,7 @@ PUBLIC = (
     Visit("/healthz"),
     Visit("/log/checkpoint"),
     Visit("/log/key"),
+    Visit("/metrics", status=401),
     Visit("/readyz"),
     Visit("/nowhere", status=404),
     Visit("/logout", status=405),
