@@ -5,7 +5,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from portal.records.canaries import CANARY, ChannelCount
+from portal.records.canaries import CANARY, NO_CANARY, ChannelCount
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_moment, rows
 from portal.records.objections import MEANT
@@ -69,10 +69,10 @@ _UNHEEDED = f"""
     JOIN decided d ON d.person_id = m.person_id
     WHERE (o.outcome IS NULL OR o.outcome = 'not_here') AND (d.bits & {_DOUBT}) = 0 AND {{covers}}
 """
-_AMONG = f"""
-    WHERE p.practice_id <> '{CANARY}' AND (p.id IN (SELECT patient_id FROM objection WHERE withdrawn_at IS NULL)
-    OR p.person_id IN (SELECT m.person_id FROM ({MEANT}) m))
-"""
+_AMONG = (
+    f"WHERE {NO_CANARY} AND (p.id IN (SELECT patient_id FROM objection WHERE withdrawn_at IS NULL) "
+    f"OR p.person_id IN (SELECT m.person_id FROM ({' '.join(MEANT.split())}) m))"
+)
 
 
 async def unheeded(c: Connection, thresholds: Thresholds) -> set[int]:
