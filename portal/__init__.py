@@ -10,6 +10,7 @@ records | gate | outside → rules.
       rules/clearance.py        every rule, in order, and `decide`
       rules/verdicts.py         every combination decided beforehand
       rules/reasons.py          what each reason means, in words, and its law
+      rules/silence.py          has a channel that was heard regularly fallen silent?
       rules/waiting.py          days in Paris, and waits
       rules/people.py           ages, addressees, and the traits by which persons are matched
       rules/codes.py            code systems and their short names
@@ -42,6 +43,9 @@ records | gate | outside → rules.
       flow/hand_over.py         a notice handed over at the practice
       flow/minors.py            a minor of fifteen or more asks to be told alone
       flow/outage.py            the path of objections fails, and works again
+      flow/hatch.py             a synthetic patient is made, who will say no every hour
+      flow/canary.py            she says no over the pages, the gate must withhold her, she takes it back
+      flow/counters.py          objections by channel: received = committed = withheld
       flow/opt_out.py           a patient says no, or takes it back
       flow/told_doctor.py       a no told to the doctor
       flow/provisional.py       a no said without a link: on paper, by telephone, by the form
@@ -86,6 +90,8 @@ records | gate | outside → rules.
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/objections.py     objections
+      records/canaries.py       the canary's rounds, and what was counted of each channel
+      records/channels.py       objections by channel, each stage from its own evidence
       records/rights_requests.py  restriction, erasure, rectification
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
@@ -95,6 +101,7 @@ records | gate | outside → rules.
       records/clearance.py      facts.sql and the verdict table
       records/behind_link.py    what stands behind a personal link
       records/overview.py       what the desk and the public see
+      records/path_overview.py  is the path of objections known to work?
       records/identity_overview.py  who is who, as the desk sees it
       records/practice_overview.py  what a doctor sees
       records/release_overview.py   what is seen of releases
@@ -156,11 +163,14 @@ records | gate | outside → rules.
       outside/mail.py           SMTP
       outside/envelope.py       a notice as a message
       outside/returns.py        what comes back
+      outside/own_pages.py      the portal's own pages, as a patient meets them
 
     web/        WHO IS LOOKING
       web/routes.py             the whole site on one page
       web/frame.py              what every page has
       web/render.py             templates, two languages
+      web/requests.py           requests counted by route
+      web/metrics.py            what monitors read
       web/security.py           headers, forged origins
       web/problems.py           refusals and faults as pages
       web/public.py             home, transparency

@@ -132,8 +132,9 @@ async def _end(c: Connection, means: Means, begun: Round, outcome: CanaryOutcome
     begins = not worked and open_outage is None
     was = worked and open_outage is None and await _unknown_since(c, since, begun)
     kind = "outage_ended" if over or was else "outage_began" if begins else "canary_sang"
-    touch = (PATH, "all") if over or was or begins else ("canary", str(begun.id))
-    entry = await enter(c, kind, actor=ACTOR, at=now, touches=[touch], summary=f"canary: {outcome}")
+    touches = [("canary", str(begun.patient_id))]  # the entries that touch this patient row are hers
+    touches += [(PATH, "all")] if over or was or begins else []
+    entry = await enter(c, kind, actor=ACTOR, at=now, touches=touches, summary=f"canary: {outcome}")
     if begins or was:
         made = await rows(c, "INSERT INTO path_outage (began_at, entry_id) VALUES ($1, $2) RETURNING id", since, entry)
         open_outage = int(made[0]["id"])

@@ -42,7 +42,9 @@ class Between(httpx2.AsyncBaseTransport):
             if f"{request.method} {request.url.path}".endswith(end):
                 if answer == "lost":
                     raise httpx2.ConnectError("nobody answers")
-                return httpx2.Response(int(answer), headers={"location": "/"}, text="")
+                if isinstance(answer, str):
+                    return httpx2.Response(200, text=answer)
+                return httpx2.Response(answer, headers={"location": "/"}, text="")
         return await self.real.handle_async_request(request)
 
 
@@ -113,13 +115,25 @@ async def test_one_round_an_hour_whoever_asks(web: Web, between: Between) -> Non
     [
         ({"": "lost"}, CanaryOutcome.UNREACHABLE),
         ({"": 502}, CanaryOutcome.NO_PAGE),
+        ({"": "<h1>Vous pouvez dire non.</h1>"}, CanaryOutcome.NO_WAY),
+        ({"": '<form><button formaction="/o/x/object">Non</button></form>'}, CanaryOutcome.NO_WAY),
         ({"/object": 404}, CanaryOutcome.NOT_RECORDED),
         ({"/object": 500}, CanaryOutcome.NOT_RECORDED),
         ({"/object": 303}, CanaryOutcome.NOT_RECORDED),
         ({"/receipt": 500}, CanaryOutcome.NO_RECEIPT),
         ({"/withdraw": 500}, CanaryOutcome.NOT_TAKEN_BACK),
     ],
-    ids=["nobody answers", "proxy", "no route", "fault", "led away", "no receipt", "no way back"],
+    ids=[
+        "nobody answers",
+        "proxy",
+        "no button",
+        "another button",
+        "no route",
+        "fault",
+        "led away",
+        "no receipt",
+        "no way back",
+    ],
 )
 async def test_a_broken_way_is_an_outage_from_the_last_round_that_worked_to_the_next(
     web: Web, between: Between, broken: dict[str, int | str], outcome: CanaryOutcome
