@@ -1,14 +1,26 @@
 """The portal's own pages as a patient meets them: over HTTP, at the public address, through whatever stands before."""
 
+import logging
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from urllib.parse import urlsplit
 
 import httpx2
+
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # it notes every address, and one holds a link's token
 
 SECONDS = 10.0
 
 UNREACHABLE = 0
 """The status of an answer that never came."""
+
+
+def origin_of(base_url: str) -> str:
+    """The origin as browsers write it: scheme and host in lower case, no port that is the scheme's own."""
+    parts = urlsplit(base_url.lower())
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +45,10 @@ class Pages:
         return await self._ask("POST", path, fields)
 
     async def _ask(self, method: str, path: str, fields: dict[str, str] | None) -> Page:
+        own = {"Origin": origin_of(self.base_url), "Sec-Fetch-Site": "same-origin"} if method == "POST" else {}
         try:
             async with httpx2.AsyncClient(
-                transport=self.transport, base_url=self.base_url, timeout=SECONDS, trust_env=False
+                transport=self.transport, base_url=self.base_url, headers=own, timeout=SECONDS
             ) as client:
                 answer = await client.request(method, path, data=fields)
         except (httpx2.HTTPError, httpx2.InvalidURL):

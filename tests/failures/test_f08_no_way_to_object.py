@@ -4,20 +4,12 @@ Here it is tried every hour, on the served pages, by somebody whom the gate must
 to work the desk is told, and nobody's time to think goes on.
 """
 
-import asyncio
-import logging
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server.embed import Server
-from starlette.applications import Starlette
-from whole_site import Web, site
+from whole_site import Web, free_port, served, site
 from world import World, build, patient
 
 from portal.demo.clock import PlayedClock
@@ -32,31 +24,6 @@ from portal.records.overview import outages
 from portal.rules.words import CanaryOutcome
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@asynccontextmanager
-async def served(app: Starlette, port: int) -> AsyncIterator[Pages]:
-    """The application behind a real server, on a port of this machine."""
-    logging.getLogger("_granian").setLevel(logging.WARNING)
-    server = Server(app, "127.0.0.1", port, interface=Interfaces.ASGI, log_level=LogLevels.warning)
-    serving = asyncio.create_task(server.serve())
-    pages = Pages(f"http://127.0.0.1:{port}")
-    try:
-        for _ in range(200):
-            if (await pages.get("/healthz")).status == 200:
-                break
-            await asyncio.sleep(0.05)
-        yield pages
-    finally:
-        server.stop()
-        with suppress(asyncio.CancelledError):
-            await serving
-
-
 @pytest.fixture
 async def web(database: str, means: Means, clock: PlayedClock, tmp_path: Path) -> AsyncIterator[Web]:
     """One patient told today, and a canary hatched the day before."""
@@ -66,7 +33,7 @@ async def web(database: str, means: Means, clock: PlayedClock, tmp_path: Path) -
     world.wait(1)
     await world.register([patient("1")])
     await world.tell()
-    async with site(world) as made:
+    async with site(world, base=f"http://127.0.0.1:{free_port()}") as made:
         yield made
 
 
@@ -82,15 +49,15 @@ async def alarms(world: World) -> set[str]:
 
 
 async def test_pages_that_do_not_answer_are_noticed_and_lengthen_the_time_to_think(web: Web) -> None:
-    world, port = web.world, free_port()
+    world = web.world
     told_at = world.clock.now()
-    async with served(web.app, port) as pages:
+    async with served(web) as pages:
         assert await sing(world.means, pages, pauses=()) is CanaryOutcome.WORKED
     world.clock.advance_to(told_at + EVERY)
-    assert await sing(world.means, Pages(f"http://127.0.0.1:{port}"), pauses=()) is CanaryOutcome.UNREACHABLE
+    assert await sing(world.means, Pages(web.settings.base_url), pauses=()) is CanaryOutcome.UNREACHABLE
     assert await alarms(world) == {"canary"}
     world.clock.advance_to(told_at + timedelta(days=3))
-    async with served(web.app, port) as pages:
+    async with served(web) as pages:
         assert await sing(world.means, pages, pauses=()) is CanaryOutcome.WORKED
     assert await alarms(world) == set()
     world.clock.advance_to(told_at + timedelta(days=33))
@@ -111,7 +78,7 @@ LOST = {"sqlite": "IGNORE", "postgres": "RETURN NULL"}
 @pytest.mark.parametrize("how", [FULL, LOST], ids=["full", "lost"])
 async def test_a_no_that_the_database_does_not_keep_is_noticed(web: Web, how: dict[str, str]) -> None:
     world, c = web.world, connection()
-    async with served(web.app, free_port()) as pages:
+    async with served(web) as pages:
         assert await sing(world.means, pages, pauses=()) is CanaryOutcome.WORKED
         engine = "postgres" if is_postgres(c) else "sqlite"
         await c.execute_script(REFUSES[engine].format(how=how[engine]))
@@ -119,6 +86,13 @@ async def test_a_no_that_the_database_does_not_keep_is_noticed(web: Web, how: di
         assert await sing(world.means, pages, pauses=()) is CanaryOutcome.NOT_RECORDED
     assert await alarms(world) == {"canary"}
     assert [o["ended_at"] for o in await outages()] == [None]
+
+
+async def test_pages_that_take_every_browser_for_a_stranger_are_noticed(web: Web) -> None:
+    """Served at another address than the settings say: each form seems to come from another site."""
+    async with served(web, port=free_port()) as pages:
+        assert await sing(web.world.means, pages, pauses=()) is CanaryOutcome.NOT_RECORDED
+    assert await alarms(web.world) == {"canary"}
 
 
 @pytest.mark.parametrize(
@@ -132,6 +106,6 @@ async def test_a_no_that_the_database_does_not_keep_is_noticed(web: Web, how: di
 async def test_a_gate_that_does_not_tell_a_no_is_noticed(web: Web, deaf: str, outcome: CanaryOutcome) -> None:
     """A gate that lets everybody pass, and one that withholds everybody: with it no round proves anything."""
     await rows(connection(), deaf)
-    async with served(web.app, free_port()) as pages:
+    async with served(web) as pages:
         assert await sing(web.world.means, pages, pauses=()) is outcome
     assert await alarms(web.world) == {"canary"}

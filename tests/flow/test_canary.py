@@ -1,6 +1,7 @@
 """The canary: a synthetic patient says no on the pages, is withheld for that alone, and takes it back."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -78,6 +79,12 @@ async def test_she_says_no_is_withheld_for_that_alone_and_takes_it_back(web: Web
     assert [(o.scope, o.channel, o.withdrawn_at is None) for o in said] == [("everything", "link", False)]
     assert await kinds_since(before) == ["objected", "objection_taken_back", "canary_sang"]
     assert await spans() == []
+
+
+async def test_no_log_line_holds_her_link(web: Web, between: Between, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert await try_(web, between) is CanaryOutcome.WORKED
+    assert "/o/" not in caplog.text
 
 
 async def test_before_her_notice_counts_there_is_no_round(web: Web) -> None:
