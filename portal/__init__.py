@@ -28,6 +28,7 @@ records | gate | outside → rules.
       rules/reading.py          how hard a text is to read, and the bars of its reader
       rules/merkle.py           the tree: roots and proofs
       rules/bech32.py           the letters of age keys
+      rules/log_review.py       what in the log somebody else reads, and by when
       rules/log_leaf.py         what a leaf of the log commits to
 
     flow/       WHAT HAPPENS: one step, one transaction, one log entry
@@ -72,6 +73,7 @@ records | gate | outside → rules.
       flow/unchanged.py         nothing closed since the last reconciliation?
       flow/assemble.py          the files of a release
       flow/sequence.py          log entries get their places, checkpoints are signed
+      flow/read_log.py          somebody reads what others did alone
       flow/audit.py             the log held against its checkpoints
 
     records/    WHAT IS KEPT: models by subject, named queries
@@ -92,6 +94,7 @@ records | gate | outside → rules.
       records/objections.py     objections
       records/canaries.py       the canary's rounds, and what was counted of each channel
       records/channels.py       objections by channel, each stage from its own evidence
+      records/log_reviews.py    which entries were read, and which wait
       records/rights_requests.py  restriction, erasure, rectification
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete

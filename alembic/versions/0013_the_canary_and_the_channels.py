@@ -1,4 +1,4 @@
-"""The canary's rounds, and what was counted of each channel
+"""The canary's rounds, what was counted of each channel, and which entries of the log were read
 
 Revision: 0013, after 0009
 """
@@ -56,9 +56,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("channel_count", schema=None) as batch_op:
         batch_op.create_index("channel_count_entry", ["entry_id"], unique=False)
+    op.create_table(
+        "log_review",
+        sa.Column("entry_id", _ID, nullable=False),
+        sa.Column("review_id", _ID, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["entry_id"], ["log_entry.id"], name=op.f("log_review_entry_id_fkey"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["review_id"], ["log_entry.id"], name=op.f("log_review_review_id_fkey"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("entry_id", name=op.f("log_review_pkey")),
+    )
+    with op.batch_alter_table("log_review", schema=None) as batch_op:
+        batch_op.create_index("log_review_review", ["review_id"], unique=False)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("log_review", schema=None) as batch_op:
+        batch_op.drop_index("log_review_review")
+    op.drop_table("log_review")
     with op.batch_alter_table("channel_count", schema=None) as batch_op:
         batch_op.drop_index("channel_count_entry")
     op.drop_table("channel_count")

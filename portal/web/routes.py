@@ -104,6 +104,7 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/doctor/resume", doctor.resume, DOCTORS),
     Page("GET", "/desk", desk.home, READERS),
     Page("GET", "/desk/log", desk.log, READERS),
+    Page("POST", "/desk/log/read", desk.read_up_to, READERS),
     Page("GET", "/desk/enrolments", desk.enrolments, DESK),
     Page("POST", "/desk/enrolments/{id:int}/verify", desk.verify, OPERATORS),
     Page("GET", "/desk/texts", desk.texts, DESK),

@@ -21,7 +21,7 @@ from portal.flow.simulate import simulate
 from portal.outside.own_pages import Pages
 from portal.records import identity_overview, overview, path_overview
 from portal.records.canaries import CANARY, CanaryRound
-from portal.records.database import connection, rows
+from portal.records.database import Connection, connection, rows, transact
 from portal.records.ledger import last_entry
 from portal.records.notices import Notice, PathOutage, lost_to_outages
 from portal.records.objections import Objection
@@ -115,6 +115,26 @@ async def test_one_round_an_hour_whoever_asks(web: Web, between: Between) -> Non
         web.world.clock.advance_to(web.world.clock.now() + timedelta(seconds=1))
     assert await CanaryRound.all().count() == 2
     assert await try_(web, between, now=True) is CanaryOutcome.WORKED, "by hand, at any time"
+
+
+async def test_a_worker_waits_for_another_that_is_about_to_begin(web: Web, between: Between) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def other(c: Connection) -> None:
+        await rows(c, "UPDATE practice SET name = name WHERE id = $1", CANARY)
+        await rows(c, "INSERT INTO canary_round (started_at) VALUES ($1)", web.world.clock.now())
+        begun.set()
+        await go_on.wait()
+
+    holding = asyncio.create_task(transact(other))
+    await begun.wait()
+    trying = asyncio.create_task(try_(web, between))
+    await asyncio.wait([trying], timeout=0.5)
+    assert not trying.done()
+    go_on.set()
+    await holding
+    assert await trying is None
+    assert await Objection.all().count() == 0
 
 
 @pytest.mark.parametrize(
