@@ -120,7 +120,7 @@ def canary() -> None:
     from portal.flow.canary import sing
     from portal.outside.own_pages import Pages
 
-    outcome = _run(lambda means, settings: sing(means, Pages(settings.base_url), now=True))
+    outcome = _run(lambda means, settings: sing(means, Pages(settings.base_url), now=True, pauses=()))
     if outcome != CanaryOutcome.WORKED:
         raise Refused("canary", "the path of objections is not known to work", where=outcome or "no round")
     typer.echo("A no was said, withheld its patient, and was taken back.")

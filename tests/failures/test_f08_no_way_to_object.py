@@ -4,6 +4,10 @@ Here it is tried every hour, on the served pages, by somebody whom the gate must
 to work the desk is told, and nobody's time to think goes on.
 """
 
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -86,6 +90,31 @@ async def test_a_no_that_the_database_does_not_keep_is_noticed(web: Web, how: di
         assert await sing(world.means, pages, pauses=()) is CanaryOutcome.NOT_RECORDED
     assert await alarms(world) == {"canary"}
     assert [o["ended_at"] for o in await outages()] == [None]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_the_path_is_tried_by_hand_once_it_was_mended(web: Web, database: str) -> None:
+    given = {
+        "DATABASE_URL": database, "KEYS_DIR": str(web.world.means.ring.folder),
+        "DATA_DIR": str(web.world.means.data_dir), "BASE_URL": web.settings.base_url,
+    }  # fmt: skip
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+
+    async def tried() -> tuple[int | None, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "portal", "canary", stdout=PIPE, stderr=PIPE,
+            env=kept | {f"PORTAL_{name}": value for name, value in given.items()},
+        )  # fmt: skip
+        out, error = await process.communicate()
+        return process.returncode, out.decode(), error.decode()
+
+    status, _, error = await tried()
+    assert (status, error.count("\n"), "unreachable" in error) == (1, 1, True)
+    async with served(web):
+        status, said, error = await tried()
+    assert (status, error) == (0, "")
+    assert "was said" in said
+    assert [o["ended_at"] is None for o in await outages()] == [False]
 
 
 async def test_pages_that_take_every_browser_for_a_stranger_are_noticed(web: Web) -> None:

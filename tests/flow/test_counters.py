@@ -14,6 +14,7 @@ from portal.records import path_overview
 from portal.records.accounts import Account
 from portal.records.canaries import ChannelCount
 from portal.records.database import connection, rows
+from portal.records.ledger import LogEntry, last_entry
 from portal.rules.words import ObjectionChannel, Role, Scope
 
 Say = Callable[[World], Awaitable[object]]
@@ -90,6 +91,7 @@ async def test_an_objection_that_is_lost_after_it_was_received_is_seen(told: Wor
     assert await count(told) == {channel: (1, 0, 0)}
     found = await path_overview.to_do(told.clock.now())
     assert [(row["kind"], row["count"]) for row in found] == [("channels_differ", 1)]
+    assert (await LogEntry.get(id=await last_entry(connection()))).summary == "5 channels, 1 differ, 0 silent"
 
 
 async def test_an_objection_of_which_the_log_knows_nothing_is_seen(told: World) -> None:
