@@ -5,8 +5,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.flow import enrol, govern, outage
-from portal.records import identity_overview, overview, store_overview
+from portal.flow import enrol, govern, outage, read_log
+from portal.records import identity_overview, log_reviews, overview, path_overview, store_overview
 from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
@@ -28,6 +28,11 @@ WAYS = {
     "requests": "/desk/requests",
     "requests_late": "/desk/requests",
     "late_erasures": "/desk/log",
+    "log_unread": "/desk/log",
+    "log_unread_late": "/desk/log",
+    "canary": "/desk/outages",
+    "channels_silent": "/desk/objections",
+    "channels_differ": "/desk/objections",
 }
 """Where each thing to do is done."""
 
@@ -35,12 +40,25 @@ WAYS = {
 async def home(request: Request) -> Response:
     now = portal_of(request).means.clock.now()
     waiting = await overview.to_do(paris_day(now)) + await identity_overview.to_do(paris_day(now))
+    waiting += await path_overview.to_do(now) + await log_reviews.to_do(paris_day(now))
     todo = [{**row, "href": WAYS[row["kind"]]} for row in sorted(waiting, key=lambda row: row["oldest"])]
-    return await show(request, "desk/home.html", todo=todo, checked_at=now, counts=await overview.figures(now))
+    listed = await path_overview.channels()
+    return await show(
+        request,
+        "desk/home.html",
+        todo=todo,
+        checked_at=now,
+        counts=await overview.figures(now),
+        canary=await path_overview.canary(now),
+        channels=[{**row, "agrees": path_overview.agrees(row)} for row in listed],
+        counted_at=max((row["counted_at"] for row in listed if row["counted_at"]), default=None),
+        bounced=(await path_overview.post(now))["bounced"],
+    )
 
 
 async def log(request: Request) -> Response:
-    """The newest entries; `?before=` pages back. The first page also shows what had to leave the store."""
+    """The newest entries; `?before=` pages back. The first page also shows what waits for a reader, and what had to
+    leave the store."""
     asked = request.query_params.get("before", "")
     before = int(asked) if asked.isdecimal() and len(asked) < 19 else None
     entries, total = await overview.log_page(before)
@@ -48,7 +66,19 @@ async def log(request: Request) -> Response:
     older = entries[-1]["id"] if len(entries) == overview.PAGE and entries[-1]["id"] > 1 else None
     today = paris_day(portal_of(request).means.clock.now())
     gone = [] if before else [{**e, "late": e["due_on"] < today} for e in await store_overview.erasures()]
-    return await show(request, "desk/log.html", entries=shown, total=total, older=older, erasures=gone)
+    unread = [] if before else (await read_log.for_reader(who(request).account))[: overview.PAGE]
+    names = await overview.names_of(row["actor"] for row in unread)
+    unread = [{**r, "who": names.get(r["actor"], r["actor"]), "late": r["due_on"] < today} for r in unread]
+    return await show(request, "desk/log.html", entries=shown, total=total, older=older, erasures=gone, unread=unread)
+
+
+async def read_up_to(request: Request) -> Response:
+    """She has read what waited, up to the last line that the page showed."""
+    last = (await form(request)).get("last", "")
+    if not last.isdecimal() or len(last) > 18:
+        raise Refused("nothing_to_read", "say up to which entry you have read", status=422)
+    await read_log.read_up_to(portal_of(request).means, int(last), by=who(request).account)
+    return see_other(request, "/desk/log")
 
 
 async def enrolments(request: Request) -> Response:

@@ -19,6 +19,7 @@ from portal.rules.refusals import Refused
 from portal.rules.words import Language, Role
 from portal.settings import Settings
 from portal.web import render
+from portal.web.requests import Requests
 
 Guide = Callable[[], dict[str, Any] | None]
 
@@ -42,6 +43,7 @@ class Portal:
     staff: OpenIdProvider
     secret: bytes = field(repr=False)
     guide: Guide | None = None
+    requests: Requests = field(default_factory=Requests)
     contacts: dict[str, str] = field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ from portal.web import (
     desk_releases,
     doctor,
     doctor_handing,
+    metrics,
     patient,
     public,
     recipient,
@@ -36,9 +37,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may ask: everybody (`roles` is None, and no cookie is read), or who is signed in with one of the roles."""
+    """Who may ask: everybody (`roles` is None, and no cookie is read), or who is signed in with one of the roles.
+
+    `token`: only a program that sends the token of the settings; without one there, nobody.
+    """
 
     roles: frozenset[Role] | None
+    token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Page:
 
 
 EVERYBODY = Policy(None)
+MONITORS = Policy(None, token=True)
 DOCTORS = Policy(frozenset({Role.DOCTOR}))
 OPERATORS = Policy(frozenset({Role.OPERATOR}))
 DPOS = Policy(frozenset({Role.DPO}))
@@ -63,6 +69,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/legal", public.legal, EVERYBODY),
     Page("GET", "/healthz", public.alive, EVERYBODY),
     Page("GET", "/readyz", public.ready, EVERYBODY),
+    Page("GET", "/metrics", metrics.metrics, MONITORS),
     Page("GET", "/log/key", public.log_key, EVERYBODY),
     Page("GET", "/log/checkpoint", public.log_checkpoint, EVERYBODY),
     Page("GET", "/o/{token}", patient.notice, EVERYBODY),
@@ -109,6 +116,7 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/doctor/resume", doctor.resume, DOCTORS),
     Page("GET", "/desk", desk.home, READERS),
     Page("GET", "/desk/log", desk.log, READERS),
+    Page("POST", "/desk/log/read", desk.read_up_to, READERS),
     Page("GET", "/desk/enrolments", desk.enrolments, DESK),
     Page("POST", "/desk/enrolments/{id:int}/verify", desk.verify, OPERATORS),
     Page("GET", "/desk/texts", desk.texts, DESK),
@@ -171,9 +179,11 @@ class Door:
 
 async def _turned_away(request: Request, who: Policy) -> Response | None:
     """None admits, and leaves in the scope who is signed in. Staff are admitted with a second factor only."""
+    portal = portal_of(request)
+    if who.token and not metrics.may_read(portal.settings, request.headers.get("authorization", "")):
+        raise Refused("no_token", "this page is for a program that sends its token", status=401)
     if who.roles is None:
         return None
-    portal = portal_of(request)
     cookie = request.cookies.get(session_cookie(portal.settings))
     found = await signed_in(portal.means, cookie) if cookie else None
     if found is None:

@@ -68,6 +68,7 @@ PUBLIC = (
     Visit("/healthz"),
     Visit("/log/checkpoint"),
     Visit("/log/key"),
+    Visit("/metrics", status=401),
     Visit("/readyz"),
     Visit("/nowhere", status=404),
     Visit("/logout", status=405),
@@ -215,6 +216,13 @@ def approve(page: Page, release_id: str) -> None:
     page.locator('form[action$="/approve"]').wait_for(state="detached")
 
 
+def open_contact(page: Page) -> None:
+    """The DPO opens what was said of a person: somebody else then reads that in the log."""
+    page.goto("/desk/objections")
+    page.locator('main form[action*="/open"] button').first.click()
+    page.locator("h1").wait_for()
+
+
 def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]:
     """What fills the holes of the routes, and the cookies of everybody who is signed in."""
     pages, cookies = {}, {}
@@ -232,6 +240,7 @@ def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]
     pages["active"].locator('form[action*="/confirm"] button').click()
     pages["active"].locator('form[action*="/undo"]').wait_for()
     known["form"] = say_no_by_form(new().new_page())
+    open_contact(pages["dpo"])
     known |= {state: prepare(pages["operator"]) for state in ("approved", "prepared")}
     approve(pages["dpo"], known["approved"])
     for name, page in pages.items():
