@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from whole_site import BASE, Web
 from world import patient
 
-from portal.flow import notify
 from portal.flow.canary import sing
 from portal.flow.hatch import hatch
 from portal.flow.outage import begin_outage
@@ -89,7 +88,7 @@ async def test_a_failed_round_an_outage_and_mail_that_waits_are_told(monitored: 
     await sing(world.means, nobody, pauses=())
     await begin_outage(world.means, actor=world.operator.actor)
     await world.register([patient("5")], partial=True)
-    await notify.start_campaign(world.means, observatory_id="demo", practice_id="practice-a", by=world.operator)
+    await world.queue()
     world.clock.advance_to(world.clock.now() + timedelta(minutes=1))
     found = await read(monitored)
     assert (found["portal_canary_alarm"], found["portal_canary_failures"]) == (1, 1)
