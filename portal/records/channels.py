@@ -5,7 +5,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from portal.records.canaries import CANARY, NO_CANARY, ChannelCount
+from portal.records.canaries import CANARY, ChannelCount
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_moment, rows
 from portal.records.objections import MEANT
@@ -70,8 +70,8 @@ _UNHEEDED = f"""
     WHERE (o.outcome IS NULL OR o.outcome = 'not_here') AND (d.bits & {_DOUBT}) = 0 AND {{covers}}
 """
 _AMONG = (
-    f"WHERE {NO_CANARY} AND (p.id IN (SELECT patient_id FROM objection WHERE withdrawn_at IS NULL) "
-    f"OR p.person_id IN (SELECT m.person_id FROM ({' '.join(MEANT.split())}) m))"
+    "WHERE p.id IN (SELECT patient_id FROM objection WHERE withdrawn_at IS NULL) "
+    f"OR p.person_id IN (SELECT m.person_id FROM ({' '.join(MEANT.split())}) m)"
 )
 
 
