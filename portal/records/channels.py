@@ -24,11 +24,13 @@ RECEIVED = f"""
     SELECT e.id AS entry_id, e.at, e.summary, CAST(t.ref AS bigint) AS patient_id,
            CASE WHEN e.kind = 'objected' AND e.actor = 'patient' THEN 'link'
                 WHEN e.kind = 'objected' AND e.actor LIKE 'doctor:%' THEN 'doctor'
-                WHEN e.kind = 'objected_without_token' THEN CASE {_ON_PAPER} ELSE '{UNKNOWN}' END
+                WHEN e.kind IN ('objected_without_token', 'objected_with_code')
+                THEN CASE {_ON_PAPER} ELSE '{UNKNOWN}' END
                 ELSE '{UNKNOWN}' END AS channel
     FROM log_entry e LEFT JOIN log_touch t ON t.entry_id = e.id AND t.kind = 'patient'
     LEFT JOIN patient p ON p.id = CAST(t.ref AS bigint)
-    WHERE e.kind IN ('objected', 'objected_without_token') AND (p.id IS NULL OR p.practice_id <> '{CANARY}')
+    WHERE e.kind IN ('objected', 'objected_with_code', 'objected_without_token')
+      AND (p.id IS NULL OR p.practice_id <> '{CANARY}')
 """
 """What the log says was received. It is written before the objection is, and nobody can take a line out of it."""
 
@@ -50,7 +52,7 @@ async def committed(c: Connection) -> Entries:
         c,
         f"SELECT r.channel, r.entry_id FROM ({RECEIVED}) r "
         "WHERE EXISTS (SELECT 1 FROM objection o WHERE o.patient_id = r.patient_id AND o.channel = r.channel "
-        "AND o.scope = r.summary AND o.entry_id <= r.entry_id "
+        "AND r.summary LIKE '%' || o.scope AND o.entry_id <= r.entry_id "
         "AND (o.withdrawal_id IS NULL OR o.withdrawal_id > r.entry_id)) "
         "OR EXISTS (SELECT 1 FROM provisional_objection o WHERE o.entry_id = r.entry_id AND o.channel = r.channel) "
         f"UNION SELECT s.channel, s.entry_id FROM ({_ON_RECORD}) s LEFT JOIN ({RECEIVED}) r "

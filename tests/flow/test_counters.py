@@ -68,6 +68,16 @@ async def test_an_objection_of_each_channel_is_counted_three_times(told: World, 
     assert await count(told) == {channel: (2, 2, 2)}, "said again it is received again"
 
 
+@pytest.mark.parametrize("channel", [ObjectionChannel.PAPER, ObjectionChannel.PHONE], ids=str)
+async def test_a_code_that_came_on_paper_or_by_telephone_is_counted_there(
+    told: World, channel: ObjectionChannel
+) -> None:
+    brought = opt_out.Brought(channel, None, told.operator.actor)
+    for times in (1, 2):
+        await opt_out.object_(told.means, told.links["patient1@example.org"], Scope.EVERYTHING, brought=brought)
+        assert await count(told) == {channel: (times, times, times)}
+
+
 @pytest.mark.parametrize("scope", Scope, ids=str)
 async def test_every_scope_is_held_against_the_gate(told: World, scope: Scope) -> None:
     await by_link(told, "1", scope, "diabetes" if scope is Scope.STUDY else "")
