@@ -1,4 +1,4 @@
-"""How many small faults put into rules/ and gate/ the tests notice: `make mutants [ONLY=rules] [SAMPLE=100]`.
+"""How many small faults put into rules/ and gate/ the tests notice: `make mutants [ONLY=rules] [SAMPLE=100 SEED=2]`.
 
 mutmut writes every function with one place changed, many times over. Each group of modules is tried with the tests that
 belong to it, in a copy below var/mutants/: one run finds which tests reach which function, then each mutant is put in
@@ -71,7 +71,8 @@ def prepared(name: str, group: Group) -> Path:
 KILLED, SURVIVED, TIMEOUT, NO_TESTS, UNFIT = "killed", "survived", "timeout", "no tests", "unfit"
 CAUGHT = {KILLED, TIMEOUT}
 MEMORY = 6 << 30
-SAMPLE = int(os.environ.get("SAMPLE") or 0)
+SAMPLE, SEED = int(os.environ.get("SAMPLE") or 0), os.environ.get("SEED", "")
+"""How many of each module, and which draw: another seed gives mutants that nobody has written tests for yet."""
 BUDGET = 8.0
 """Seconds of the processor for one mutant: where more tests reach a function, the quickest of them are run."""
 
@@ -132,12 +133,12 @@ class Trial:
         return True
 
     def _chosen(self) -> set[str]:
-        """The mutants to try: all, or SAMPLE of each module, drawn by lot in the same way every time."""
+        """The mutants to try: all, or SAMPLE of each module, drawn by lot, for one SEED always the same."""
         by_module: dict[str, set[str]] = {}
         for function, mutants in self.mutants.of:
             keys = {f"{function.__module__}.{m.__name__}" for name, m in mutants.items() if name != "_mutmut_orig"}
             by_module.setdefault(function.__module__, set()).update(keys)
-        drawn = (Random(module).sample(sorted(keys), len(keys)) for module, keys in by_module.items())
+        drawn = (Random(module + SEED).sample(sorted(keys), len(keys)) for module, keys in by_module.items())
         return {key for keys in drawn for key in keys[: SAMPLE or None]}
 
     def _look(self, session: pytest.Session) -> tuple[dict[CodeType, list[pytest.Item]], dict[pytest.Item, float]]:

@@ -54,6 +54,7 @@ def test_a_path_that_would_be_read_as_a_pattern_is_refused(tmp_path: Path, sign:
     with pytest.raises(Refused) as no:
         paths([tmp_path / "a.parquet", tmp_path / f"b{sign}.parquet"])
     assert (no.value.code, no.value.where, no.value.status) == ("unreadable_file", f"b{sign}.parquet", 422)
+    assert no.value.what == "A path must not hold * ? [ or ]."
 
 
 def test_buckets_have_the_first_digits_of_pseudonyms_as_names() -> None:

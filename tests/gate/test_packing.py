@@ -113,8 +113,9 @@ def test_columns_that_nothing_packs_hold_the_same(tmp_path: Path, when: Precisio
         (practice, name): (made.pseudonym(name), [(None, None)])
         for (practice, _), (name, _) in made.ALLOWED_PERSONS.items()
     }
-    columns = (*(replace(c, precision=Precision.CATEGORY) if c.name == "diagnosis" else c for c in terms.columns),
-               ColumnTerm("recorded_on", when))  # fmt: skip
+    coarser = {"diagnosis": Precision.CATEGORY, "year_of_birth": Precision.DECADE}
+    columns = tuple(replace(c, precision=coarser.get(c.name, c.precision)) for c in terms.columns)
+    columns += (ColumnTerm("recorded_on", when),)
     release = made.permit(tmp_path / "second", made.release_terms(terms, columns=columns), kept)
     filter_release(release, [store], tmp_path / "out", reference_year=2026)
     assert unpacked(release, store, 2026) == Counter(made.rows_of(tmp_path / "out"))
