@@ -173,6 +173,7 @@ records | gate | outside → rules.
       outside/mail.py           SMTP
       outside/envelope.py       a notice as a message
       outside/returns.py        what comes back
+      outside/bounces.py        what a message says that came back
       outside/typeset.py        paper as PDF
       outside/own_pages.py      the portal's own pages, as a patient meets them
 

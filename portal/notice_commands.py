@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +15,11 @@ from portal.flow import campaign, notify, paper, sign_in
 from portal.flow.means import Means
 from portal.gate.folders import write_whole
 from portal.outside.clock import SystemClock
+from portal.outside.returns import MaildirReturns
 from portal.outside.typeset import TypstPress
 from portal.records import overview, print_runs
 from portal.records.database import opened
+from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.settings import Settings
 from portal.web.letters import render_letter
@@ -108,6 +112,20 @@ def returned(
         return await paper.letters_returned(means, file.read().splitlines(), complete=complete, by=by)
 
     typer.echo(f"{_run(step)} letters returned")
+
+
+@group.command()
+def bounced() -> None:
+    """Take a message that came back from standard input, for a mail server's pipe; the worker reads it. Exit status 75
+    whatever is wrong: the mail server then keeps it and tries again."""
+    try:
+        settings = Settings()
+        if settings.returns_maildir is None:
+            raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
+        MaildirReturns(settings.returns_maildir, settings.returns_address).keep(sys.stdin.buffer)
+    except Exception as error:  # nothing may be lost, also for what nobody foresaw
+        typer.echo(str(error) if isinstance(error, Refused) else f"not kept: {type(error).__name__}", err=True)
+        raise typer.Exit(os.EX_TEMPFAIL) from None
 
 
 @group.command()

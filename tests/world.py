@@ -19,11 +19,12 @@ from portal.flow.notify import Letter, Rendered
 from portal.flow.sign_in import add_staff, sign_in_doctor
 from portal.gate.register import write_register_csv
 from portal.gate.register_row import RegisterRow
+from portal.outside.bounces import Kind
 from portal.outside.clock import SystemClock
 from portal.outside.identity import Identity, Site
 from portal.outside.keys import KeyRing
 from portal.outside.mail import Answer, Outcome
-from portal.outside.returns import Kind, Reading, Return
+from portal.outside.returns import Reading, Return
 from portal.records.accounts import Account
 from portal.records.database import configuration, connection
 from portal.records.drafts import waiting
