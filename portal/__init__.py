@@ -185,6 +185,7 @@ records | gate | outside → rules.
       web/recipient.py          a study team's releases
       web/letters.py            notices as mail
       web/print_file.py         notices on paper
+      web/on_paper.py           texts as PDF
 
     demo/       WHO TRIES IT OUT: refused outside demo mode
       demo/run.py               play once, then serve
