@@ -61,6 +61,7 @@ records | gate | outside → rules.
       flow/rights.py            restriction, erasure, rectification
       flow/behind_link.py       what a personal link shows
       flow/receipt_file.py      the receipt of a no as a signed file
+      flow/mail_receipt.py      the same, mailed once to the address told
       flow/batch.py             what a crossing is asked on, and whether all of it allows it
       flow/decide.py            the batch and every patient decided; one patient explained
       flow/simulate.py          what would pass if something changed
@@ -97,6 +98,7 @@ records | gate | outside → rules.
       records/contacts.py       contacts of patients and holders of authority, written
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
+      records/outbox.py         what waits to be mailed
       records/print_runs.py     letters that wait, and their print runs
       records/objections.py     objections
       records/canaries.py       the canary's rounds, and what was counted of each channel
@@ -200,8 +202,9 @@ records | gate | outside → rules.
       web/desk_drafts.py        drafts, authorisations and studies at the desk
       web/desk_releases.py      releases at the desk
       web/recipient.py          a study team's releases
-      web/letters.py            notices as mail
+      web/letters.py            notices and receipts as mail
       web/print_file.py         notices on paper
+      web/on_paper.py           texts as PDF
 
     demo/       WHO TRIES IT OUT: refused outside demo mode
       demo/run.py               play once, then serve

@@ -13,6 +13,7 @@ from portal.flow.clear_away import clear_away
 from portal.flow.counters import count_when_due
 from portal.flow.erase import alarm_overdue, reconcile_store
 from portal.flow.hatch import hatch
+from portal.flow.mail_receipt import send_receipts
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
 from portal.flow.paper import make_codes
@@ -26,7 +27,7 @@ from portal.outside.own_pages import Pages
 from portal.outside.returns import MaildirReturns, ReturnMailbox
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
-from portal.web.letters import render_letter
+from portal.web.letters import render_letter, render_receipt
 from portal.wiring import make_means, worker_post
 
 BETWEEN_ROUNDS = 15.0
@@ -87,6 +88,8 @@ async def one_round(
     gives for it.
     """
     while await send_due(means, post, render_letter):
+        pass
+    while await send_receipts(means, post, render_receipt):
         pass
     while await make_codes(means):
         pass

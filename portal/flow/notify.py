@@ -14,6 +14,7 @@ from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.returns import Reading, ReturnMailbox
 from portal.outside.tokens import open_sealed, sent_link_token
+from portal.records import outbox
 from portal.records.database import Connection, from_json, is_postgres, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
 from portal.rules.conditions import fingerprint
@@ -73,21 +74,18 @@ async def send_due(means: Means, post: Post, render: Render, *, at_most: int = B
     return len(claimed)
 
 
+STOPPED = (
+    "notice_id IN (SELECT n.id FROM notice n JOIN campaign m ON m.id = n.campaign_id WHERE m.stopped_at IS NOT NULL "
+    "AND n.state = 'queued')"
+)
+"""Notices of campaigns that are stopped."""
+
+
 async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[dict[str, Any]]]:
     """How much was due, and what of it can still be sent. The rest is put aside for a day: its text was superseded
     or withdrawn, or its reader has another address; a campaign tells her there."""
     now = await means.now(c)
-    skip = "FOR UPDATE SKIP LOCKED" if is_postgres(c) else ""
-    due = await rows(
-        c,
-        "SELECT id FROM outbox_item WHERE done_at IS NULL AND due_at <= $1 "
-        "AND (claimed_until IS NULL OR claimed_until < $1) AND notice_id NOT IN (SELECT n.id FROM notice n "
-        "JOIN campaign m ON m.id = n.campaign_id WHERE m.stopped_at IS NOT NULL AND n.state = 'queued') "
-        f"ORDER BY due_at, id LIMIT $2 {skip}",
-        now, at_most,
-    )  # fmt: skip
-    ids = [int(row["id"]) for row in due]
-    await write_many(c, "UPDATE outbox_item SET claimed_until = $1 WHERE id = $2", [(now + CLAIM, i) for i in ids])
+    ids = await outbox.claim(c, "outbox_item", now=now, until=now + CLAIM, at_most=at_most, unless=STOPPED)
     if not ids:
         return 0, []
     listed = ", ".join(map(str, ids))
@@ -170,14 +168,14 @@ async def _record(c: Connection, means: Means, outcomes: Sequence[tuple[dict[str
         "UPDATE notice SET state = 'bounced', returned_at = $1, server_answer = $2 WHERE id = $3 AND state = 'queued'",
         bounced,
     )
-    done = [(now, i["item_id"]) for i, a in outcomes if a.outcome is not Outcome.TRY_AGAIN]
-    await write_many(c, "UPDATE outbox_item SET done_at = $1, claimed_until = NULL WHERE id = $2", done)
+    done = [i["item_id"] for i, a in outcomes if a.outcome is not Outcome.TRY_AGAIN]
+    await outbox.done(c, "outbox_item", done, at=now)
     again = [
         (i["attempts"] + 1, now + RETRY[min(i["attempts"], len(RETRY) - 1)], i["item_id"])
         for i, a in outcomes
         if a.outcome is Outcome.TRY_AGAIN
     ]
-    await write_many(c, "UPDATE outbox_item SET attempts = $1, due_at = $2, claimed_until = NULL WHERE id = $3", again)
+    await outbox.try_again(c, "outbox_item", again)
 
 
 # --- what comes back -----------------------------------------------------------------------------------------------

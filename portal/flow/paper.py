@@ -148,7 +148,7 @@ async def print_file(means: Means, press: Press, letters: Compose, sheet: Compos
         run,
         len(job.letters),
         await press.set("notice", letters(job), at=job.printed_at),
-        await press.set("sheet", sheet(job), at=job.printed_at),
+        await press.set("text", sheet(job), at=job.printed_at),
     )
 
 

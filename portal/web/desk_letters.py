@@ -4,13 +4,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import paper
-from portal.outside.typeset import TypstPress
 from portal.records import overview, print_runs
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.words import Role
 from portal.web.frame import form, given_day, path_number, portal_of, see_other, show, who
+from portal.web.on_paper import pdf_file, press
 from portal.web.print_file import compose_letters, compose_sheet
-from portal.web.render import folder
 
 
 async def page(request: Request) -> Response:
@@ -25,11 +24,11 @@ async def print_(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    return _pdf((await _printed(request)).file, f"letters-{path_number(request)}.pdf")
+    return pdf_file((await _printed(request)).file, f"letters-{path_number(request)}.pdf")
 
 
 async def sheet(request: Request) -> Response:
-    return _pdf((await _printed(request)).sheet, f"letters-{path_number(request)}-sheet.pdf")
+    return pdf_file((await _printed(request)).sheet, f"letters-{path_number(request)}-sheet.pdf")
 
 
 async def posted(request: Request) -> Response:
@@ -73,12 +72,5 @@ async def _show(request: Request, numbers: str, wrong: list[int]) -> Response:
 
 async def _printed(request: Request) -> paper.Printed:
     means = portal_of(request).means
-    press = TypstPress(folder("templates") / "letter")
     letters, by = compose_letters(means.base_url), who(request).account
-    return await paper.print_file(means, press, letters, compose_sheet, path_number(request), by=by)
-
-
-def _pdf(content: bytes, name: str) -> Response:
-    return Response(
-        content, media_type="application/pdf", headers={"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    return await paper.print_file(means, press(), letters, compose_sheet, path_number(request), by=by)

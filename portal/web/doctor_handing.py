@@ -9,12 +9,11 @@ from starlette.responses import Response
 from portal.flow import hand_over
 from portal.flow.hand_over import HandOut
 from portal.flow.paper import PrintJob
-from portal.outside.typeset import TypstPress
 from portal.records import practice_overview
 from portal.rules.refusals import Refused
 from portal.web.frame import form, path_uuid, portal_of, see_other, show, who
+from portal.web.on_paper import pdf_file, press
 from portal.web.print_file import compose_letters, square
-from portal.web.render import folder
 
 
 async def prepare(request: Request) -> Response:
@@ -48,10 +47,8 @@ async def print_(request: Request) -> Response:
     """The whole notice on paper, without an address."""
     shown, means = await _hand_out(request), portal_of(request).means
     job = PrintJob(0, shown.reported_at, shown.observatory, [replace(shown.letter, lines=())])
-    press = TypstPress(folder("templates") / "letter")
-    pdf = await press.set("notice", compose_letters(means.base_url)(job), at=shown.reported_at)
-    headers = {"Content-Disposition": 'attachment; filename="notice.pdf"'}
-    return Response(pdf, media_type="application/pdf", headers=headers)
+    pdf = await press().set("notice", compose_letters(means.base_url)(job), at=shown.reported_at)
+    return pdf_file(pdf, "notice.pdf")
 
 
 async def confirm(request: Request) -> Response:

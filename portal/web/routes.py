@@ -77,6 +77,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/o/{token}/withdraw", patient.ask_to_withdraw, EVERYBODY),
     Page("GET", "/o/{token}/receipt", patient.receipt, EVERYBODY),
     Page("GET", "/o/{token}/receipt.json", patient.receipt_as_file, EVERYBODY),
+    Page("GET", "/o/{token}/receipt.pdf", patient.receipt_as_pdf, EVERYBODY),
     Page("GET", "/o/{token}/kept", patient.kept, EVERYBODY),
     Page("GET", "/o/{token}/uses", patient.uses, EVERYBODY),
     Page("GET", "/o/{token}/read/{reader}", patient.reading, EVERYBODY),

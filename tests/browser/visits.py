@@ -7,8 +7,10 @@ from playwright.sync_api import Page
 from served import NewContext, Site
 
 DEAD = "x" * 43
-MACHINES = frozenset({"/healthz", "/log/checkpoint", "/log/key", "/o/{token}/receipt.json", "/readyz"})
-"""Answers for machines: no title, no heading."""
+MACHINES = frozenset(
+    {"/healthz", "/log/checkpoint", "/log/key", "/o/{token}/receipt.json", "/o/{token}/receipt.pdf", "/readyz"}
+)
+"""Files, and answers for machines: no title, no heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ PATIENT = (
     ),
     Visit("/o/{token}/kept", "yes"),
     Visit("/o/{token}/receipt.json", "no"),
+    Visit("/o/{token}/receipt.pdf", "no"),
     *(Visit("/o/{token}/uses", state) for state in ("unanswered", "no", "child")),
     *(Visit("/o/{token}/read/{reader}", state, reader="easy") for state in ("unanswered", "no")),
     *(Visit("/o/{token}/read/{reader}", "child", reader=reader) for reader in ("easy", "child", "teenager")),
