@@ -20,6 +20,7 @@ from portal.flow.unchanged import Seen, begin, end, unchanged
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post
 from portal.outside.returns import MaildirReturns, ReturnMailbox
+from portal.rules.pace import Pace
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter
@@ -68,14 +69,20 @@ def create() -> Starlette:
 
 
 async def one_round(
-    means: Means, post: Post, returns: ReturnMailbox, *, reading: bool, seen: Seen | None = None
+    means: Means,
+    post: Post,
+    returns: ReturnMailbox,
+    *,
+    reading: bool,
+    seen: Seen | None = None,
+    pace: Pace | None = None,
 ) -> Seen | None:
     """What the worker does before it rests. A bounce just read makes its retractions; then entries get their places.
 
     Recipients and the store are reconciled unless nobody can have closed since `seen`; returns what the next round
     gives for it.
     """
-    while await send_due(means, post, render_letter):
+    while await send_due(means, post, render_letter, pace=pace):
         pass
     while await make_codes(means):
         pass
@@ -104,10 +111,12 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
+    pace = Pace(settings.mail_per_minute)
     async with worker_post(settings) as post:
         seen: Seen | None = None
         for number in itertools.count():
-            seen = await one_round(means, post, returns, reading=number % ROUNDS_A_READING == 0, seen=seen)
+            reading = number % ROUNDS_A_READING == 0
+            seen = await one_round(means, post, returns, reading=reading, seen=seen, pace=pace)
             if once:
                 return
             await asyncio.sleep(BETWEEN_ROUNDS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     smtp_starttls: bool = True
     smtp_username: str = ""
     smtp_password: SecretStr = SecretStr("")
+    mail_per_minute: int = Field(default=100, ge=0)  # to one domain, by each worker; 0: as fast as the server takes it
     mail_from: str = "notices@portal.invalid"
     returns_address: str = "returns+{ref}@portal.invalid"
     returns_maildir: Path | None = None

@@ -18,6 +18,7 @@ WAYS = {
     "texts": "/desk/texts",
     "drafts": "/desk/drafts",
     "outages": "/desk/outages",
+    "stuck": "/desk/campaigns",
     "to_approve": "/desk/releases",
     "to_seal": "/desk/releases",
     "late_deletions": "/desk/releases",
@@ -109,6 +110,7 @@ async def campaigns(request: Request) -> Response:
         observatories=await overview.observatories(),
         practices=await overview.practices_to_tell() if may_start else [],
         campaigns=await overview.campaigns(now),
+        may_start=may_start,
     )
 
 
@@ -123,6 +125,14 @@ async def start_campaign(request: Request) -> Response:
     await notify.start_campaign(
         portal_of(request).means, observatory_id=observatory, practice_id=practice, by=who(request).account
     )
+    return see_other(request, "/desk/campaigns")
+
+
+async def try_again(request: Request) -> Response:
+    number = int(request.path_params["id"])
+    if number > LARGEST_ID:
+        raise Refused("nothing_stuck", "no message of this campaign waits to be tried again", status=404)
+    await notify.try_again(portal_of(request).means, number, by=who(request).account)
     return see_other(request, "/desk/campaigns")
 
 

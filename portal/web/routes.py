@@ -107,6 +107,7 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/desk/texts/{id}/approve", desk.approve_text, DPOS),
     Page("GET", "/desk/campaigns", desk.campaigns, DESK),
     Page("POST", "/desk/campaigns", desk.start_campaign, OPERATORS),
+    Page("POST", "/desk/campaigns/{id:int}/again", desk.try_again, OPERATORS),
     Page("GET", "/desk/letters", desk_letters.page, DESK),
     Page("POST", "/desk/letters", desk_letters.print_, OPERATORS),
     Page("POST", "/desk/letters/returned", desk_letters.returned, OPERATORS),
