@@ -12,6 +12,7 @@ records | gate | outside → rules.
       rules/reasons.py          what each reason means, in words, and its law
       rules/silence.py          has a channel that was heard regularly fallen silent?
       rules/waiting.py          days in Paris, and waits
+      rules/pace.py             how fast one mail domain is written to
       rules/due.py              who is told next, by which channel, and why
       rules/postal.py           what stands in an envelope's window; letters' numbers
       rules/typed_code.py       codes that are typed by hand

@@ -19,6 +19,7 @@ from portal.outside.returns import MaildirReturns
 from portal.outside.typeset import TypstPress
 from portal.records import overview, print_runs
 from portal.records.database import opened
+from portal.rules.pace import Pace
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.settings import Settings
@@ -47,13 +48,14 @@ def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
 
 @group.command()
 def send(observatory: Observatory, practice: Annotated[str, typer.Option("--practice")], acting: As) -> None:
-    """Start a campaign for one practice and send what is due."""
+    """Start a campaign for one practice and send what is due; what is beyond the pace of its domain is the worker's."""
 
     async def step(means: Means, settings: Settings) -> campaign.Campaigned:
         by = await sign_in.operator(acting)
         done = await campaign.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
+        pace = Pace(settings.mail_per_minute)
         async with worker_post(settings) as post:
-            while await notify.send_due(means, post, render_letter):
+            while await notify.send_due(means, post, render_letter, pace=pace):
                 pass
         return done
 
@@ -141,6 +143,6 @@ def status(observatory: Observatory, as_json: Json = False) -> None:
         typer.echo(json.dumps(found, default=str))
         return
     for c in found["campaigns"]:
-        numbers = ", ".join(f"{c[name]} {name}" for name in ("queued", "sent", "delivered", "bounced"))
+        numbers = ", ".join(f"{c[name]} {name}" for name in ("queued", "sent", "delivered", "bounced", "stuck"))
         typer.echo(f"{c['at']:%Y-%m-%d} {c['practice']}: {numbers}")
     typer.echo(f"letters ready to be printed: {found['letters_ready']}")

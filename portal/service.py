@@ -25,6 +25,7 @@ from portal.outside.clock import SystemClock
 from portal.outside.mail import Post
 from portal.outside.own_pages import Pages
 from portal.outside.returns import MaildirReturns, ReturnMailbox
+from portal.rules.pace import Pace
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter, render_receipt
@@ -80,14 +81,20 @@ async def try_the_path(means: Means, pages: Pages, *, silence_factor: float) -> 
 
 
 async def one_round(
-    means: Means, post: Post, returns: ReturnMailbox, *, reading: bool, seen: Seen | None = None
+    means: Means,
+    post: Post,
+    returns: ReturnMailbox,
+    *,
+    reading: bool,
+    seen: Seen | None = None,
+    pace: Pace | None = None,
 ) -> Seen | None:
     """What the worker does before it rests. A bounce just read makes its retractions; then entries get their places.
 
     Recipients and the store are reconciled unless nobody can have closed since `seen`; returns what the next round
     gives for it.
     """
-    while await send_due(means, post, render_letter):
+    while await send_due(means, post, render_letter, pace=pace):
         pass
     while await send_receipts(means, post, render_receipt):
         pass
@@ -118,12 +125,13 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
-    pages = Pages(settings.base_url)
+    pages, pace = Pages(settings.base_url), Pace(settings.mail_per_minute)
     async with worker_post(settings) as post:
         seen: Seen | None = None
         for number in itertools.count():
             await try_the_path(means, pages, silence_factor=settings.silence_factor)
-            seen = await one_round(means, post, returns, reading=number % ROUNDS_A_READING == 0, seen=seen)
+            reading = number % ROUNDS_A_READING == 0
+            seen = await one_round(means, post, returns, reading=reading, seen=seen, pace=pace)
             if once:
                 return
             await asyncio.sleep(BETWEEN_ROUNDS)

@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     smtp_starttls: bool = True
     smtp_username: str = ""
     smtp_password: SecretStr = SecretStr("")
+    mail_per_minute: int = Field(default=100, ge=0)  # to one domain, by each worker; 0: as fast as the server takes it
     mail_from: str = "notices@portal.invalid"
     returns_address: str = "returns+{ref}@portal.invalid"
     returns_maildir: Path | None = None

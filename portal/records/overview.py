@@ -7,6 +7,7 @@ from typing import Any
 from portal.records.canaries import CANARY, NO_CANARY
 from portal.records.database import as_day, as_moment, connection, from_json, rows
 from portal.records.notices import silences
+from portal.rules.waiting import ATTEMPTS
 
 Row = dict[str, Any]
 
@@ -123,11 +124,13 @@ async def to_do(today: date) -> list[Row]:
         "UNION ALL SELECT 'to_approve', count(*), min(prepared_at) FROM release WHERE state = 'prepared' "
         "UNION ALL SELECT 'to_seal', count(*), min(approved_at) FROM release WHERE state = 'approved' "
         "UNION ALL SELECT 'outages', count(*), min(began_at) FROM path_outage WHERE ended_at IS NULL "
+        "UNION ALL SELECT 'stuck', count(*), min(due_at) FROM outbox_item WHERE done_at IS NULL AND attempts >= $2 "
         "UNION ALL SELECT 'late_deletions', count(*), min(made_at) FROM retraction "
         "WHERE acknowledged_at IS NULL AND due_on < $1 "
         "UNION ALL SELECT 'late_erasures', count(*), min(made_at) FROM store_retraction "
         "WHERE erased_at IS NULL AND due_on < $1",
         today,
+        ATTEMPTS,
     )
     waiting = [{**row, "oldest": as_moment(row["oldest"])} for row in found if row["count"]]
     return sorted(waiting, key=lambda row: row["oldest"])
@@ -210,20 +213,21 @@ async def practices_to_tell() -> list[Row]:
 
 
 async def campaigns(now: datetime) -> list[Row]:
-    """Every campaign, the newest first, with the state of its notices in numbers."""
+    """Every campaign, the newest first, with the state of its notices in numbers; `stuck`: of those that are queued,
+    how many no server took, however often it was tried."""
     silent = await silences(connection(), now)
     found = await rows(
         connection(),
         "SELECT c.id, c.observatory_id, p.name AS practice, o.name AS observatory, c.started_at AS at, c.stopped_at, "
         "count(CASE WHEN n.state = 'queued' THEN 1 END) AS queued, count(n.sent_at) AS sent, "
         f"count(CASE WHEN {silent.delivered('n', 1, 2)} THEN 1 END) AS delivered, "
-        "count(CASE WHEN n.state IN ('bounced', 'returned') THEN 1 END) AS bounced "
+        "count(CASE WHEN n.state IN ('bounced', 'returned') THEN 1 END) AS bounced, count(i.id) AS stuck "
         "FROM campaign c JOIN practice p ON p.id = c.practice_id JOIN observatory o ON o.id = c.observatory_id "
-        "LEFT JOIN notice n ON n.campaign_id = c.id GROUP BY c.id, p.name, o.name, c.started_at, c.stopped_at, "
-        "c.observatory_id ORDER BY c.id DESC",
-        silent.mailed_before,
-        silent.posted_before,
-    )
+        "LEFT JOIN notice n ON n.campaign_id = c.id "
+        "LEFT JOIN outbox_item i ON i.notice_id = n.id AND i.done_at IS NULL AND i.attempts >= $3 "
+        "GROUP BY c.id, p.name, o.name, c.started_at, c.stopped_at, c.observatory_id ORDER BY c.id DESC",
+        silent.mailed_before, silent.posted_before, ATTEMPTS,
+    )  # fmt: skip
     return [{**row, "at": as_moment(row["at"]), "stopped_at": as_moment(row["stopped_at"])} for row in found]
 
 

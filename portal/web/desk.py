@@ -18,6 +18,7 @@ WAYS = {
     "texts": "/desk/texts",
     "drafts": "/desk/drafts",
     "outages": "/desk/outages",
+    "stuck": "/desk/campaigns",
     "to_approve": "/desk/releases",
     "to_seal": "/desk/releases",
     "late_deletions": "/desk/releases",

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.flow import campaign
+from portal.flow import campaign, notify
 from portal.records import overview
 from portal.rules.refusals import Refused
 from portal.rules.words import Role
@@ -57,6 +57,12 @@ async def stop(request: Request) -> Response:
 
 async def resume(request: Request) -> Response:
     await campaign.resume_campaign(portal_of(request).means, path_number(request), by=who(request).account)
+    return see_other(request, "/desk/campaigns")
+
+
+async def try_again(request: Request) -> Response:
+    """What no server took, however often it was tried."""
+    await notify.try_again(portal_of(request).means, path_number(request), by=who(request).account)
     return see_other(request, "/desk/campaigns")
 
 

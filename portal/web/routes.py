@@ -127,6 +127,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/desk/campaigns/plan", desk_campaigns.plan, OPERATORS),
     Page("POST", "/desk/campaigns/{id:int}/stop", desk_campaigns.stop, OPERATORS),
     Page("POST", "/desk/campaigns/{id:int}/resume", desk_campaigns.resume, OPERATORS),
+    Page("POST", "/desk/campaigns/{id:int}/again", desk_campaigns.try_again, OPERATORS),
     Page("GET", "/desk/letters", desk_letters.page, DESK),
     Page("POST", "/desk/letters", desk_letters.print_, OPERATORS),
     Page("POST", "/desk/letters/returned", desk_letters.returned, OPERATORS),

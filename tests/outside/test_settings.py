@@ -147,6 +147,12 @@ def test_an_unknown_setting_in_the_toml_file_is_refused(tmp_path: Path, monkeypa
         Settings()
 
 
+def test_a_pace_below_nothing_is_refused():
+    assert Settings(mail_per_minute=0).mail_per_minute == 0
+    with pytest.raises(ValidationError):
+        Settings(mail_per_minute=-1)
+
+
 @pytest.mark.parametrize("address", ["returns@portal.example", "{ref}{ref}@portal.example", "returns@{ref}.example"])
 def test_a_returns_address_without_its_reference_is_refused(address: str):
     with pytest.raises(ValidationError):

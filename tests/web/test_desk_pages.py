@@ -19,10 +19,11 @@ from portal.flow.sign_in import add_staff
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.enrolments import Enrolment
+from portal.records.notices import OutboxItem
 from portal.records.people import Patient
 from portal.records.releases import Release
 from portal.rules.clearance import Withheld
-from portal.rules.waiting import paris_day
+from portal.rules.waiting import ATTEMPTS, paris_day
 from portal.rules.words import Role
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -231,6 +232,24 @@ async def test_a_campaign_is_stopped_and_resumed(web: Web) -> None:
     assert (await operator.post(f"/desk/campaigns/{done.campaign_id}/stop")).status_code == 404
     assert (await operator.post(f"/desk/campaigns/{done.campaign_id}/resume")).status_code == 303
     assert (await operator.post(f"/desk/campaigns/{2**63}/resume")).status_code == 404
+
+
+@ON_BOTH
+async def test_messages_that_no_server_took_are_tried_again_from_the_desk(web: Web) -> None:
+    operator, dpo = await web.as_account(web.world.operator), await web.as_account(web.world.dpo)
+    assert "ne partent pas" not in (await operator.get("/desk/campaigns")).text
+    await OutboxItem.filter(id=1).update(attempts=ATTEMPTS, done_at=None)
+    assert "Messages qui ne partent pas" in (await dpo.get("/desk")).text
+    page = (await operator.get("/desk/campaigns")).text
+    [action] = re.findall(r"/desk/campaigns/\d+/again", page)
+    assert action not in (await dpo.get("/desk/campaigns")).text
+    assert (await dpo.post(action)).status_code == 403
+    assert (await operator.post("/desk/campaigns/999/again")).status_code == 404
+    assert (await operator.post(f"/desk/campaigns/{10**19}/again")).status_code == 404
+    done = await operator.post(action)
+    assert (done.status_code, done.headers["location"]) == (303, "/desk/campaigns")
+    assert "ne partent pas" not in (await operator.get("/desk/campaigns")).text
+    assert (await operator.post(action)).status_code == 404
 
 
 async def test_the_numbers_of_the_register_are_offered_to_whoever_verifies(web: Web) -> None:
