@@ -12,7 +12,7 @@ import pytest
 from whole_site import Web, site
 from world import TEXTS
 
-from portal.flow import govern, read_log
+from portal.flow import govern
 from portal.flow import release as flow
 from portal.flow.decide import Asked, explain
 from portal.flow.sign_in import add_staff
@@ -232,8 +232,7 @@ async def test_the_log_is_read_fifty_entries_at_a_time(web: Web) -> None:
             web.world.means, email=f"a{number}@example.org", role=Role.AUDITOR, study_id=None, actor="system:test"
         )
     operator = await web.as_account(web.world.operator)
-    await read_log.read_up_to(web.world.means, 2**40, by=web.world.operator)
-    newest = (await operator.get("/desk/log")).text
+    newest = (await operator.get("/desk/log")).text.partition('aria-label="Journal"')[2]
     shown = [int(n) for n in re.findall(r'<th scope="row" class="n">(\d+)</th>', newest)]
     assert len(shown) == 50
     assert shown == sorted(shown, reverse=True)
