@@ -3,7 +3,7 @@
 import pytest
 from whole_site import Web
 
-from portal.flow import erase, opt_out, rewrite
+from portal.flow import erase, opt_out, read_log, rewrite
 from portal.flow.audit import verify_log
 from portal.flow.sequence import sequence
 from portal.gate.checkpoint import read_checkpoint
@@ -57,6 +57,7 @@ async def test_the_desk_sees_what_had_to_leave_the_store_and_what_is_late(web: W
     world = web.world
     desk = await web.as_account(world.dpo)
     await web.extract()
+    await read_log.read_up_to(world.means, 2**40, by=world.dpo)
     assert "l’entrepôt" not in (await desk.get("/desk/log")).text
     await opt_out.object_(world.means, world.links["patient1@example.org"], Scope.EVERYTHING)
     await erase.reconcile_store(world.means)
