@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.flow import notify, paper, sign_in
+from portal.flow import campaign, notify, paper, sign_in
 from portal.flow.means import Means
 from portal.gate.folders import write_whole
 from portal.outside.clock import SystemClock
@@ -50,9 +50,9 @@ def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
 def send(observatory: Observatory, practice: Annotated[str, typer.Option("--practice")], acting: As) -> None:
     """Start a campaign for one practice and send what is due; what is beyond the pace of its domain is the worker's."""
 
-    async def step(means: Means, settings: Settings) -> notify.Campaigned:
+    async def step(means: Means, settings: Settings) -> campaign.Campaigned:
         by = await sign_in.operator(acting)
-        done = await notify.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
+        done = await campaign.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
         pace = Pace(settings.mail_per_minute)
         async with worker_post(settings) as post:
             while await notify.send_due(means, post, render_letter, pace=pace):
@@ -77,7 +77,7 @@ def print_(
         by = await sign_in.operator(acting)
         number = run or await paper.print_letters(means, observatory_id=observatory, practice_id=practice, by=by)
         press = TypstPress(folder("templates") / "letter")
-        return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, number)
+        return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, number, by=by)
 
     out.mkdir(parents=True, exist_ok=True)
     done = _run(step)

@@ -8,8 +8,12 @@ from granian.constants import Interfaces
 from starlette.applications import Starlette
 
 from portal.app import build, make_providers
+from portal.flow.canary import sing
 from portal.flow.clear_away import clear_away
+from portal.flow.counters import count_when_due
 from portal.flow.erase import alarm_overdue, reconcile_store
+from portal.flow.hatch import hatch
+from portal.flow.mail_receipt import send_receipts
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
 from portal.flow.paper import make_codes
@@ -19,11 +23,12 @@ from portal.flow.sequence import sequence
 from portal.flow.unchanged import Seen, begin, end, unchanged
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post
+from portal.outside.own_pages import Pages
 from portal.outside.returns import MaildirReturns, ReturnMailbox
 from portal.rules.pace import Pace
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
-from portal.web.letters import render_letter
+from portal.web.letters import render_letter, render_receipt
 from portal.wiring import make_means, worker_post
 
 BETWEEN_ROUNDS = 15.0
@@ -68,6 +73,13 @@ def create() -> Starlette:
     return build(settings, make_means(settings, clock), doctors=doctors, staff=staff)
 
 
+async def try_the_path(means: Means, pages: Pages, *, silence_factor: float) -> None:
+    """Every hour, by one worker: a canary says no and takes it back; the objections of each channel are counted."""
+    await hatch(means)
+    await sing(means, pages)
+    await count_when_due(means, silence_factor=silence_factor)
+
+
 async def one_round(
     means: Means,
     post: Post,
@@ -83,6 +95,8 @@ async def one_round(
     gives for it.
     """
     while await send_due(means, post, render_letter, pace=pace):
+        pass
+    while await send_receipts(means, post, render_receipt):
         pass
     while await make_codes(means):
         pass
@@ -102,8 +116,8 @@ async def one_round(
 
 
 async def work(means: Means, settings: Settings, *, once: bool) -> None:
-    """Send what is due, read what came back, make missing retractions and erase what must leave the store, give log
-    entries their places; again and again.
+    """Try the path of objections, send what is due, read what came back, make missing retractions and erase what must
+    leave the store, give log entries their places; again and again.
 
     `once`: until nothing is due. Safe to run several.
     """
@@ -111,10 +125,11 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
-    pace = Pace(settings.mail_per_minute)
+    pages, pace = Pages(settings.base_url), Pace(settings.mail_per_minute)
     async with worker_post(settings) as post:
         seen: Seen | None = None
         for number in itertools.count():
+            await try_the_path(means, pages, silence_factor=settings.silence_factor)
             reading = number % ROUNDS_A_READING == 0
             seen = await one_round(means, post, returns, reading=reading, seen=seen, pace=pace)
             if once:

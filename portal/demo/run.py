@@ -22,14 +22,17 @@ from portal.demo.people import STAFF, demo_doctors
 from portal.demo.play import before_release, finish_release
 from portal.demo.stage import Stage, stage
 from portal.flow.clear_away import clear_away
+from portal.flow.mail_receipt import send_receipts
 from portal.flow.sequence import sequence
 from portal.gate.age import read_identity
 from portal.gate.folders import write_whole
 from portal.gate.verify import open_release
 from portal.outside.clock import SystemClock
+from portal.web.letters import render_receipt
 
 BETWEEN_PLACES = 2.0
-"""Seconds between two rounds of the sequencer while the pages are served: no worker runs beside the demo."""
+"""Seconds between two rounds of the sequencer and of receipts by mail while the pages are served: no worker runs
+beside the demo."""
 
 
 async def demo(
@@ -63,6 +66,7 @@ async def demo(
         await clear_away(served.means)
         while True:
             await sequence(served.means)
+            await send_receipts(served.means, served.post, render_receipt)
             await asyncio.sleep(BETWEEN_PLACES)
 
 

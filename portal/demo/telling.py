@@ -14,12 +14,13 @@ from portal.demo.driver import OBSERVATORY, STUDY, Play
 from portal.demo.opening import publish
 from portal.demo.registers import Change, first_register, second_register
 from portal.flow import govern, notify
+from portal.flow.mail_receipt import send_receipts
 from portal.flow.paper import make_codes
 from portal.flow.register import import_register
 from portal.gate.register_row import RegisterRow
 from portal.rules.waiting import paris_day
 from portal.rules.words import Addressee, RightsKind
-from portal.web.letters import render_letter
+from portal.web.letters import render_letter, render_receipt
 
 LETTERS_WITH = "2026-06"
 """The version of the notice with which one practice's letters are printed and posted."""
@@ -106,9 +107,8 @@ async def campaign(p: Play, roles: Sequence[Role], version: str) -> None:
             p.stage.mailbox.bounce_later(address)
         async with Browser(p.stage.base) as operator:
             await operator.sign_in("staff", "demo-operator")
-            await operator.send(
-                "/desk/campaigns", "/desk/campaigns", practice=role.practice.id, observatory=OBSERVATORY
-            )
+            plan = f"/desk/campaigns/plan?practice={role.practice.id}&observatory={OBSERVATORY}"
+            await operator.send(plan, "/desk/campaigns")
         while await notify.send_due(p.stage.means, p.stage.post, render_letter):
             pass
         _read_mail(p, role.practice, version)
@@ -190,6 +190,9 @@ async def object_act(p: Play, real_now: datetime) -> None:
         p.tell("patients object", done, len(objecting))
         p.stage.clock.advance_to(p.now + timedelta(minutes=47))
         await say_no(p, practice, number, scope)
+    while await send_receipts(p.stage.means, p.stage.post, render_receipt):
+        pass
+    p.seen_mails = len(p.stage.mailbox.kept.names())
     told = p.story.told["objections"]
     if told:
         p.day(30, real_now)

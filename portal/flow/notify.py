@@ -1,4 +1,4 @@
-"""Patients are told: one notice a patient and addressee, sent by the outbox; what comes back changes its state."""
+"""Patients are told: the outbox sends what a campaign has queued; what comes back changes its state."""
 
 import asyncio
 import json
@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from portal.flow.addressees import due_readers
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding
 from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.returns import Reading, ReturnMailbox
-from portal.outside.tokens import link_token, open_sealed, sent_link_token, token_hash
+from portal.outside.tokens import open_sealed, sent_link_token
+from portal.records import outbox
 from portal.records.accounts import Account
 from portal.records.database import Connection, from_json, is_postgres, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
 from portal.rules.conditions import fingerprint
 from portal.rules.pace import Pace
 from portal.rules.refusals import Refused
-from portal.rules.waiting import ATTEMPTS, RETRY, paris_day
-from portal.rules.words import Addressee, NoticeChannel, NoticeState
+from portal.rules.waiting import ATTEMPTS, RETRY
+from portal.rules.words import Addressee
 
 BATCH = 50
 """Messages claimed, sent and recorded together: as many may be sent twice, under one reference, after a crash."""
@@ -61,67 +61,6 @@ class Rendered:
 Render = Callable[[Letter], Rendered]
 
 
-@dataclass(frozen=True, slots=True)
-class Campaigned:
-    """A campaign's numbers, in readers (a patient, or each of her holders of authority): who gets a notice, who was
-    told already, and who cannot be reached."""
-
-    campaign_id: int
-    queued: int
-    already_told: int
-    not_reachable: int
-
-
-async def start_campaign(means: Means, *, observatory_id: str, practice_id: str, by: Account) -> Campaigned:
-    """Queue one notice for every patient of a practice who has not had the current text; one entry, one commit.
-
-    The text is the newest published one for adults in the patient's language (else French). Patients who died,
-    left, or whom nobody can be told for get none.
-    """
-    return await transact(lambda c: _campaign(c, means, observatory_id, practice_id, by))
-
-
-async def _campaign(c: Connection, means: Means, observatory_id: str, practice_id: str, by: Account) -> Campaigned:
-    now = await means.now(c)
-    entry = await enter(
-        c, "campaign_started", actor=by.actor, at=now, touches=[("practice", practice_id)], summary=observatory_id
-    )
-    readers = await due_readers(c, observatory_id, practice_id, paris_day(now))
-    made = await rows(
-        c,
-        "INSERT INTO campaign (observatory_id, practice_id, started_at, started_by, entry_id) "
-        "VALUES ($1, $2, $3, $4, $5) RETURNING id",
-        observatory_id, practice_id, now, by.actor, entry,
-    )  # fmt: skip
-    campaign_id = int(made[0]["id"])
-    notices: list[tuple[Any, ...]] = []
-    for reader in readers:
-        if reader.due is not None and reader.due.channel is not None:
-            notice_id = uuid4()
-            hashed = token_hash(link_token(means.ring, str(notice_id))).hex()
-            notices.append(
-                (notice_id, reader.patient_id, reader.text_id, reader.addressee, reader.due.channel, NoticeState.QUEUED,
-                 hashed, reader.reader_index, reader.due.address_index, campaign_id)
-            )  # fmt: skip
-    await write_many(
-        c,
-        "INSERT INTO notice (id, patient_id, text_id, addressee, channel, state, token_hash, reader_index, "
-        "address_index, campaign_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        notices,
-    )
-    await write_many(
-        c,
-        "INSERT INTO outbox_item (notice_id, due_at, attempts) VALUES ($1, $2, 0)",
-        [(notice[0], now) for notice in notices if notice[4] == NoticeChannel.EMAIL],
-    )
-    told = sum(reader.due is None for reader in readers)
-    return Campaigned(campaign_id, len(notices), told, len(readers) - told - len(notices))
-
-
-# --- the outbox ----------------------------------------------------------------------------------------------------
-
-
 async def send_due(means: Means, post: Post, render: Render, *, at_most: int = BATCH, pace: Pace | None = None) -> int:
     """Claim, render, send and record what is due; returns how many were attempted. Safe to run several at once.
 
@@ -156,19 +95,19 @@ async def _at_pace(means: Means, at_most: int, pace: Pace) -> tuple[int, _Claime
 _PUT_OFF = "UPDATE outbox_item SET due_at = $1, claimed_until = NULL WHERE id = $2"
 
 
+STOPPED = (
+    "notice_id IN (SELECT n.id FROM notice n JOIN campaign m ON m.id = n.campaign_id WHERE m.stopped_at IS NOT NULL "
+    "AND n.state = 'queued')"
+)
+"""Notices of campaigns that are stopped."""
+
+
 async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[dict[str, Any]]]:
     """How much was due, and what of it can still be sent. The rest is put aside: its text was superseded or
     withdrawn, its patient died or left, or its reader is not to be told there any more; a campaign tells her."""
     now = await means.now(c)
-    skip = "FOR UPDATE SKIP LOCKED" if is_postgres(c) else ""
-    due = await rows(
-        c,
-        "SELECT id FROM outbox_item WHERE done_at IS NULL AND due_at <= $1 "
-        f"AND attempts < $3 AND (claimed_until IS NULL OR claimed_until < $1) ORDER BY due_at, id LIMIT $2 {skip}",
-        now, at_most, ATTEMPTS,
-    )  # fmt: skip
-    ids = [int(row["id"]) for row in due]
-    await write_many(c, "UPDATE outbox_item SET claimed_until = $1 WHERE id = $2", [(now + CLAIM, i) for i in ids])
+    unless = f"{STOPPED} OR attempts >= {ATTEMPTS}"
+    ids = await outbox.claim(c, "outbox_item", now=now, until=now + CLAIM, at_most=at_most, unless=unless)
     if not ids:
         return 0, []
     listed = ", ".join(map(str, ids))
@@ -252,14 +191,14 @@ async def _record(c: Connection, means: Means, outcomes: Sequence[tuple[dict[str
         "UPDATE notice SET state = 'bounced', returned_at = $1, server_answer = $2 WHERE id = $3 AND state = 'queued'",
         bounced,
     )
-    done = [(now, i["item_id"]) for i, a in outcomes if a.outcome is not Outcome.TRY_AGAIN]
-    await write_many(c, "UPDATE outbox_item SET done_at = $1, claimed_until = NULL WHERE id = $2", done)
+    done = [i["item_id"] for i, a in outcomes if a.outcome is not Outcome.TRY_AGAIN]
+    await outbox.done(c, "outbox_item", done, at=now)
     again = [
         (i["attempts"] + 1, now + RETRY[min(i["attempts"], len(RETRY) - 1)], i["item_id"])
         for i, a in outcomes
         if a.outcome is Outcome.TRY_AGAIN
     ]
-    await write_many(c, "UPDATE outbox_item SET attempts = $1, due_at = $2, claimed_until = NULL WHERE id = $3", again)
+    await outbox.try_again(c, "outbox_item", again)
 
 
 async def try_again(means: Means, campaign_id: int, *, by: Account) -> int:

@@ -11,6 +11,7 @@ from portal.records.behind_link import listed_studies
 from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.ledger import Touch, enter
 from portal.records.objections import take_back, write_objections
+from portal.records.outbox import queue_receipt
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight
 from portal.rules.words import ObjectionChannel, Scope
@@ -116,8 +117,10 @@ async def object_(
 
     async def step(c: Connection) -> Said:
         now = await means.now(c)
-        actor = brought.actor if brought else "patient"
-        entry = await enter(c, "objected", actor=actor, at=now, touches=_touches(notice), summary=str(scope))
+        kind, actor, summary = "objected", "patient", str(scope)
+        if brought:
+            kind, actor, summary = "objected_with_code", brought.actor, f"{brought.channel}, {scope}"
+        entry = await enter(c, kind, actor=actor, at=now, touches=_touches(notice), summary=summary)
         await _answered(c, notice["id"], now)  # holds the notice: of two at once, the second finds the first
         link = await _link(c, token)
         ref = await _scope_ref(c, link, scope, study_id)
@@ -127,11 +130,14 @@ async def object_(
             earlier = "UPDATE objection SET received_at = $1 WHERE id = $2 AND received_at > $1"
             await rows(c, earlier, received_at, standing.id)
             return replace(standing, again=True, received_at=min(received_at, standing.received_at))
+        objection = uuid4()
         await write_objections(
-            c, {uuid4(): link.patient_id}, scope=scope, scope_ref=ref,
+            c, {objection: link.patient_id}, scope=scope, scope_ref=ref,
             channel=brought.channel if brought else ObjectionChannel.LINK,
             actor=link.addressee, received_at=received_at, entry=entry, notice_id=link.notice_id,
         )  # fmt: skip
+        if brought is None:
+            await queue_receipt(c, objection, link.notice_id, now=now)
         return next(s for s in (await _link(c, token)).in_force if s.entry_id == entry)
 
     return await transact(step)

@@ -130,6 +130,22 @@ async def take_back(c: Connection, objections: Iterable[UUID], *, at: datetime, 
     )
 
 
+class ReceiptMail(Model):
+    """A receipt to be mailed to the address told; given up, and done, when that is no longer the reader's."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    objection_id: UUID
+    objection: fields.OneToOneRelation[Objection] = fields.OneToOneField("portal.Objection", on_delete=fields.CASCADE)
+    due_at = fields.DatetimeField()
+    attempts = fields.IntField(default=0)
+    claimed_until = fields.DatetimeField(null=True)
+    done_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "receipt_mail"
+        indexes = (Index(fields=("done_at", "due_at"), name="receipt_mail_due"),)
+
+
 class ObjectionBinding(Model):
     """A person whom an objection binds besides those its patient row ever stood for: she was taken for one of them
     when it was said, and has been parted since."""

@@ -116,7 +116,8 @@ async def sign(request: Request) -> Response:
 async def patients(request: Request) -> Response:
     enrolment = await practice_overview.enrolment_of(who(request).account.id)
     listed = await _patients(request, enrolment) if enrolment else []
-    return await show(request, "doctor/patients.html", patients=listed, total=len(listed))
+    waiting = await practice_overview.hand_overs_to_confirm(enrolment["practice_id"]) if enrolment and listed else []
+    return await show(request, "doctor/patients.html", patients=listed, total=len(listed), waiting=waiting)
 
 
 async def object_for(request: Request) -> Response:

@@ -1,22 +1,43 @@
-"""The message that carries a personal link, from the templates of mails; the language is the text's."""
+"""The messages that are mailed, from the templates of mails; the language is the text's."""
 
+from typing import Any
+
+from portal.flow.mail_receipt import Receipt
 from portal.flow.notify import Letter, Rendered
 from portal.rules.words import Language
 from portal.web import render
+from portal.web.frame import reference
 
 
 def render_letter(letter: Letter) -> Rendered:
-    """A subject without any name, and the same words as plain text and as HTML."""
-    context = {
-        "addressee": letter.addressee,
-        "person": letter.person or None,
-        "practice": letter.practice_name,
-        "observatory": letter.observatory_name,
-        "url": letter.link,
-        "first_use": None,
-    }
-    subject, text, html = (
-        render.page(f"mail/{name}", language=Language(letter.language), **context)
-        for name in ("subject.txt", "notice.txt", "notice.html")
+    """A notice: a subject without any name, and the same words as plain text and as HTML."""
+    return _rendered(
+        ("subject.txt", "notice.txt", "notice.html"),
+        letter.language,
+        addressee=letter.addressee,
+        person=letter.person or None,
+        practice=letter.practice_name,
+        observatory=letter.observatory_name,
+        url=letter.link,
+        first_use=None,
     )
+
+
+def render_receipt(receipt: Receipt) -> Rendered:
+    """The receipt of a no, of which the subject says nothing."""
+    return _rendered(
+        ("receipt_subject.txt", "receipt.txt", "receipt.html"),
+        receipt.language,
+        addressee=receipt.addressee,
+        scope=receipt.scope,
+        practice=receipt.practice_name,
+        observatory=receipt.observatory_name,
+        received_at=receipt.received_at,
+        reference=reference(receipt.objection_id),
+        url=receipt.link,
+    )
+
+
+def _rendered(templates: tuple[str, str, str], language: str, **context: Any) -> Rendered:
+    subject, text, html = (render.page(f"mail/{name}", language=Language(language), **context) for name in templates)
     return Rendered(" ".join(subject.split()), text.strip() + "\n", html)

@@ -1,5 +1,7 @@
 """The patient's pages: no account, no cookie, no script. Only the three posts change anything."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +14,7 @@ from portal.records.overview import leaf_of
 from portal.rules.refusals import Refused
 from portal.rules.words import Language, Scope
 from portal.web.frame import chosen_language, form, portal_of, reference, see_other, show
+from portal.web.on_paper import as_pdf, pdf_file
 
 
 def _token(request: Request) -> str:
@@ -116,34 +119,59 @@ async def receipt(request: Request) -> Response:
     no = _asked_for(request, opened)
     if no is None:
         return see_other(request, f"/o/{_token(request)}")
-    return await _show(
-        request,
-        opened,
-        "patient/receipt.html",
-        receipt={
+    shown = await _receipt(opened, no)
+    shown["receipt"]["again"] = request.query_params.get("again") == "1"
+    return await _show(request, opened, "patient/receipt.html", **shown)
+
+
+async def _receipt(opened: Opened, no: Said) -> dict[str, Any]:
+    """What the receipt says, on the page and on paper."""
+    return {
+        "receipt": {
             "reference": reference(no.id),
             "scope": no.scope,
             "scope_ref": no.scope_ref,
             "received_at": no.received_at,
             "channel": no.channel,
             "gate_since": no.received_at,
-            "again": request.query_params.get("again") == "1",
             "taken_back_at": no.withdrawn_at,
             "mine": no.mine,
             "entry": no.entry_id,
             "leaf": await leaf_of(no.entry_id),
         },
-        deliveries=await deliveries(opened.link, no),
+        "deliveries": await deliveries(opened.link, no),
+    }
+
+
+async def receipt_as_pdf(request: Request) -> Response:
+    """What its page says, on paper."""
+    opened = await _open(request)
+    no = _wanted(request, opened)
+    content = await as_pdf(
+        "letter/receipt.txt",
+        language=_language(request, opened),
+        at=no.withdrawn_at or no.received_at,
+        observatory=opened.observatory,
+        represented=opened.represented,
+        practice=opened.practice,
+        studies=opened.studies,
+        **await _receipt(opened, no),
     )
+    return pdf_file(content, f"receipt-{reference(no.id)}.pdf")
 
 
 async def receipt_as_file(request: Request) -> Response:
     """The same as a signed file, to be kept and checked without the portal."""
     opened = await _open(request)
+    no = _wanted(request, opened)
+    return Response(await receipt_file(portal_of(request).means, opened, no), media_type="application/json")
+
+
+def _wanted(request: Request, opened: Opened) -> Said:
     no = _asked_for(request, opened)
     if no is None:
         raise Refused("no_receipt", "nothing was said through this link", status=404)
-    return Response(await receipt_file(portal_of(request).means, opened, no), media_type="application/json")
+    return no
 
 
 def _asked_for(request: Request, opened: Opened) -> Said | None:

@@ -30,6 +30,12 @@ def blocks_of(marked: str) -> list[dict[str, Any]]:
     return found
 
 
+def text_of(marked: str, language: Language) -> dict[str, Any]:
+    """The data of `text.typ` for a text whose first block is its heading."""
+    found = blocks_of(marked)
+    return {"title": found[0]["text"], "language": language, "blocks": found}
+
+
 def compose_letters(base_url: str) -> Any:
     """What makes the data of `notice.typ` from a print job. `base_url`: where the page for typed codes is."""
 
@@ -55,8 +61,8 @@ def _letter(job: PrintJob, letter: PaperLetter, shared: dict[tuple[object, ...],
         "number": letter.number,
         "lines": letter.lines,
         "code": letter.code,
-        "qr": _svg(letter.link, zxingcpp.BarcodeFormat.QRCode, ec_level="M"),
-        "matrix": _svg(letter.number, zxingcpp.BarcodeFormat.DataMatrix),
+        "qr": square(letter.link),
+        "matrix": _svg(letter.number, zxingcpp.BarcodeFormat.DataMatrix) if letter.lines else "",
     }
 
 
@@ -76,12 +82,17 @@ def _words(job: PrintJob, letter: PaperLetter, person: str) -> dict[str, Any]:
     }
 
 
+def square(link: str) -> str:
+    """The square that leads a phone to a link, as SVG: QR, level M, which survives a fold or a stain."""
+    return _svg(link, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+
+
 def _svg(content: str, form: zxingcpp.BarcodeFormat, **options: str) -> str:
     return str(zxingcpp.create_barcode(content, form, **options).to_svg(add_quiet_zones=False))
 
 
 def compose_sheet(job: PrintJob) -> Mapping[str, Any]:
-    """The data of `sheet.typ`: what was printed, and what is to be done with it."""
+    """The data of a print run's count sheet: what was printed, and what is to be done with it."""
     practices = Counter(letter.practice_name for letter in job.letters)
     marked = render.page(
         "letter/sheet.txt",
@@ -94,4 +105,4 @@ def compose_sheet(job: PrintJob) -> Mapping[str, Any]:
         last=job.letters[-1].number if job.letters else "",
         practices=sorted(practices.items()),
     )
-    return {"title": blocks_of(marked)[0]["text"], "language": Language.FR, "blocks": blocks_of(marked)}
+    return text_of(marked, Language.FR)

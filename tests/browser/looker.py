@@ -43,6 +43,10 @@ class Looker:
         assert self._answer is not None
         return self._answer.status
 
+    def fetch(self, path: str) -> int:
+        """The status of a file, which no tab shows."""
+        return self.page.request.get(self.base + path).status
+
     def axe(self, width: int) -> list[str]:
         """What axe finds at this width."""
         self.page.set_viewport_size({"width": width, "height": HEIGHT})

@@ -61,7 +61,7 @@ class Site:
             mails.setdefault(str(mail["Delivered-To"]), []).append(mail)
         told: dict[str, list[dict[str, Any]]] = {}
         for notice in self.story["notices"]:
-            if notice["outcome"] != "refused":
+            if notice["channel"] == "email" and notice["outcome"] != "refused":
                 told.setdefault(notice["email"], []).append(notice)
         pairs = [p for to, those in told.items() for p in zip(those, mails[to], strict=True)]
         return [_letter(notice, mail) for notice, mail in pairs if notice["outcome"] == "accepted"]

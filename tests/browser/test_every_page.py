@@ -53,9 +53,10 @@ def lookers(chromium: Browser, site: Site) -> Lookers:
 @pytest.mark.parametrize("visit", VISITS, ids=str)
 def test_page(lookers: Lookers, visit: Visit, language: str) -> None:
     looker = lookers.of(visit.who, language)
-    assert looker.open(visit.path(lookers.known, language), press=visit.press) == visit.status
     if visit.route in MACHINES:
+        assert looker.fetch(visit.path(lookers.known, language)) == visit.status
         return
+    assert looker.open(visit.path(lookers.known, language), press=visit.press) == visit.status
     assert looker.ask("document.documentElement.lang") == language
     assert looker.ask("document.title").strip(" –")
     assert looker.ask("[...document.querySelectorAll('h1')].map(h => h.checkVisibility())") == [True]

@@ -9,7 +9,7 @@ from paper import seen_codes
 from test_commands import run
 from world import begun, opened_in, patient
 
-from portal.flow.notify import start_campaign
+from portal.flow.campaign import start_campaign
 from portal.flow.paper import make_codes
 from portal.outside.bounces import Kind
 from portal.outside.returns import MaildirReturns, Return

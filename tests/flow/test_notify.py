@@ -15,9 +15,10 @@ from tortoise.context import TortoiseContext
 from world import Mailbag, World, build, child, paris, patient, plain_letter, publish
 
 from portal.demo.clock import PlayedClock
-from portal.flow import govern, minors, notify
+from portal.flow import campaign, govern, minors, notify
 from portal.flow.decide import Asked, explain
 from portal.flow.means import Means
+from portal.flow.paper import make_codes, print_letters
 from portal.outside.mail import Answer
 from portal.outside.tokens import token_hash
 from portal.records import overview
@@ -26,9 +27,11 @@ from portal.records.governance import NoticeText
 from portal.records.notices import Notice, OutboxItem, ReturnsReading
 from portal.records.people import Patient
 from portal.rules.clearance import Withheld
+from portal.rules.due import Why
 from portal.rules.pace import Pace
+from portal.rules.refusals import Refused
 from portal.rules.waiting import ATTEMPTS, RETRY
-from portal.rules.words import Addressee, NoticeState
+from portal.rules.words import Addressee, NoticeChannel, NoticeState
 from portal.service import one_round
 
 
@@ -51,7 +54,7 @@ async def notice_of(number: str) -> Notice:
 
 async def test_a_campaign_queues_one_notice_for_each_patient_and_addressee(enrolled: World) -> None:
     async with one_entry("campaign_started", ("practice", "practice-a")):
-        done = await notify.start_campaign(
+        done = await campaign.start_campaign(
             enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator
         )
     assert (done.queued, done.already_told, done.not_reachable) == (4, 0, 0)
@@ -121,7 +124,7 @@ async def test_thirty_days_of_reflection_are_whole_days_in_paris(enrolled: World
 
 
 async def test_sending_enters_the_log_and_keeps_when_and_the_servers_answer(enrolled: World) -> None:
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     async with one_entry("notices_sent"):
         assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 4
     told = await notice_of("1")
@@ -197,7 +200,7 @@ async def test_a_message_that_is_tried_again_is_the_same(enrolled: World) -> Non
 
 
 async def test_nothing_is_sent_to_who_died_or_left_since_the_campaign(enrolled: World) -> None:
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     gone = patient("2", deceased_on=enrolled.clock.now().date())
     await enrolled.register([patient("1"), gone, child("4")])
     await enrolled.send()
@@ -211,7 +214,7 @@ async def test_nothing_is_sent_to_who_died_or_left_since_the_campaign(enrolled: 
 
 async def test_parents_hear_nothing_of_a_minor_who_asked_to_be_told_alone_since_the_campaign(enrolled: World) -> None:
     await enrolled.register([child("5", birth_date="2010-03-20", email="minor5@example.org")], partial=True)
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     await minors.tell_alone(enrolled.means, practice_id="practice-a", number="5", by=enrolled.operator)
     await enrolled.send()
     assert "parent5@example.org" not in enrolled.links
@@ -236,7 +239,7 @@ async def test_one_domain_is_written_to_at_its_pace_and_holds_up_no_other(world:
     await world.enrol()
     few = [patient(str(n), email=f"p{n}@small.example") for n in (58, 59)]
     await world.register([*(patient(str(n), email=f"p{n}@Large.example") for n in range(1, 41)), *few])
-    await notify.start_campaign(world.means, observatory_id="demo", practice_id="practice-a", by=world.operator)
+    await campaign.start_campaign(world.means, observatory_id="demo", practice_id="practice-a", by=world.operator)
     pace, sent = Pace(10), []
     for _ in range(20):
         before = len(world.post.sent)
@@ -260,7 +263,7 @@ async def test_a_worker_that_dies_with_messages_in_hand_leaves_them_to_the_next(
         async def send(self, message: bytes, sender: str, recipient: str) -> Answer:
             raise Stopped
 
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     with pytest.raises(Stopped):
         await notify.send_due(enrolled.means, Dying(), plain_letter)
     assert await notify.send_due(enrolled.means, enrolled.post, plain_letter) == 0
@@ -285,7 +288,7 @@ async def test_no_address_or_name_is_at_rest_in_clear(enrolled: World) -> None:
 
 
 async def test_the_worker_s_rounds_keep_to_a_pace(enrolled: World) -> None:
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     await one_round(enrolled.means, enrolled.post, enrolled.returns, reading=False, pace=Pace(1))
     assert len(enrolled.post.sent) == 1
 
@@ -343,7 +346,7 @@ async def test_a_bounce_that_overtakes_the_record_of_its_sending_is_not_lost(enr
                 await enrolled.read_returns()
             return answer
 
-    await notify.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
+    await campaign.start_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a", by=enrolled.operator)
     await notify.send_due(enrolled.means, Quick(), plain_letter)
     enrolled.wait(40)
     await enrolled.read_returns()
@@ -370,7 +373,7 @@ async def crowd(postgres_url: str, means: Means, clock: PlayedClock, tmp_path: P
         world = await build(means, clock, tmp_path)
         await world.enrol()
         await world.register([patient(str(n)) for n in range(1, 61)])
-        await notify.start_campaign(means, observatory_id="demo", practice_id="practice-a", by=world.operator)
+        await campaign.start_campaign(means, observatory_id="demo", practice_id="practice-a", by=world.operator)
         yield world
 
 
@@ -384,3 +387,65 @@ async def test_workers_at_once_send_everything_and_nothing_twice(crowd: World) -
     assert sum(await asyncio.gather(*map(work, range(6)))) == 60
     addresses = [address for _, address, _ in crowd.post.sent]
     assert len(addresses) == len(set(addresses)) == 60
+
+
+# --- campaigns: planned, stopped, resumed ----------------------------------------------------------------------------
+
+
+async def test_a_plan_says_what_a_campaign_then_does_and_changes_nothing(enrolled: World) -> None:
+    home = {"email": "", "address": "3 rue de la Paix", "postcode": "75002", "city": "Paris"}
+    await enrolled.register([patient("5", **home), patient("6", email="")], partial=True)
+    before = await dump()
+    plan = await campaign.plan_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a")
+    assert await dump() == before
+    assert plan.due == {
+        (Why.NEW_PATIENT, NoticeChannel.EMAIL): 4,
+        (Why.NEW_PATIENT, NoticeChannel.POST): 1,
+        (Why.NEW_PATIENT, None): 1,
+    }
+    done = await enrolled.tell()
+    assert (done.queued, done.already_told, done.not_reachable) == (plan.to_send, plan.told, plan.not_reachable)
+    after = await campaign.plan_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a")
+    assert (after.to_send, after.told, after.not_reachable) == (0, 5, 1)
+
+
+async def test_a_plan_says_why_each_is_due(enrolled: World) -> None:
+    enrolled.post.refused.add("patient2@example.org")
+    await enrolled.tell()
+    enrolled.wait(1)
+    moved = patient("1", email="moved@example.org")
+    bounced = patient("2", address="3 rue de la Paix", postcode="75002", city="Paris")
+    await enrolled.register([moved, bounced, patient("3"), child("4", representative_name="Autre Parent")])
+    plan = await campaign.plan_campaign(enrolled.means, observatory_id="demo", practice_id="practice-a")
+    assert plan.due == {
+        (Why.NEW_ADDRESS, NoticeChannel.EMAIL): 1,
+        (Why.CAME_BACK, NoticeChannel.POST): 1,
+        (Why.OTHER_READER, NoticeChannel.EMAIL): 1,
+    }
+    assert plan.told == 1
+
+
+async def test_a_stopped_campaign_sends_nothing_until_it_goes_on(enrolled: World) -> None:
+    done = await enrolled.queue()
+    async with one_entry("campaign_stopped", ("campaign", str(done.campaign_id))):
+        await campaign.stop_campaign(enrolled.means, done.campaign_id, by=enrolled.operator)
+    await enrolled.send()
+    assert enrolled.post.sent == []
+    with pytest.raises(Refused):
+        await campaign.stop_campaign(enrolled.means, done.campaign_id, by=enrolled.operator)
+    async with one_entry("campaign_resumed", ("campaign", str(done.campaign_id))):
+        await campaign.resume_campaign(enrolled.means, done.campaign_id, by=enrolled.operator)
+    await enrolled.send()
+    assert len(enrolled.post.sent) == 4
+
+
+async def test_a_stopped_campaign_prints_nothing(world: World) -> None:
+    await world.enrol()
+    await world.register([patient("1", email="", address="3 rue de la Paix", postcode="75002", city="Paris")])
+    done = await world.queue()
+    await make_codes(world.means)
+    await campaign.stop_campaign(world.means, done.campaign_id, by=world.operator)
+    async with refused("nothing_to_print"):
+        await print_letters(world.means, observatory_id="demo", by=world.operator)
+    await campaign.resume_campaign(world.means, done.campaign_id, by=world.operator)
+    assert await print_letters(world.means, observatory_id="demo", by=world.operator)

@@ -52,6 +52,7 @@ def without(kind: type[SignIn], **changed: Any) -> SignIn:
         ("base_url", "https://", "base_url_in_clear"),
         ("secret", "", "no_secret"),
         ("secret", "x" * 31, "short_secret"),
+        ("metrics_token", "x" * 31, "short_metrics_token"),
         ("keys_dir", Path("/nowhere/at/all"), "no_keys"),
         ("clock", "played", "demo_clock"),
         ("log_level", "debug", "debug_log"),

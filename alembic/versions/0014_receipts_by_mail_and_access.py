@@ -1,0 +1,37 @@
+"""Receipts by mail; access as a right asked for, also through a personal link
+
+Revision: 0014, after 0013
+"""
+
+import sqlalchemy as sa
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "receipt_mail",
+        sa.Column("id", BIG, autoincrement=True, nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("objection_id", sa.CHAR(length=36).with_variant(sa.Uuid(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["objection_id"], ["objection.id"], name=op.f("receipt_mail_objection_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("receipt_mail_pkey")),
+        sa.UniqueConstraint("objection_id", name=op.f("receipt_mail_objection_id_key")),
+    )
+    op.create_index("receipt_mail_due", "receipt_mail", ["done_at", "due_at"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_table("receipt_mail")
