@@ -12,7 +12,7 @@ from typing import Any
 from bench.measure import ROOT, Figure
 
 LATEST = ROOT / "bench" / "results" / "latest.json"
-PARTS = ("duckdb", "pyarrow", "pandas", "asyncpg", "tortoise-orm")
+PARTS = ("duckdb", "pyarrow", "pandas", "asyncpg", "tortoise-orm", "aiosmtplib", "typst")
 
 
 def write(figures: Sequence[Figure], path: Path = LATEST) -> None:

@@ -125,7 +125,7 @@ _NOT_READ = _any(
     r"confirm", r"verif", r"authenti", r"captcha", r"challenge", r"whitelist", r"liste blanche", r"approv",
     r"no longer", r"n[’']est plus", r"n[’']existe plus", r"ne (sera|seront) (pas|plus)", r"has left", r"a quitté",
     r"not (been )?(delivered|received|accepted|monitored)", r"pas (été )?(remis|distribué|délivré|lu|relevé)",
-    r"en attente", r"held|pending|quarantin",
+    r"en attente", r"held|pending|quarantin", r"^(reporting-mta|final-recipient):",
 )  # fmt: skip
 _STILL_TRIED = _any(
     r"(will|shall) (be )?(re-?)?(tr(y|ied)|retr(y|ied)|keep trying|continue)", r"attempts will continue",
