@@ -104,7 +104,8 @@ STOPPED = (
 
 async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[dict[str, Any]]]:
     """How much was due, and what of it can still be sent. The rest is put aside: its text was superseded or
-    withdrawn, its patient died or left, or its reader is not to be told there any more; a campaign tells her."""
+    withdrawn, its patient died or left, or its reader is not to be told there any more; a campaign tells her. One
+    that bounced before its sending was recorded is done."""
     now = await means.now(c)
     unless = f"{STOPPED} OR attempts >= {ATTEMPTS}"
     ids = await outbox.claim(c, "outbox_item", now=now, until=now + CLAIM, at_most=at_most, unless=unless)
@@ -126,8 +127,12 @@ async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[d
         "AND p.deceased_on IS NULL AND p.left_at IS NULL AND (n.addressee = 'self' OR NOT EXISTS "
         "(SELECT 1 FROM minor_alone a WHERE a.patient_id = p.id AND a.ended_at IS NULL)) ORDER BY i.id",
     )
-    there = {row["item_id"] for row in found}
-    await write_many(c, _PUT_OFF, [(now + ASIDE, i) for i in ids if i not in there])
+    aside = set(ids) - {row["item_id"] for row in found}
+    if aside:
+        statement = "SELECT i.id FROM outbox_item i JOIN notice n ON n.id = i.notice_id "
+        waiting = await rows(c, f"{statement} WHERE i.id IN ({listed}) AND n.state = 'queued'")
+        await outbox.done(c, "outbox_item", aside - {row["id"] for row in waiting}, at=now)
+        await write_many(c, _PUT_OFF, [(now + ASIDE, row["id"]) for row in waiting if row["id"] in aside])
     return len(ids), found
 
 
