@@ -190,6 +190,24 @@ def test_the_three_criteria_say_what_was_measured_and_none_is_met(tmp_path: Path
     assert fewer["inference"] == {"groups": 1, "groups_sharing_a_value": {}}
 
 
+def test_a_cell_of_just_enough_is_not_small(tmp_path: Path) -> None:
+    """Twice three alike; and all six where nothing is known of anybody. Whoever shows two values is of a third kind."""
+    rows = [(made.pseudonym(f"s{n}"), "2025-W05", 1950 + n % 2, "male", 70, None) for n in range(6)]
+    files = write(tmp_path / "records", rows)
+    everybody = {row[0] for row in rows}
+    for known, size in ((["year_of_birth"], 3), ([], 6)):
+        assert measure(files, known, least=size).persons_below == 0
+        assert measure(files, known, least=size + 1).persons_below == 6
+        assert small_cells(files, known, least=size) == set()
+        assert small_cells(files, known, least=size + 1) == everybody
+    both = [*rows, (rows[0][0], "2025-W05", 1951, *rows[0][3:])]
+    assert small_cells(write(tmp_path / "both", both), ["year_of_birth"], least=2) == {rows[0][0]}
+    wanted = Wanted(7, ASKED, {"year_of_birth": P.DECADE}, at_most=1.0)
+    assert told(lambda: choose(files, wanted))[0] == "G61"
+    choice = choose(sorted((tmp_path / "both").iterdir()), Wanted(6, ASKED, {"year_of_birth": P.DECADE}, at_most=0.0))
+    assert (choice.precision, choice.below, choice.persons) == (ASKED | {"year_of_birth": P.FIVE}, 0, 6)
+
+
 @quick
 @given(rows=ROWS)
 def test_a_group_whose_members_all_share_a_value_is_counted(turn: Any, rows: Rows) -> None:
