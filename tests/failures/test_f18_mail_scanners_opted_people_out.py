@@ -13,7 +13,7 @@ from line import Line
 from whole_site import BASE, Shown, site
 from world import patient
 
-from portal.flow import notify
+from portal.flow import campaign, notify
 from portal.flow.notify import Letter, Rendered
 from portal.flow.opt_out import look
 from portal.records.database import connection
@@ -30,7 +30,7 @@ async def the_mail(line: Line) -> Rendered:
 
     world = line.world
     await world.register([patient("5")], partial=True)
-    await notify.start_campaign(world.means, observatory_id="demo", practice_id="practice-a", by=world.operator)
+    await campaign.start_campaign(world.means, observatory_id="demo", practice_id="practice-a", by=world.operator)
     await notify.send_due(world.means, world.post, kept)
     (mail,) = letters
     return mail
