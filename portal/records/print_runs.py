@@ -12,7 +12,11 @@ PRINTABLE = (
 )
 """A letter with its text, patient and the contact who still lives there; a campaign may have been stopped."""
 
-LIVES = "n.state = 'queued' AND p.deceased_on IS NULL AND p.left_at IS NULL"
+LIVES = (
+    "n.state = 'queued' AND p.deceased_on IS NULL AND p.left_at IS NULL AND (n.addressee = 'self' OR NOT EXISTS "
+    "(SELECT 1 FROM minor_alone a WHERE a.patient_id = p.id AND a.ended_at IS NULL))"
+)
+"""It is still to be sent: its patient lives and is here, and has not asked to be told alone since."""
 
 READY = (
     f"n.channel = 'post' AND {LIVES} AND n.code_hash IS NOT NULL AND n.print_run_id IS NULL AND m.stopped_at IS NULL "

@@ -7,6 +7,7 @@ from kept import dump, one_entry, refused
 from paper import seen_codes, words
 from world import World, child, patient
 
+from portal.flow import minors
 from portal.flow.decide import Asked, explain
 from portal.flow.paper import (
     Printed,
@@ -204,6 +205,17 @@ async def test_who_died_or_moved_after_the_campaign_gets_no_letter(by_post: Worl
     await by_post.register([died, patient("2", **moved)])
     async with refused("nothing_to_print"):
         await run_of(by_post)
+
+
+async def test_parents_of_a_minor_who_asks_to_be_told_alone_get_no_letter_any_more(world: World) -> None:
+    doctor = await world.enrol()
+    parent = {"representative_email": "", "representative_address": "12 rue du Four, 69001 Lyon"}
+    await world.register([child("3", birth_date="2010-01-01", **parent)])
+    await world.tell()
+    await make_codes(world.means)
+    await minors.tell_alone(world.means, practice_id="practice-a", number="3", by=doctor)
+    async with refused("nothing_to_print"):
+        await run_of(world)
 
 
 async def test_a_bounce_sends_a_letter_and_a_returned_letter_nothing_more(world: World) -> None:
