@@ -52,7 +52,8 @@ records | gate | outside → rules.
       flow/provisional.py       a no said without a link: on paper, by telephone, by the form
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
       flow/read_contacts.py     contacts opened for the DPO, and that entered
-      flow/rights.py            restriction, erasure, rectification
+      flow/rights.py            restriction, erasure, rectification, access
+      flow/access.py            everything kept about one person, gathered for her
       flow/behind_link.py       what a personal link shows
       flow/receipt_file.py      the receipt of a no as a signed file
       flow/mail_receipt.py      the same, mailed once to the address told
@@ -94,7 +95,8 @@ records | gate | outside → rules.
       records/outbox.py         what waits to be mailed
       records/print_runs.py     letters that wait, and their print runs
       records/objections.py     objections
-      records/rights_requests.py  restriction, erasure, rectification
+      records/rights_requests.py  restriction, erasure, rectification, access
+      records/held.py           everything kept about one person
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
       records/stored.py         who is in the store, what must leave it
@@ -188,6 +190,7 @@ records | gate | outside → rules.
       web/letters.py            notices and receipts as mail
       web/print_file.py         notices on paper
       web/on_paper.py           texts as PDF
+      web/access_file.py        what is handed out to who asks for access
 
     demo/       WHO TRIES IT OUT: refused outside demo mode
       demo/run.py               play once, then serve

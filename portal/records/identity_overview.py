@@ -7,6 +7,7 @@ from uuid import UUID
 
 from portal.records.database import as_day, as_moment, connection, rows
 from portal.records.objections import BOUND, MEANT
+from portal.rules.words import Addressee
 
 Row = dict[str, Any]
 
@@ -87,11 +88,13 @@ async def doubts() -> list[Row]:
 
 
 async def requests(today: date) -> list[Row]:
-    """Every request, the open ones first: id, kind, state, practice, number, received_at, due_on, late (bool)."""
+    """Every request, the open ones first: id, kind, state, practice, number, received_at, due_on, late (bool), by_link
+    (whether it was asked through a personal link)."""
     found = await rows(
         connection(),
-        "SELECT r.id, r.kind, r.state, r.received_at, r.due_on, p.practice_id, pr.name AS practice, p.number "
-        "FROM rights_request r JOIN patient p ON p.id = r.patient_id JOIN practice pr ON pr.id = p.practice_id "
+        "SELECT r.id, r.kind, r.state, r.received_at, r.due_on, r.opened_by, p.practice_id, p.number, "
+        "pr.name AS practice FROM rights_request r JOIN patient p ON p.id = r.patient_id "
+        "JOIN practice pr ON pr.id = p.practice_id "
         "ORDER BY CASE r.state WHEN 'open' THEN 0 ELSE 1 END, r.due_on, r.entry_id",
     )
     return [
@@ -101,6 +104,7 @@ async def requests(today: date) -> list[Row]:
             "received_at": as_moment(row["received_at"]),
             "due_on": as_day(row["due_on"]),
             "late": row["state"] == "open" and (as_day(row["due_on"]) or today) < today,
+            "by_link": row["opened_by"] in set(Addressee),
         }
         for row in found
     ]
