@@ -50,6 +50,7 @@ records | gate | outside → rules.
       flow/typed_link.py        a typed code leads to its link
       flow/told_doctor.py       a no told to the doctor
       flow/provisional.py       a no said without a link: on paper, by telephone, by the form
+      flow/taken_back.py        and taken back the way it was said
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
       flow/read_contacts.py     contacts opened for the DPO, and that entered
       flow/rights.py            restriction, erasure, rectification, access

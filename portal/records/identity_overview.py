@@ -14,11 +14,13 @@ Row = dict[str, Any]
 
 async def provisional(today: date) -> list[Row]:
     """Every objection without a token, those to settle first: id, channel, scope, received_at, due_on, outcome,
-    settled_at, settled_by, meant (patients whom it may mean now), waits (bool), late (bool)."""
+    settled_at, settled_by, meant (patients whom it may mean now), waits (bool), late (bool), taken_back_at, stands
+    (bool: bound to its person and not taken back)."""
     found = await rows(
         connection(),
         "SELECT o.id, o.channel, o.scope, o.scope_ref, o.received_at, o.due_on, o.outcome, o.settled_at, o.settled_by, "
-        "count(DISTINCT p.id) AS meant FROM provisional_objection o "
+        "count(DISTINCT p.id) AS meant, (SELECT max(x.withdrawn_at) FROM objection x "
+        "WHERE x.actor = 'provisional/' || CAST(o.id AS text)) AS taken_back_at FROM provisional_objection o "
         f"LEFT JOIN ({MEANT}) m ON m.provisional_id = o.id LEFT JOIN patient p ON p.person_id = m.person_id "
         "GROUP BY o.id, o.channel, o.scope, o.scope_ref, o.received_at, o.due_on, o.outcome, o.settled_at, "
         "o.settled_by, o.entry_id ORDER BY o.entry_id",
@@ -30,6 +32,8 @@ async def provisional(today: date) -> list[Row]:
             "received_at": as_moment(row["received_at"]),
             "due_on": as_day(row["due_on"]),
             "settled_at": as_moment(row["settled_at"]),
+            "taken_back_at": as_moment(row["taken_back_at"]),
+            "stands": row["outcome"] == "bound" and row["taken_back_at"] is None,
             "waits": row["outcome"] is None or (row["outcome"] == "not_here" and row["meant"] > 0),
         }
         for row in found
