@@ -51,7 +51,7 @@ check: .venv/.dev
 	$(PY) tests/architecture/dead_links.py
 
 mutants: .venv/.dev .venv/.bench
-	$(PY) tests/mutants.py $(ONLY)
+	SAMPLE=$(SAMPLE) SEED=$(SEED) $(PY) tests/mutants.py $(ONLY)
 
 format: .venv/.dev
 	.venv/bin/ruff check --fix-only .

@@ -10,7 +10,9 @@ records | gate | outside → rules.
       rules/clearance.py        every rule, in order, and `decide`
       rules/verdicts.py         every combination decided beforehand
       rules/reasons.py          what each reason means, in words, and its law
+      rules/silence.py          has a channel that was heard regularly fallen silent?
       rules/waiting.py          days in Paris, and waits
+      rules/pace.py             how fast one mail domain is written to
       rules/due.py              who is told next, by which channel, and why
       rules/postal.py           what stands in an envelope's window; letters' numbers
       rules/typed_code.py       codes that are typed by hand
@@ -30,6 +32,7 @@ records | gate | outside → rules.
       rules/reading.py          how hard a text is to read, and the bars of its reader
       rules/merkle.py           the tree: roots and proofs
       rules/bech32.py           the letters of age keys
+      rules/log_review.py       what in the log somebody else reads, and by when
       rules/log_leaf.py         what a leaf of the log commits to
 
     flow/       WHAT HAPPENS: one step, one transaction, one log entry
@@ -40,12 +43,16 @@ records | gate | outside → rules.
       flow/enrol.py             a doctor enrols, pauses, leaves
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
-      flow/notify.py            patients are told
+      flow/campaign.py          who is due, a campaign started, stopped, resumed
+      flow/notify.py            notices sent by mail, and what comes back
       flow/addressees.py        who is to be told, and what has reached her
       flow/paper.py             notices by post: printed, posted, returned
       flow/hand_over.py         a notice handed over at the practice
       flow/minors.py            a minor of fifteen or more asks to be told alone
       flow/outage.py            the path of objections fails, and works again
+      flow/hatch.py             a synthetic patient is made, who will say no every hour
+      flow/canary.py            she says no over the pages, the gate must withhold her, she takes it back
+      flow/counters.py          objections by channel: received = committed = withheld
       flow/opt_out.py           a patient says no, or takes it back
       flow/typed_link.py        a typed code leads to its link
       flow/told_doctor.py       a no told to the doctor
@@ -76,6 +83,7 @@ records | gate | outside → rules.
       flow/unchanged.py         nothing closed since the last reconciliation?
       flow/assemble.py          the files of a release
       flow/sequence.py          log entries get their places, checkpoints are signed
+      flow/read_log.py          somebody reads what others did alone
       flow/audit.py             the log held against its checkpoints
 
     records/    WHAT IS KEPT: models by subject, named queries
@@ -96,6 +104,9 @@ records | gate | outside → rules.
       records/outbox.py         what waits to be mailed
       records/print_runs.py     letters that wait, and their print runs
       records/objections.py     objections
+      records/canaries.py       the canary's rounds, and what was counted of each channel
+      records/channels.py       objections by channel, each stage from its own evidence
+      records/log_reviews.py    which entries were read, and which wait
       records/rights_requests.py  restriction, erasure, rectification, access
       records/held.py           everything kept about one person
       records/releases.py       permits, extractions, releases
@@ -106,6 +117,7 @@ records | gate | outside → rules.
       records/clearance.py      facts.sql and the verdict table
       records/behind_link.py    what stands behind a personal link
       records/overview.py       what the desk and the public see
+      records/path_overview.py  is the path of objections known to work?
       records/identity_overview.py  who is who, as the desk sees it
       records/practice_overview.py  what a doctor sees
       records/release_overview.py   what is seen of releases
@@ -167,12 +179,16 @@ records | gate | outside → rules.
       outside/mail.py           SMTP
       outside/envelope.py       a notice as a message
       outside/returns.py        what comes back
+      outside/bounces.py        what a message says that came back
       outside/typeset.py        paper as PDF
+      outside/own_pages.py      the portal's own pages, as a patient meets them
 
     web/        WHO IS LOOKING
       web/routes.py             the whole site on one page
       web/frame.py              what every page has
       web/render.py             templates, two languages
+      web/requests.py           requests counted by route
+      web/metrics.py            what monitors read
       web/security.py           headers, forged origins
       web/problems.py           refusals and faults as pages
       web/public.py             home, transparency
@@ -181,7 +197,9 @@ records | gate | outside → rules.
       web/by_code.py            the page for a letter's code
       web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
+      web/doctor_handing.py     a notice handed out at the practice
       web/desk.py               the desk
+      web/desk_campaigns.py     campaigns at the desk
       web/desk_letters.py       letters at the desk
       web/desk_objections.py    a no without a link at the desk
       web/desk_identity.py      doubts and requests at the desk

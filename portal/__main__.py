@@ -37,7 +37,7 @@ from portal.rules.clearance import Withheld
 from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.waiting import paris_day
-from portal.rules.words import Language, Role
+from portal.rules.words import CanaryOutcome, Language, Role
 from portal.settings import PORT, Settings, unsafe
 from portal.web.render import folder
 from portal.wiring import make_means
@@ -119,6 +119,18 @@ def worker(once: bool = False) -> None:
     from portal.service import work
 
     _run(lambda means, settings: work(means, settings, once=once))
+
+
+@app.command()
+def canary() -> None:
+    """One round of the canary now: does a no, said on the public pages, close the gate?"""
+    from portal.flow.canary import sing
+    from portal.outside.own_pages import Pages
+
+    outcome = _run(lambda means, settings: sing(means, Pages(settings.base_url), now=True, pauses=()))
+    if outcome != CanaryOutcome.WORKED:
+        raise Refused("canary", "the path of objections is not known to work", where=outcome or "no round")
+    typer.echo("A no was said, withheld its patient, and was taken back.")
 
 
 @app.command(name="migrate")

@@ -19,6 +19,7 @@ from portal.settings import Settings, signing_secret
 from portal.web.frame import Guide, Portal
 from portal.web.problems import Faults, on_http, on_refused
 from portal.web.public import Static
+from portal.web.requests import Measured, Requests
 from portal.web.routes import routes
 from portal.web.security import Guard
 
@@ -54,12 +55,13 @@ def build(
             await renew_verdicts()
             yield
 
+    requests = Requests()
     app = Starlette(
         routes=[*routes(), Mount("/static", Static(), name="static"), *more_routes],
-        middleware=[Middleware(Guard, settings=settings), Middleware(Faults)],
+        middleware=[Middleware(Measured, requests=requests), Middleware(Guard, settings=settings), Middleware(Faults)],
         exception_handlers={Refused: on_refused, HTTPException: on_http},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # the redirect would be made from the Host header
-    app.state.portal = Portal(settings, means, doctors, staff, signing_secret(settings), guide)
+    app.state.portal = Portal(settings, means, doctors, staff, signing_secret(settings), guide, requests)
     return app

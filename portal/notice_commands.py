@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from portal.flow import notify, paper, sign_in
+from portal.flow import campaign, notify, paper, sign_in
 from portal.flow.means import Means
 from portal.gate.folders import write_whole
 from portal.outside.clock import SystemClock
+from portal.outside.returns import MaildirReturns
 from portal.outside.typeset import TypstPress
 from portal.records import overview, print_runs
 from portal.records.database import opened
+from portal.rules.pace import Pace
+from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.settings import Settings
 from portal.web.letters import render_letter
@@ -43,13 +48,14 @@ def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
 
 @group.command()
 def send(observatory: Observatory, practice: Annotated[str, typer.Option("--practice")], acting: As) -> None:
-    """Start a campaign for one practice and send what is due."""
+    """Start a campaign for one practice and send what is due; what is beyond the pace of its domain is the worker's."""
 
-    async def step(means: Means, settings: Settings) -> notify.Campaigned:
+    async def step(means: Means, settings: Settings) -> campaign.Campaigned:
         by = await sign_in.operator(acting)
-        done = await notify.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
+        done = await campaign.start_campaign(means, observatory_id=observatory, practice_id=practice, by=by)
+        pace = Pace(settings.mail_per_minute)
         async with worker_post(settings) as post:
-            while await notify.send_due(means, post, render_letter):
+            while await notify.send_due(means, post, render_letter, pace=pace):
                 pass
         return done
 
@@ -71,7 +77,7 @@ def print_(
         by = await sign_in.operator(acting)
         number = run or await paper.print_letters(means, observatory_id=observatory, practice_id=practice, by=by)
         press = TypstPress(folder("templates") / "letter")
-        return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, number)
+        return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, number, by=by)
 
     out.mkdir(parents=True, exist_ok=True)
     done = _run(step)
@@ -111,6 +117,20 @@ def returned(
 
 
 @group.command()
+def bounced() -> None:
+    """Take a message that came back from standard input, for a mail server's pipe; the worker reads it. Exit status 75
+    whatever is wrong: the mail server then keeps it and tries again."""
+    try:
+        settings = Settings()
+        if settings.returns_maildir is None:
+            raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
+        MaildirReturns(settings.returns_maildir, settings.returns_address).keep(sys.stdin.buffer)
+    except Exception as error:  # nothing may be lost, also for what nobody foresaw
+        typer.echo(str(error) if isinstance(error, Refused) else f"not kept: {type(error).__name__}", err=True)
+        raise typer.Exit(os.EX_TEMPFAIL) from None
+
+
+@group.command()
 def status(observatory: Observatory, as_json: Json = False) -> None:
     """Every campaign of an observatory and its notices in numbers, and the letters that wait to be printed."""
 
@@ -123,6 +143,6 @@ def status(observatory: Observatory, as_json: Json = False) -> None:
         typer.echo(json.dumps(found, default=str))
         return
     for c in found["campaigns"]:
-        numbers = ", ".join(f"{c[name]} {name}" for name in ("queued", "sent", "delivered", "bounced"))
+        numbers = ", ".join(f"{c[name]} {name}" for name in ("queued", "sent", "delivered", "bounced", "stuck"))
         typer.echo(f"{c['at']:%Y-%m-%d} {c['practice']}: {numbers}")
     typer.echo(f"letters ready to be printed: {found['letters_ready']}")

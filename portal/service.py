@@ -8,8 +8,11 @@ from granian.constants import Interfaces
 from starlette.applications import Starlette
 
 from portal.app import build, make_providers
+from portal.flow.canary import sing
 from portal.flow.clear_away import clear_away
+from portal.flow.counters import count_when_due
 from portal.flow.erase import alarm_overdue, reconcile_store
+from portal.flow.hatch import hatch
 from portal.flow.mail_receipt import send_receipts
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
@@ -20,7 +23,9 @@ from portal.flow.sequence import sequence
 from portal.flow.unchanged import Seen, begin, end, unchanged
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post
+from portal.outside.own_pages import Pages
 from portal.outside.returns import MaildirReturns, ReturnMailbox
+from portal.rules.pace import Pace
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter, render_receipt
@@ -68,15 +73,28 @@ def create() -> Starlette:
     return build(settings, make_means(settings, clock), doctors=doctors, staff=staff)
 
 
+async def try_the_path(means: Means, pages: Pages, *, silence_factor: float) -> None:
+    """Every hour, by one worker: a canary says no and takes it back; the objections of each channel are counted."""
+    await hatch(means)
+    await sing(means, pages)
+    await count_when_due(means, silence_factor=silence_factor)
+
+
 async def one_round(
-    means: Means, post: Post, returns: ReturnMailbox, *, reading: bool, seen: Seen | None = None
+    means: Means,
+    post: Post,
+    returns: ReturnMailbox,
+    *,
+    reading: bool,
+    seen: Seen | None = None,
+    pace: Pace | None = None,
 ) -> Seen | None:
     """What the worker does before it rests. A bounce just read makes its retractions; then entries get their places.
 
     Recipients and the store are reconciled unless nobody can have closed since `seen`; returns what the next round
     gives for it.
     """
-    while await send_due(means, post, render_letter):
+    while await send_due(means, post, render_letter, pace=pace):
         pass
     while await send_receipts(means, post, render_receipt):
         pass
@@ -98,8 +116,8 @@ async def one_round(
 
 
 async def work(means: Means, settings: Settings, *, once: bool) -> None:
-    """Send what is due, read what came back, make missing retractions and erase what must leave the store, give log
-    entries their places; again and again.
+    """Try the path of objections, send what is due, read what came back, make missing retractions and erase what must
+    leave the store, give log entries their places; again and again.
 
     `once`: until nothing is due. Safe to run several.
     """
@@ -107,10 +125,13 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
+    pages, pace = Pages(settings.base_url), Pace(settings.mail_per_minute)
     async with worker_post(settings) as post:
         seen: Seen | None = None
         for number in itertools.count():
-            seen = await one_round(means, post, returns, reading=number % ROUNDS_A_READING == 0, seen=seen)
+            await try_the_path(means, pages, silence_factor=settings.silence_factor)
+            reading = number % ROUNDS_A_READING == 0
+            seen = await one_round(means, post, returns, reading=reading, seen=seen, pace=pace)
             if once:
                 return
             await asyncio.sleep(BETWEEN_ROUNDS)

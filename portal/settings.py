@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     keys_dir: Path = Path("var/keys")
     keys_command: str = ""  # speaks to a secret store: list, get NAME, put NAME, delete NAME; empty: the folder
     clock: Literal["system", "played"] = "system"
+    metrics_token: SecretStr = SecretStr("")  # what a monitor sends to read /metrics; empty: nobody reads it
+    silence_factor: float = Field(default=3, ge=1, le=10)  # a channel silent for so many times its longest gap
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     client_address_header: str = ""  # set by the proxy in front, such as x-forwarded-for; empty: the connection's
@@ -92,6 +94,7 @@ class Settings(BaseSettings):
     smtp_starttls: bool = True
     smtp_username: str = ""
     smtp_password: SecretStr = SecretStr("")
+    mail_per_minute: int = Field(default=100, ge=0)  # to one domain, by each worker; 0: as fast as the server takes it
     mail_from: str = "notices@portal.invalid"
     returns_address: str = "returns+{ref}@portal.invalid"
     returns_maildir: Path | None = None
@@ -178,6 +181,8 @@ def _unsafe_service(s: Settings) -> list[Problem]:
         (not secret, "no_secret", "secret", f"Sessions cannot be signed. {generate}"),
         (0 < len(secret) < SHORTEST_SECRET, "short_secret", "secret",
          f"The secret has fewer than {SHORTEST_SECRET} characters. {generate}"),
+        (0 < len(s.metrics_token.get_secret_value()) < SHORTEST_SECRET, "short_metrics_token", "metrics_token",
+         f"The token that opens /metrics has fewer than {SHORTEST_SECRET} characters. {generate}"),
         (not s.keys_command and not s.keys_dir.is_dir(), "no_keys", "keys_dir",
          "The folder of keys does not exist: create the keys with `portal keys create`."),
         (_is_open(s.keys_dir), "keys_exposed", "keys_dir",

@@ -32,6 +32,10 @@ SLOW = tuple(
 """Seconds each: what only they notice counts as survived."""
 
 
+ONE_BY_ONE = "tests/gate/test_filtering.py::test_each_record_counts_once_under_its_first_reason"
+"""The same records are filtered all at once by another test: the time goes to others."""
+
+
 @dataclass(frozen=True)
 class Group:
     """modules: without `portal/` and `.py`. tests: files, folders or single tests. without: tests of them left out."""
@@ -101,29 +105,82 @@ GROUPS: dict[str, Group] = {
     ),
     "gate-receipt": Group(_gate("receipt"), _tests("gate", "receipt")),
     "gate-manifest": Group(_gate("manifest readme"), _tests("gate", "manifest")),
-    "gate-verified": Group(_gate("verify"), _tests("gate", "tampering encrypted_release"), SLOW),
+    "gate-verified": Group(
+        _gate("verify"),
+        (
+            "tests/gate/test_tampering.py::test_a_release_that_nobody_touched_is_what_its_manifest_says",
+            "tests/gate/test_tampering.py::test_a_spoiled_release_is_refused",
+            *(
+                f"tests/gate/test_encrypted_release.py::test_{name}"
+                for name in (
+                    "an_encrypted_release_says_what_was_not_read_and_is_opened_by_its_reader",
+                    "a_spoiled_encrypted_release_is_refused_without_opening_it",
+                    "what_only_the_reader_can_see_is_refused_once_it_is_opened",
+                    "another_version_than_the_expected_one_is_refused",
+                )
+            ),
+        ),
+    ),
     "gate-naming": Group(_gate("naming"), _tests("gate", "naming")),
     "gate-toml": Group(
-        _gate("toml_file"), (MALFORMED, f"{MALFORMED.partition('::')[0]}::test_a_file_that_is_not_there_is_refused")
+        _gate("toml_file"),
+        (
+            MALFORMED,
+            *(
+                f"{MALFORMED.partition('::')[0]}::test_{name}"
+                for name in ("a_file_that_is_not_there_is_refused", "the_longest_file_that_is_read")
+            ),
+        ),
     ),
     "gate-retraction": Group(_gate("retraction"), _tests("gate", "retraction")),
     "gate-records": Group(
         _gate("cells columns flat forms fhir"),
-        _tests("gate", "malformed_records fhir_records filtering precision_in_sql"),
+        _tests("gate", "malformed_records fhir_records flat_records filtering precision_in_sql"),
         SLOW,
     ),
     "gate-age": Group(_gate("age unfinished"), _tests("gate", "unfinished")),
-    "gate-encrypted": Group(_gate("delivery"), _tests("gate", "encrypted_release"), SLOW),
+    "gate-encrypted": Group(_gate("delivery"), _tests("gate", "encrypted_release")),
     "gate-safe": Group(
-        _gate("protect generalise disclosure combinations aggregates"), _tests("gate", "generalising release"), SLOW
+        _gate("protect generalise disclosure combinations aggregates"),
+        _tests("gate", "generalising release aggregates"),
+        SLOW,
     ),
     "gate-register": Group(
-        _gate("register register_row register_fhir holders"),
+        _gate("register register_faults register_row register_fhir holders"),
         _tests("gate", "register malformed_registers malformed_holders"),
     ),
-    "gate-filter": Group(
-        _gate("permit record_facts filtering outputs packing buckets shrinking engine"),
-        _tests("gate", "filtering packing tampering malformed_permits release record_facts encrypted_release"),
+    "gate-permit": Group(
+        _gate("permit"),
+        (
+            "tests/gate/test_tampering.py::test_a_spoiled_permit_is_refused",
+            "tests/gate/test_tampering.py::test_a_permit_reads_back_as_it_was_written_and_is_the_same_bytes_again",
+            "tests/gate/test_tampering.py::test_a_person_with_two_pseudonyms_makes_a_permit_that_nobody_reads",
+            "tests/gate/test_packing.py::test_a_list_that_does_not_fit_is_refused_across_its_pieces",
+            *_tests("gate", "malformed_permits"),
+        ),
+    ),
+    "gate-shrinking": Group(
+        _gate("shrinking"),
+        (
+            "tests/gate/test_encrypted_release.py::"
+            "test_taking_somebody_out_gives_the_bytes_of_a_release_that_never_held_her",
+            *_tests("gate", "generalising"),
+        ),
         SLOW,
+    ),
+    "gate-facts": Group(
+        _gate("record_facts"),
+        (
+            "tests/gate/test_filtering.py::test_records_in_one_file_count_as_each_does_alone",
+            "tests/gate/test_filtering.py::test_a_person_whose_time_ran_out_before_the_permit_was_read_does_not_pass",
+            "tests/gate/test_filtering.py::"
+            "test_a_code_leaves_an_extraction_as_it_is_listed_whatever_a_release_will_show",
+            *_tests("gate", "record_facts"),
+        ),
+    ),
+    "gate-filter": Group(
+        _gate("filtering outputs packing buckets engine"),
+        _tests("gate", "engine filtering packing release"),
+        (*SLOW, ONE_BY_ONE),
     ),
 }

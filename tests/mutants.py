@@ -1,4 +1,4 @@
-"""How many small faults put into rules/ and gate/ the tests notice: `make mutants [ONLY=rules]`.
+"""How many small faults put into rules/ and gate/ the tests notice: `make mutants [ONLY=rules] [SAMPLE=100 SEED=2]`.
 
 mutmut writes every function with one place changed, many times over. Each group of modules is tried with the tests that
 belong to it, in a copy below var/mutants/: one run finds which tests reach which function, then each mutant is put in
@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -20,7 +21,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
+from random import Random
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -68,6 +71,8 @@ def prepared(name: str, group: Group) -> Path:
 KILLED, SURVIVED, TIMEOUT, NO_TESTS, UNFIT = "killed", "survived", "timeout", "no tests", "unfit"
 CAUGHT = {KILLED, TIMEOUT}
 MEMORY = 6 << 30
+SAMPLE, SEED = int(os.environ.get("SAMPLE") or 0), os.environ.get("SEED", "")
+"""How many of each module, and which draw: another seed gives mutants that nobody has written tests for yet."""
 BUDGET = 8.0
 """Seconds of the processor for one mutant: where more tests reach a function, the quickest of them are run."""
 
@@ -101,6 +106,8 @@ class Trial:
     """By mutant: its fate, and the fingerprint of what was tried."""
     kept: Path
     found: dict[str, list[str]] = field(default_factory=dict)
+    place: Any = field(default_factory=lambda: RawValue("i"))
+    """Which test a mutant's process has come to."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -109,12 +116,12 @@ class Trial:
             raise session.Failed("the tests fail without any mutant")
         session._setupstate.teardown_exact(session)
         self._control(session, sorted(session.items, key=cost.__getitem__))
-        begun = time.time()
+        begun, chosen = time.time(), self._chosen()
         for function, mutants in self.mutants.of:
             tests = _affordable(sorted(reached.get(function.__code__, ()), key=cost.__getitem__), cost)
-            for name, mutant in mutants.items():
+            for mutant in mutants.values():
                 key = f"{function.__module__}.{mutant.__name__}"
-                if name == "_mutmut_orig" or key in self.found:
+                if key not in chosen or key in self.found:
                     continue
                 mark = _fingerprint(mutant)
                 before = self.known.get(key, ["", ""])
@@ -124,6 +131,15 @@ class Trial:
             say(f"{function.__module__}.{function.__qualname__}: {len(self.found)} after {time.time() - begun:.0f} s")
         self.kept.write_text(json.dumps(self.found, indent=0), encoding="utf-8")
         return True
+
+    def _chosen(self) -> set[str]:
+        """The mutants to try: all, or SAMPLE of each module, drawn by lot, for one SEED always the same."""
+        by_module: dict[str, set[str]] = {}
+        for function, mutants in self.mutants.of:
+            keys = {f"{function.__module__}.{m.__name__}" for name, m in mutants.items() if name != "_mutmut_orig"}
+            by_module.setdefault(function.__module__, set()).update(keys)
+        drawn = (Random(module + SEED).sample(sorted(keys), len(keys)) for module, keys in by_module.items())
+        return {key for keys in drawn for key in keys[: SAMPLE or None]}
 
     def _look(self, session: pytest.Session) -> tuple[dict[CodeType, list[pytest.Item]], dict[pytest.Item, float]]:
         """Which tests reach which function, and how long each takes of the processor."""
@@ -188,7 +204,7 @@ class Trial:
             try:
                 function.__code__ = mutant.__code__
                 function.__defaults__, function.__kwdefaults__ = mutant.__defaults__, mutant.__kwdefaults__
-                for test in tests:
+                for self.place.value, test in enumerate(tests):
                     _allow(4 * cost[test] + 2)
                     reports = runtestprotocol(test, log=False, nextitem=session)
                     if any(report.failed for report in reports):
@@ -197,6 +213,8 @@ class Trial:
             finally:
                 os._exit(1)
         status = os.waitpid(child, 0)[1]
+        if status:
+            tests.insert(0, tests.pop(self.place.value))  # what has noticed one often notices the next
         if os.WIFSIGNALED(status):
             return TIMEOUT if os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL} else KILLED
         return KILLED if os.WEXITSTATUS(status) else SURVIVED
@@ -264,7 +282,9 @@ SAYING = {
     "PydanticCustomError",
     "Beyond",
     "add",
+    "_one",
     "_refused",
+    "refuse",
     "Fault",
 }
 
@@ -320,7 +340,8 @@ def _constants(node: ast.AST, said: bool = False) -> Iterator[tuple[object, bool
 
 
 def figures(name: str, group: Group) -> list[str]:
-    """A line a module: mutants, killed, timeouts, survived, not reached, score; how many texts, and without them."""
+    """A line a module: mutants (of how many, if a sample), killed, timeouts, survived, not reached, score; how many of
+    them are texts, and the score without them."""
     found = json.loads((WORK / f"{name}.json").read_text(encoding="utf-8"))
     lines = []
     for module in group.modules:
@@ -328,11 +349,12 @@ def figures(name: str, group: Group) -> list[str]:
         mine = {key.removeprefix(dotted): fate for key, (fate, _) in found.items() if key.startswith(dotted)}
         if not mine:
             continue
-        texts = texts_only(WORK / name / "portal" / f"{module}.py")
+        mutated = WORK / name / "portal" / f"{module}.py"
+        texts, every = texts_only(mutated), len(re.findall(r"__mutmut_\d+\(", mutated.read_text(encoding="utf-8")))
         n, other = Counter(mine.values()), Counter(fate for key, fate in mine.items() if key not in texts)
         lines.append(
-            f"| {module} | {n.total()} | {n[KILLED]} | {n[TIMEOUT]} | {n[SURVIVED] + n[UNFIT]} | {n[NO_TESTS]} "
-            f"| {score(n)} | {n.total() - other.total()} | {score(other)} |"
+            f"| {module} | {n.total()}{f' of {every}' if n.total() < every else ''} | {n[KILLED]} | {n[TIMEOUT]} "
+            f"| {n[SURVIVED] + n[UNFIT]} | {n[NO_TESTS]} | {score(n)} | {n.total() - other.total()} | {score(other)} |"
         )
     return lines
 

@@ -1,12 +1,20 @@
 """The whole site for the tests of pages: the application, its demo identity provider, browsers, somebody signed in."""
 
+import asyncio
 import csv
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Self
 
 import httpx2
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -19,6 +27,7 @@ from portal.flow.sign_in import sign_in_doctor, sign_in_staff
 from portal.gate.filtering import filter_extraction
 from portal.gate.permit import read_permit
 from portal.outside.identity import Identity, OpenIdProvider, Site
+from portal.outside.own_pages import Pages
 from portal.records.accounts import Account, Session
 from portal.rules.words import Crossing
 from portal.settings import DoctorSignIn, Settings, StaffSignIn
@@ -166,11 +175,11 @@ def _write_records(path: Path, practice_id: str, patients: tuple[str, ...]) -> N
             out.writerow([practice_id, number, "doctor-1", "2026-02-03", "entered", "sct|44054006"])
 
 
-def site(world: World) -> Web:
+def site(world: World, *, base: str = BASE) -> Web:
     """The application as `portal.app.build` makes it, with the demo's identity provider inside and beside it."""
     secret = {"issuer": ISSUER, "client_secret": SecretStr("secret")}
     settings = Settings(
-        demo=True, base_url=BASE, data_dir=world.means.data_dir, keys_dir=world.means.ring.folder,
+        demo=True, base_url=base, data_dir=world.means.data_dir, keys_dir=world.means.ring.folder,
         secret=SecretStr("s" * 40), doctor_oidc=DoctorSignIn(client_id="doctors", **secret),
         staff_oidc=StaffSignIn(client_id="desk", **secret),
     )  # fmt: skip
@@ -190,3 +199,32 @@ def site(world: World) -> Web:
         database=False,
     )
     return Web(world, app, settings, provider, persons)
+
+
+# --- really served ---------------------------------------------------------------------------------------------------
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def served(web: Web, *, port: int = 0) -> AsyncIterator[Pages]:
+    """The application behind a real server on this machine: at its public address, or at another port."""
+    port = port or int(web.settings.base_url.rpartition(":")[2])
+    logging.getLogger("_granian").setLevel(logging.WARNING)
+    server = Server(web.app, "127.0.0.1", port, interface=Interfaces.ASGI, log_level=LogLevels.warning)
+    serving = asyncio.create_task(server.serve())
+    pages = Pages(f"http://127.0.0.1:{port}")
+    try:
+        for _ in range(200):
+            if (await pages.get("/healthz")).status == 200:
+                break
+            await asyncio.sleep(0.05)
+        yield pages
+    finally:
+        server.stop()
+        with suppress(asyncio.CancelledError):
+            await serving

@@ -13,17 +13,18 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
 
 from portal.demo.clock import PlayedClock
-from portal.flow import enrol, govern, notify, register, review
+from portal.flow import campaign, enrol, govern, notify, register, review
 from portal.flow.means import Means
 from portal.flow.notify import Letter, Rendered
 from portal.flow.sign_in import add_staff, sign_in_doctor
 from portal.gate.register import write_register_csv
 from portal.gate.register_row import RegisterRow
+from portal.outside.bounces import Kind
 from portal.outside.clock import SystemClock
 from portal.outside.identity import Identity, Site
 from portal.outside.keys import KeyRing
 from portal.outside.mail import Answer, Outcome
-from portal.outside.returns import Kind, Reading, Return
+from portal.outside.returns import Reading, Return
 from portal.records.accounts import Account
 from portal.records.database import configuration, connection
 from portal.records.drafts import waiting
@@ -205,11 +206,17 @@ class World:
             self.means, practice_id, path, taken_at=self.clock.now(), actor=self.operator.actor, **options
         )
 
-    async def tell(self, practice_id: str = "practice-a") -> notify.Campaigned:
+    async def tell(self, practice_id: str = "practice-a") -> campaign.Campaigned:
         """Start a campaign and send everything; `links` then holds the token of each recipient's address."""
-        done = await notify.start_campaign(self.means, observatory_id="demo", practice_id=practice_id, by=self.operator)
+        done = await self.queue(practice_id)
         await self.send()
         return done
+
+    async def queue(self, practice_id: str = "practice-a") -> campaign.Campaigned:
+        """Start a campaign; nothing is sent yet."""
+        return await campaign.start_campaign(
+            self.means, observatory_id="demo", practice_id=practice_id, by=self.operator
+        )
 
     async def send(self) -> None:
         while await notify.send_due(self.means, self.post, plain_letter):

@@ -1,6 +1,6 @@
 """Receipts by mail; access as a right that is asked for
 
-Revision: 0014, after 0010
+Revision: 0014, after 0013
 """
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0010"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

@@ -55,11 +55,13 @@ def _with_its_key(reviewed: ReviewedFile, identity_file: Path) -> ReviewedFile:
 
 
 async def _approve_drafts(p: Play) -> None:
-    """The DPO reads each draft at the desk and approves it; the page offers first what the others refer to."""
+    """The DPO reads each draft at the desk and approves it; the page offers first what the others refer to. She also
+    reads in the log who was invited."""
     async with Browser(p.stage.base) as dpo:
         await dpo.sign_in("staff", "demo-dpo")
         while actions := re.findall(r"/desk/drafts/\d+/approve", await dpo.read("/desk/drafts")):
             await dpo.send("/desk/drafts", actions[0])
+        await dpo.send("/desk/log", "/desk/log/read")
 
 
 def _tell_ground(p: Play, reviewed: ReviewedFile) -> None:

@@ -107,9 +107,8 @@ async def campaign(p: Play, roles: Sequence[Role], version: str) -> None:
             p.stage.mailbox.bounce_later(address)
         async with Browser(p.stage.base) as operator:
             await operator.sign_in("staff", "demo-operator")
-            await operator.send(
-                "/desk/campaigns", "/desk/campaigns", practice=role.practice.id, observatory=OBSERVATORY
-            )
+            plan = f"/desk/campaigns/plan?practice={role.practice.id}&observatory={OBSERVATORY}"
+            await operator.send(plan, "/desk/campaigns")
         while await notify.send_due(p.stage.means, p.stage.post, render_letter):
             pass
         _read_mail(p, role.practice, version)

@@ -9,6 +9,7 @@ from portal.flow.means import Means
 from portal.flow.permit import Passing, doctor_spans, every_doctor_active, first_day, passing
 from portal.gate.terms import DoctorSpan
 from portal.outside.tokens import pseudonym
+from portal.records.canaries import NO_CANARY
 from portal.records.clearance import decided
 from portal.records.database import Connection, rows, transact
 from portal.records.enrolments import Enrolment
@@ -108,6 +109,7 @@ async def basis_of(means: Means, study_id: str) -> Basis:
             c,
             decision.thresholds,
             "SELECT reason, count(*) AS n FROM decided WHERE bits <> 0 GROUP BY reason ORDER BY reason",
+            among=f"WHERE {NO_CANARY}",
         )
         files, narrowed = await _store(c)
         spans: list[DoctorSpan] = []

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from portal.flow.batch import Asked, Ground, closes_at, facts_now, ground_of
 from portal.flow.means import Means
+from portal.records.canaries import NO_CANARY
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, transact
 from portal.records.governance import AgreementText, NoticeText
@@ -31,6 +32,7 @@ __all__ = [
     "snapshot",
     "stand",
     "text_word",
+    "thresholds_of",
     "verdicts",
 ]
 
@@ -55,6 +57,11 @@ async def stand(means: Means, c: Connection, asked: Asked, *, cut: int, as_deliv
     ground = await ground_of(means, c, asked)
     facts = await facts_now(means, c, ground)
     return Decision(cut, ground, decide(facts), await _thresholds(c, ground, as_delivered), closes_at(ground))
+
+
+async def thresholds_of(means: Means, c: Connection, asked: Asked) -> Thresholds:
+    """By what every person is decided at this moment, whatever the batch's own verdict would be. Reads only."""
+    return await _thresholds(c, await ground_of(means, c, asked), False)
 
 
 def refuse_withheld_batch(decision: Decision) -> None:
@@ -141,7 +148,10 @@ async def verdicts(means: Means, asked: Asked) -> tuple[Verdict, list[PatientVer
     async def step(c: Connection) -> tuple[Verdict, list[PatientVerdict]]:
         decision = await stand(means, c, asked, cut=0)
         found = await decided(
-            c, decision.thresholds, "SELECT practice_id, number, person_id, bits FROM decided ORDER BY 1, 2"
+            c,
+            decision.thresholds,
+            "SELECT practice_id, number, person_id, bits FROM decided ORDER BY 1, 2",
+            among=f"WHERE {NO_CANARY}",
         )
         return decision.verdict, [
             PatientVerdict(

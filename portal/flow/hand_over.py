@@ -1,13 +1,17 @@
-"""A notice handed over at the practice: reported by its software, it counts only once a doctor has confirmed it."""
+"""A notice handed over at the practice: shown or printed there, or reported by its software; it counts only once a
+doctor has confirmed it."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.addressees import current_texts, readers
 from portal.flow.means import Means
+from portal.flow.paper import LETTER, PaperLetter, letter_of, make_code_of
 from portal.outside.tokens import link_token, token_hash
 from portal.records.accounts import Account
-from portal.records.database import Connection, rows, transact
+from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.ledger import enter
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
@@ -27,6 +31,39 @@ async def hand_over(
 ) -> UUID:
     """A doctor of the practice hands it over herself: it counts from now on. Returns the notice's id."""
     return await transact(lambda c: _hand_over(c, means, observatory_id, practice_id, number, rank, by.actor, by))
+
+
+async def prepare_hand_out(means: Means, *, observatory_id: str, practice_id: str, number: str, by: Account) -> UUID:
+    """A doctor of the practice is about to hand the notice to the patient, or to the first holder of authority who has
+    not been handed it. Counts for nothing until she confirms it. The same again finds the same notice."""
+
+    async def step(c: Connection) -> UUID:
+        await _refuse_other_practice(c, practice_id, by)
+        texts, _ = await current_texts(c, observatory_id)
+        there = await readers(c, practice_id, paris_day(await means.now(c)), number=number)
+        there = [reader for reader in there if reader["rank"] is not None]
+        if not there:
+            raise Refused("unknown_patient", "nobody can be told about a patient of this number", status=404)
+        handed = await rows(
+            c,
+            "SELECT n.id, n.state, n.addressee, n.reader_index FROM notice n WHERE n.patient_id = $1 "
+            "AND n.channel = 'hand' AND n.text_id = $2 ORDER BY n.sent_at DESC, n.id",
+            there[0]["id"], texts.get(there[0]["language"]) or texts["fr"],
+        )  # fmt: skip
+        of = {(n["addressee"], n["reader_index"]): n for n in reversed(handed)}
+        waiting = [r for r in there if _state_of(of, r) != NoticeState.HANDED_OVER] or there
+        if _state_of(of, waiting[0]) == NoticeState.REPORTED:
+            return UUID(str(of[waiting[0]["addressee"], waiting[0]["reader_index"]]["id"]))
+        return await _hand_over(c, means, observatory_id, practice_id, number, waiting[0]["rank"], by.actor, None)
+
+    notice_id = await transact(step)
+    await make_code_of(means, notice_id)
+    return notice_id
+
+
+def _state_of(handed: dict[Any, dict[str, Any]], reader: dict[str, Any]) -> str | None:
+    notice = handed.get((reader["addressee"], reader["reader_index"]))
+    return notice["state"] if notice else None
 
 
 async def _hand_over(
@@ -86,6 +123,79 @@ async def confirm_handed_over(means: Means, notice_id: UUID, *, by: Account) -> 
         )
 
     await transact(step)
+
+
+async def undo_handed_over(means: Means, notice_id: UUID, *, by: Account) -> None:
+    """It was not handed over after all: on the day itself it waits again for its confirmation, and counts no longer."""
+
+    async def step(c: Connection) -> None:
+        now = await means.now(c)
+        found = await rows(
+            c,
+            "SELECT p.practice_id, p.person_id, n.sent_at FROM notice n JOIN patient p ON p.id = n.patient_id "
+            "WHERE n.id = $1 AND n.state = 'handed_over'",
+            notice_id,
+        )
+        touches = [("person", str(row["person_id"])) for row in found] or [("notice", str(notice_id))]
+        await enter(c, "notice_hand_over_undone", actor=by.actor, at=now, touches=touches)
+        sent_at = as_moment(found[0]["sent_at"]) if found else None
+        if sent_at is None or paris_day(sent_at) != paris_day(now):
+            raise Refused("too_late", "only a hand-over of today is undone", status=409)
+        await _refuse_other_practice(c, found[0]["practice_id"], by)
+        await rows(
+            c,
+            "UPDATE notice SET state = 'reported', server_answer = 'reported' WHERE id = $1 AND state = 'handed_over'",
+            notice_id,
+        )
+
+    await transact(step)
+
+
+@dataclass(frozen=True, slots=True)
+class HandOut:
+    """A notice to be shown or printed at the practice. `name`: of the holder of authority to whom it goes, "" for the
+    patient herself. `undoable`: confirmed today."""
+
+    id: UUID
+    number: str
+    name: str
+    reported_at: datetime
+    confirmed: bool
+    undoable: bool
+    letter: PaperLetter
+    observatory: dict[str, str]
+
+
+async def hand_out(means: Means, notice_id: UUID, *, by: Account) -> HandOut:
+    """What the doctor shows; reads only. Refused for a notice of another practice, or one that did not go by hand."""
+
+    async def step(c: Connection) -> HandOut:
+        found = await rows(
+            c,
+            f"{LETTER} WHERE n.id = $1 AND n.channel = 'hand' AND c.addressee = n.addressee "
+            "AND (n.addressee = 'self' OR c.reader_index = n.reader_index)",
+            notice_id,
+        )
+        if not found:
+            raise Refused("unknown_notice", "there is no such notice", status=404)
+        row = found[0]
+        await _refuse_other_practice(c, row["practice_id"], by)
+        letter, holder = letter_of(means, row, number=str(notice_id)[:8].upper())
+        sent_at, confirmed = as_moment(row["sent_at"]), row["state"] == NoticeState.HANDED_OVER
+        if sent_at is None:
+            raise Refused("unknown_notice", "there is no such notice", status=404)
+        return HandOut(
+            id=notice_id,
+            number=row["number"],
+            name=holder,
+            reported_at=sent_at,
+            confirmed=confirmed,
+            undoable=confirmed and paris_day(sent_at) == paris_day(await means.now(c)),
+            letter=letter,
+            observatory={name: row[name] for name in ("name", "controller", "phone", "postal_address", "dpo_contact")},
+        )
+
+    return await transact(step)
 
 
 async def _refuse_other_practice(c: Connection, practice_id: str, by: Account) -> None:

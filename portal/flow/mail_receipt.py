@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from portal.flow.means import Means
-from portal.flow.notify import BATCH, CLAIM, RETRY, Rendered
+from portal.flow.notify import BATCH, CLAIM, Rendered
 from portal.flow.register_rows import contact_binding
 from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
@@ -17,6 +17,7 @@ from portal.outside.tokens import open_sealed, sent_link_token
 from portal.records import outbox
 from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.ledger import enter
+from portal.rules.waiting import RETRY
 from portal.rules.words import Addressee, Scope
 
 

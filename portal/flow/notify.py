@@ -1,4 +1,4 @@
-"""Patients are told: one notice a patient and addressee, sent by the outbox; what comes back changes its state."""
+"""Patients are told: the outbox sends what a campaign has queued; what comes back changes its state."""
 
 import asyncio
 import json
@@ -6,29 +6,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from portal.flow.addressees import due_readers
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding
 from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.returns import Reading, ReturnMailbox
-from portal.outside.tokens import link_token, open_sealed, sent_link_token, token_hash
+from portal.outside.tokens import open_sealed, sent_link_token
 from portal.records import outbox
 from portal.records.accounts import Account
 from portal.records.database import Connection, from_json, is_postgres, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
 from portal.rules.conditions import fingerprint
-from portal.rules.waiting import paris_day
-from portal.rules.words import Addressee, NoticeChannel, NoticeState
+from portal.rules.pace import Pace
+from portal.rules.refusals import Refused
+from portal.rules.waiting import ATTEMPTS, RETRY
+from portal.rules.words import Addressee
 
 BATCH = 50
 """Messages claimed, sent and recorded together: as many may be sent twice, under one reference, after a crash."""
 
 CLAIM = timedelta(minutes=10)
-RETRY = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
-"""How long to wait before each further attempt; after the last, the notice stays queued and is shown at the desk."""
+ASIDE = timedelta(days=1)
+"""How long what cannot be sent now is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,89 +61,53 @@ class Rendered:
 Render = Callable[[Letter], Rendered]
 
 
-@dataclass(frozen=True, slots=True)
-class Campaigned:
-    """A campaign's numbers, in readers (a patient, or each of her holders of authority): who gets a notice, who was
-    told already, and who cannot be reached."""
-
-    campaign_id: int
-    queued: int
-    already_told: int
-    not_reachable: int
-
-
-async def start_campaign(means: Means, *, observatory_id: str, practice_id: str, by: Account) -> Campaigned:
-    """Queue one notice for every patient of a practice who has not had the current text; one entry, one commit.
-
-    The text is the newest published one for adults in the patient's language (else French). Patients who died,
-    left, or whom nobody can be told for get none.
-    """
-    return await transact(lambda c: _campaign(c, means, observatory_id, practice_id, by))
-
-
-async def _campaign(c: Connection, means: Means, observatory_id: str, practice_id: str, by: Account) -> Campaigned:
-    now = await means.now(c)
-    entry = await enter(
-        c, "campaign_started", actor=by.actor, at=now, touches=[("practice", practice_id)], summary=observatory_id
-    )
-    readers = await due_readers(c, observatory_id, practice_id, paris_day(now))
-    made = await rows(
-        c,
-        "INSERT INTO campaign (observatory_id, practice_id, started_at, started_by, entry_id) "
-        "VALUES ($1, $2, $3, $4, $5) RETURNING id",
-        observatory_id, practice_id, now, by.actor, entry,
-    )  # fmt: skip
-    campaign_id = int(made[0]["id"])
-    notices: list[tuple[Any, ...]] = []
-    for reader in readers:
-        if reader.due is not None and reader.due.channel is not None:
-            notice_id = uuid4()
-            hashed = token_hash(link_token(means.ring, str(notice_id))).hex()
-            notices.append(
-                (notice_id, reader.patient_id, reader.text_id, reader.addressee, reader.due.channel, NoticeState.QUEUED,
-                 hashed, reader.reader_index, reader.due.address_index, campaign_id)
-            )  # fmt: skip
-    await write_many(
-        c,
-        "INSERT INTO notice (id, patient_id, text_id, addressee, channel, state, token_hash, reader_index, "
-        "address_index, campaign_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        notices,
-    )
-    await write_many(
-        c,
-        "INSERT INTO outbox_item (notice_id, due_at, attempts) VALUES ($1, $2, 0)",
-        [(notice[0], now) for notice in notices if notice[4] == NoticeChannel.EMAIL],
-    )
-    told = sum(reader.due is None for reader in readers)
-    return Campaigned(campaign_id, len(notices), told, len(readers) - told - len(notices))
-
-
-# --- the outbox ----------------------------------------------------------------------------------------------------
-
-
-async def send_due(means: Means, post: Post, render: Render, *, at_most: int = BATCH) -> int:
+async def send_due(means: Means, post: Post, render: Render, *, at_most: int = BATCH, pace: Pace | None = None) -> int:
     """Claim, render, send and record what is due; returns how many were attempted. Safe to run several at once.
 
-    Tokens are made here, at the moment of sending, and are nowhere at rest.
+    Tokens are made here, at the moment of sending, and are nowhere at rest. What is beyond the pace of its domain
+    waits for its turn and holds up nobody else.
     """
-    due, claimed = await transact(lambda c: _claim(c, means, at_most))
-    while due and not claimed:
-        due, claimed = await transact(lambda c: _claim(c, means, at_most))
-    if not claimed:
+    due, letters = await _at_pace(means, at_most, pace or Pace())
+    while due and not letters:
+        due, letters = await _at_pace(means, at_most, pace or Pace())
+    if not letters:
         return 0
-    letters = [(item, _letter(means, item)) for item in claimed]
     answers = await asyncio.gather(*(_send(means, post, render, letter) for _, letter in letters))
     outcomes = [(item, answer) for (item, _), answer in zip(letters, answers, strict=True)]
     await transact(lambda c: _record(c, means, outcomes))
-    return len(claimed)
+    return len(letters)
+
+
+_Claimed = list[tuple[dict[str, Any], Letter]]
+
+
+async def _at_pace(means: Means, at_most: int, pace: Pace) -> tuple[int, _Claimed]:
+    """How much was due, and what of it goes now."""
+    due, claimed = await transact(lambda c: _claim(c, means, at_most))
+    now, letters = means.clock.now(), [(item, _letter(means, item)) for item in claimed]
+    turns = [pace.turn(letter.email.rpartition("@")[2], now) for _, letter in letters]
+    later = [(turn, item["item_id"]) for turn, (item, _) in zip(turns, letters, strict=True) if turn > now]
+    if later:
+        await transact(lambda c: write_many(c, _PUT_OFF, later))
+    return due, [one for turn, one in zip(turns, letters, strict=True) if turn <= now]
+
+
+_PUT_OFF = "UPDATE outbox_item SET due_at = $1, claimed_until = NULL WHERE id = $2"
+
+
+STOPPED = (
+    "notice_id IN (SELECT n.id FROM notice n JOIN campaign m ON m.id = n.campaign_id WHERE m.stopped_at IS NOT NULL "
+    "AND n.state = 'queued')"
+)
+"""Notices of campaigns that are stopped."""
 
 
 async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[dict[str, Any]]]:
-    """How much was due, and what of it can still be sent. The rest is put aside for a day: its text was superseded
-    or withdrawn, or its reader has another address; a campaign tells her there."""
+    """How much was due, and what of it can still be sent. The rest is put aside: its text was superseded or
+    withdrawn, its patient died or left, or its reader is not to be told there any more; a campaign tells her."""
     now = await means.now(c)
-    ids = await outbox.claim(c, "outbox_item", now=now, until=now + CLAIM, at_most=at_most)
+    unless = f"{STOPPED} OR attempts >= {ATTEMPTS}"
+    ids = await outbox.claim(c, "outbox_item", now=now, until=now + CLAIM, at_most=at_most, unless=unless)
     if not ids:
         return 0, []
     listed = ", ".join(map(str, ids))
@@ -157,11 +122,12 @@ async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[d
         "JOIN contact c ON c.patient_id = n.patient_id AND c.addressee = n.addressee "
         "AND c.email_index = n.address_index "
         "JOIN contact own ON own.patient_id = n.patient_id AND own.rank = 0 "
-        f"WHERE i.id IN ({listed}) AND t.state = 'published' AND t.superseded_at IS NULL ORDER BY i.id",
+        f"WHERE i.id IN ({listed}) AND n.state = 'queued' AND t.state = 'published' AND t.superseded_at IS NULL "
+        "AND p.deceased_on IS NULL AND p.left_at IS NULL AND (n.addressee = 'self' OR NOT EXISTS "
+        "(SELECT 1 FROM minor_alone a WHERE a.patient_id = p.id AND a.ended_at IS NULL)) ORDER BY i.id",
     )
     there = {row["item_id"] for row in found}
-    aside = "UPDATE outbox_item SET due_at = $1, claimed_until = NULL WHERE id = $2"
-    await write_many(c, aside, [(now + RETRY[-1], i) for i in ids if i not in there])
+    await write_many(c, _PUT_OFF, [(now + ASIDE, i) for i in ids if i not in there])
     return len(ids), found
 
 
@@ -233,6 +199,26 @@ async def _record(c: Connection, means: Means, outcomes: Sequence[tuple[dict[str
         if a.outcome is Outcome.TRY_AGAIN
     ]
     await outbox.try_again(c, "outbox_item", again)
+
+
+async def try_again(means: Means, campaign_id: int, *, by: Account) -> int:
+    """The messages of a campaign that no server took, however often it was tried, are due again; returns how many.
+    Refused("nothing_stuck") when there is none."""
+
+    async def step(c: Connection) -> int:
+        now = await means.now(c)
+        await enter(c, "sending_tried_again", actor=by.actor, at=now, touches=[("campaign", str(campaign_id))])
+        found = await rows(
+            c,
+            "UPDATE outbox_item SET attempts = 0, due_at = $1 WHERE done_at IS NULL AND attempts >= $2 "
+            "AND notice_id IN (SELECT id FROM notice WHERE campaign_id = $3) RETURNING id",
+            now, ATTEMPTS, campaign_id,
+        )  # fmt: skip
+        if not found:
+            raise Refused("nothing_stuck", "no message of this campaign waits to be tried again", status=404)
+        return len(found)
+
+    return await transact(step)
 
 
 # --- what comes back -----------------------------------------------------------------------------------------------

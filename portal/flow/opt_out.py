@@ -117,8 +117,10 @@ async def object_(
 
     async def step(c: Connection) -> Said:
         now = await means.now(c)
-        actor = brought.actor if brought else "patient"
-        entry = await enter(c, "objected", actor=actor, at=now, touches=_touches(notice), summary=str(scope))
+        kind, actor, summary = "objected", "patient", str(scope)
+        if brought:
+            kind, actor, summary = "objected_with_code", brought.actor, f"{brought.channel}, {scope}"
+        entry = await enter(c, kind, actor=actor, at=now, touches=_touches(notice), summary=summary)
         await _answered(c, notice["id"], now)  # holds the notice: of two at once, the second finds the first
         link = await _link(c, token)
         ref = await _scope_ref(c, link, scope, study_id)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding, own_lines
@@ -73,28 +74,37 @@ class Printed:
 
 
 async def make_codes(means: Means) -> int:
-    """Hash the codes of letters that wait for theirs, so that they can be printed; returns how many. Slow on purpose,
-    so it is the worker's, before anybody waits for a print file. Two workers who meet write the same."""
+    """Hash the codes of letters and hand-outs that wait for theirs; without it no letter is printed. Returns how many.
+
+    Slow on purpose, so it is the worker's, before anybody waits for a print file. Two who meet write the same."""
 
     async def waiting(c: Connection) -> list[dict[str, Any]]:
         return await rows(
             c,
             "SELECT n.id, n.token_hash FROM notice n JOIN notice_text t ON t.id = n.text_id "
-            "WHERE n.channel = 'post' AND n.state = 'queued' AND n.code_hash IS NULL AND t.state = 'published' "
-            "AND t.superseded_at IS NULL ORDER BY n.id LIMIT $1",
+            "WHERE n.code_hash IS NULL AND ((n.channel = 'post' AND n.state = 'queued' AND t.state = 'published' "
+            "AND t.superseded_at IS NULL) OR n.channel = 'hand') ORDER BY n.id LIMIT $1",
             CODES,
         )
 
-    async def write(c: Connection) -> None:
-        statement = "UPDATE notice SET code_hash = $1 WHERE id = $2 AND code_hash IS NULL"
-        await write_many(c, statement, [(made.hex(), row["id"]) for row, made in zip(found, hashes, strict=True)])
-
     found = await transact(waiting)
+    await _make_codes(means, found)
+    return len(found)
+
+
+async def make_code_of(means: Means, notice_id: UUID) -> None:
+    """Hash the code of one notice that is about to be handed out, so that it can be typed at once."""
+    statement = "SELECT id, token_hash FROM notice WHERE id = $1 AND code_hash IS NULL"
+    await _make_codes(means, await transact(lambda c: rows(c, statement, notice_id)))
+
+
+async def _make_codes(means: Means, found: Sequence[Mapping[str, Any]]) -> None:
     threads = (asyncio.to_thread(letter_code_hash, means.ring, str(row["id"]), row["token_hash"]) for row in found)
     hashes = await asyncio.gather(*threads)
-    if found:
-        await transact(write)
-    return len(found)
+    made = [(hashed.hex(), row["id"]) for row, hashed in zip(found, hashes, strict=True)]
+    statement = "UPDATE notice SET code_hash = $1 WHERE id = $2 AND code_hash IS NULL"
+    if made:
+        await transact(lambda c: write_many(c, statement, made))
 
 
 # --- printing ------------------------------------------------------------------------------------------------------
@@ -130,10 +140,10 @@ async def print_letters(means: Means, *, observatory_id: str, practice_id: str |
     return await transact(step)
 
 
-async def print_file(means: Means, press: Press, letters: Compose, sheet: Compose, run: int) -> Printed:
+async def print_file(means: Means, press: Press, letters: Compose, sheet: Compose, run: int, *, by: Account) -> Printed:
     """The files of a run that has not been posted; the same letters with the same codes each time. Who died or moved
-    since is left out."""
-    job = await transact(lambda c: _job(c, means, run))
+    since is left out. Names and addresses are read for it, so each time is entered."""
+    job = await transact(lambda c: _job(c, means, run, by))
     return Printed(
         run,
         len(job.letters),
@@ -142,7 +152,9 @@ async def print_file(means: Means, press: Press, letters: Compose, sheet: Compos
     )
 
 
-async def _job(c: Connection, means: Means, run: int) -> PrintJob:
+async def _job(c: Connection, means: Means, run: int, by: Account) -> PrintJob:
+    touches: list[Touch] = [("outbox", "print")]
+    await enter(c, "letters_read", actor=by.actor, at=await means.now(c), touches=touches, summary=f"run {run}")
     head = await rows(
         c,
         "SELECT r.printed_at, o.name, o.controller, o.phone, o.postal_address, o.dpo_contact FROM print_run r "
@@ -153,23 +165,29 @@ async def _job(c: Connection, means: Means, run: int) -> PrintJob:
         raise Refused("no_open_run", "there is no print run of this number that waits for the post", status=404)
     found = await rows(
         c,
-        "SELECT n.id, n.place, n.token_hash, n.addressee, t.id AS text_id, t.version, t.body, t.language, "
-        f"p.practice_id, p.number, pr.name AS practice_name, c.rank, c.sealed, own.sealed AS own_sealed {PRINTABLE} "
-        "JOIN practice pr ON pr.id = p.practice_id JOIN contact own ON own.patient_id = p.id AND own.rank = 0 "
-        f"WHERE n.print_run_id = $1 AND {LIVES} ORDER BY n.place",
+        f"{LETTER} WHERE c.addressee = n.addressee AND c.postal_index = n.address_index AND n.print_run_id = $1 "
+        f"AND {LIVES} ORDER BY n.place",
         run,
     )
-    texts: dict[str, Any] = {}
-    letters = [_letter(means, run, row, texts.setdefault(row["text_id"], _text(row))) for row in found]
+    letters = [letter_of(means, row, number=letter_number(run, row["place"]))[0] for row in found]
     printed_at = as_moment(head[0].pop("printed_at"))
     return PrintJob(run, printed_at or means.clock.now(), head[0], letters)
 
 
-def _text(row: dict[str, Any]) -> dict[str, Any]:
-    return {**from_json(row["body"]), "version": row["version"]}
+LETTER = (
+    "SELECT n.id, n.place, n.state, n.sent_at, n.token_hash, n.addressee, t.id AS text_id, t.version, t.body, "
+    "t.language, p.practice_id, p.number, pr.name AS practice_name, o.name, o.controller, o.phone, o.postal_address, "
+    "o.dpo_contact, c.rank, c.sealed, own.sealed AS own_sealed FROM notice n JOIN notice_text t ON t.id = n.text_id "
+    "JOIN observatory o ON o.id = t.observatory_id JOIN patient p ON p.id = n.patient_id "
+    "JOIN practice pr ON pr.id = p.practice_id JOIN contact own ON own.patient_id = p.id AND own.rank = 0 "
+    "JOIN contact c ON c.patient_id = n.patient_id"
+)
+"""What `letter_of` reads; the caller says which notices, and which of the patient's contacts they go to."""
 
 
-def _letter(means: Means, run: int, row: dict[str, Any], text: dict[str, Any]) -> PaperLetter:
+def letter_of(means: Means, row: dict[str, Any], *, number: str) -> tuple[PaperLetter, str]:
+    """What stands on paper, and the name of the holder of authority to whom it goes ("" for the patient herself)."""
+
     def opened(sealed: Any, addressee: str, rank: int) -> dict[str, str]:
         binding = contact_binding(row["practice_id"], row["number"], addressee, rank)
         contact: dict[str, str] = json.loads(open_sealed(means.ring, bytes(sealed), binding))
@@ -178,8 +196,8 @@ def _letter(means: Means, run: int, row: dict[str, Any], text: dict[str, Any]) -
     notice_id, contact = str(row["id"]), opened(row["sealed"], row["addressee"], row["rank"])
     own = opened(row["own_sealed"], Addressee.SELF, 0)
     lines = own_lines(contact) if row["rank"] == 0 else window_lines(contact["name"], contact["address"])
-    return PaperLetter(
-        number=letter_number(run, row["place"]),
+    letter = PaperLetter(
+        number=number,
         lines=lines,
         link=f"{means.base_url}/o/{sent_link_token(means.ring, notice_id, row['token_hash'])}",
         code=grouped(sent_letter_code(means.ring, notice_id, row["token_hash"])),
@@ -188,8 +206,9 @@ def _letter(means: Means, run: int, row: dict[str, Any], text: dict[str, Any]) -
         person=own["given_names"] if settable(own["given_names"]) else "",
         practice_name=row["practice_name"],
         text_id=row["text_id"],
-        text=text,
+        text={**from_json(row["body"]), "version": row["version"]},
     )
+    return letter, "" if row["rank"] == 0 else contact["name"]
 
 
 # --- posting and returns -------------------------------------------------------------------------------------------

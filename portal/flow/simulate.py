@@ -8,6 +8,7 @@ from typing import Any
 
 from portal.flow.decide import Asked, stand
 from portal.flow.means import Means
+from portal.records.canaries import NO_CANARY
 from portal.records.clearance import decided
 from portal.records.database import Connection, rows, transact
 from portal.records.governance import deciding_authorisation
@@ -65,7 +66,12 @@ async def simulate(means: Means, asked: Asked, change: str | None = None) -> Sim
 
 async def _count(means: Means, c: Connection, asked: Asked) -> dict[str, int]:
     decision = await stand(means, c, asked, cut=0)
-    found = await decided(c, decision.thresholds, "SELECT reason, count(*) AS n FROM decided GROUP BY reason")
+    found = await decided(
+        c,
+        decision.thresholds,
+        "SELECT reason, count(*) AS n FROM decided GROUP BY reason",
+        among=f"WHERE {NO_CANARY}",
+    )
     counts: Counter[str] = Counter()
     for row in found:
         batch = decision.verdict.reasons[0] if isinstance(decision.verdict, Withheld) else None

@@ -36,14 +36,14 @@ def groups(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[li
     yield from ([file] for file in filled) if apart else [list(files)]
 
 
-def persons(con: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[str]) -> str:
+def persons(con: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequence[str]) -> None:
     """Makes the table `person` (pseudonym, v0, v1 …) of these files: each column's values as one text, NULL for none.
 
     Whoever shows one value a column is read off the least and the greatest; only the others are gathered in full.
     """
     if not columns:
         con.execute(f"CREATE OR REPLACE TEMP TABLE person AS {select('DISTINCT pseudonym', read(files))}")
-        return "person"
+        return
     ends = ", ".join(f"min({name(c)}) AS a{n}, max({name(c)}) AS b{n}" for n, c in enumerate(columns))
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE ends AS {select(f'pseudonym, {ends}', read(files), 'GROUP BY pseudonym')}"
@@ -57,7 +57,6 @@ def persons(con: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Sequ
         + select(f"pseudonym, {gathered}", read(files), f"SEMI JOIN ({several}) USING (pseudonym) GROUP BY pseudonym")
     )
     con.execute("DROP TABLE ends")
-    return "person"
 
 
 def _gathered(column: str) -> str:

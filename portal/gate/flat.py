@@ -66,7 +66,7 @@ def select(
         checks += fails
         outputs.append(f"{value} AS {column}")
     if table.partitioned:
-        outputs[0], contradiction = _partition(name(names.get("practice_id", "practice_id")), has, folder)
+        outputs[0], contradiction = _partition(names.get("practice_id", "practice_id"), has, folder)
         checks = [*contradiction, *(c for c in checks if c[0] != "missing_value|practice_id")]
     outputs += [f"{line} AS line", f"{cells.problem(checks)} AS problem"]
     return query(", ".join(outputs), source)
@@ -81,8 +81,7 @@ def read_columns(table: Table, names: Mapping[str, str], wanted: Collection[str]
 def _cell(column: str, source: str, kind: str | None) -> tuple[str, list[tuple[str, str]]]:
     """(expression, checks) of one column; `kind` None where it is absent or not wanted."""
     if kind is None:
-        absent = "'unknown'" if column == "provenance" else f"NULL::{cells.RECORD_COLUMNS[column]}"
-        return absent, []
+        return f"NULL::{cells.RECORD_COLUMNS[column]}", []
     if column == "recorded_on":
         return _day(source, kind)
     if column in cells.NUMBERS:
@@ -110,10 +109,10 @@ def _day(source: str, kind: str) -> tuple[str, list[tuple[str, str]]]:
     return value, [("bad_date|recorded_on", f"{there} AND coalesce({value} NOT BETWEEN {cells.CALENDAR}, true)")]
 
 
-def _partition(source: str, has: Mapping[str, str], folder: str) -> tuple[str, list[tuple[str, str]]]:
-    """practice_id from the folder's name; a column of the same name must say the same."""
-    contradicts = f"nullif({source}, '') <> {folder}"
-    checks = [("partition_contradicts|practice_id", contradicts)] if "practice_id" in has else []
+def _partition(theirs: str, has: Mapping[str, str], folder: str) -> tuple[str, list[tuple[str, str]]]:
+    """practice_id from the folder's name; the practice's own column, if there is one, must say the same."""
+    contradicts = f"nullif({name(theirs)}, '') <> {folder}"
+    checks = [("partition_contradicts|practice_id", contradicts)] if theirs in has else []
     return f"{folder} AS practice_id", checks
 
 

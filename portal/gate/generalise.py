@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, product
+from math import prod
 from pathlib import Path
 
 import duckdb
@@ -58,9 +59,9 @@ def choose(files: Sequence[Path], wanted: Wanted) -> Choice:
     """The generalisation by the criterion above; Refused G61 when none keeps to the share or leaves anybody."""
     columns = list(wanted.asked)
     ladders = [steps(c, wanted.asked[c], wanted.coarsest.get(c, wanted.asked[c])) for c in columns]
-    tried = [dict(zip(columns, precisions, strict=True)) for precisions in product(*ladders)]
-    if len(tried) > MOST_COMBINATIONS:
+    if prod(map(len, ladders)) > MOST_COMBINATIONS:
         raise Refused("G61", "the study allows too many ways to generalise: name fewer quasi-identifiers")
+    tried = [dict(zip(columns, precisions, strict=True)) for precisions in product(*ladders)]
     ordered = sorted(tried, key=lambda precision: loss(precision, wanted.asked))
     with engine(NO_LIMITS) as con:
         combine(con, files, [released_name(c, step) for c, step in wanted.asked.items()])

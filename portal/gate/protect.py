@@ -69,7 +69,7 @@ def suppress(
             close |= more
         else:
             break
-        staying -= more
+        staying = staying - more
         take_out(records, more)
     changed = _changed(precision, wanted)
     left = _terms(terms, changed)

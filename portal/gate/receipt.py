@@ -18,7 +18,7 @@ from portal.rules.refusals import Refused
 
 KIND = "objection-receipt"
 WHERE = "the receipt"
-SAYING_NO = frozenset({"objected", "objected_without_token"})
+SAYING_NO = frozenset({"objected", "objected_with_code", "objected_without_token"})
 """The kinds of log entries by which somebody says no."""
 
 

@@ -8,23 +8,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from email import message_from_bytes, message_from_string
+from email import message_from_string
 from email.message import Message
-from enum import StrEnum
+from mailbox import Error as MailboxError
+from mailbox import Maildir
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
+
+from portal.outside.bounces import Kind, decoded, read_report
 
 LARGEST_READ = 1_000_000
-_STATUS = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
-_REPLY = re.compile(r"\b([245])\d\d\b")
 _MESSAGE_ID = re.compile(r"\s*<([\w.-]{1,40})@")
 _ARRIVED_AT = ("delivered-to", "x-original-to", "envelope-to", "to")
-
-
-class Kind(StrEnum):
-    FAILED = "failed"  # given up: it was not delivered
-    DELAYED = "delayed"  # still being tried
-    UNRECOGNISED = "unrecognised"  # from a mail system, but in no known form: somebody should look
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +87,19 @@ class MaildirReturns:
                 unattributed += 1
         return Reading(tuple(found), tuple(keys), unattributed, complete)
 
+    def keep(self, content: BinaryIO) -> None:
+        """Put a message in, as a mail server hands it over: it is there whole, on the disk, or not at all. OSError when
+        it cannot be."""
+        try:
+            Maildir(self._folder, create=False).add(content)
+        except MailboxError as error:
+            raise OSError(str(error)) from None
+        names = os.open(self._folder / "new", os.O_RDONLY)
+        try:
+            os.fsync(names)
+        finally:
+            os.close(names)
+
     def mark_done(self, keys: Iterable[str]) -> None:
         wanted = list(keys)
         by_key = {_key(path): path for path in self._unseen()} if wanted else {}
@@ -119,71 +127,12 @@ class MaildirReturns:
         return _quoted_reference(message)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    message: Message
-    permanent: bool
-    kind: Kind
-
-
-def read_report(content: bytes) -> Report | None:
-    """What a message says about a delivery. None: nothing (a reply, an out-of-office note, a success)."""
-    message = message_from_bytes(content)
-    fields = [block for part in message.walk() for block in _status_blocks(part)]
-    verdicts = [verdict for block in fields if (verdict := _verdict(block)) is not None]
-    if verdicts:
-        permanent, kind = max(verdicts, key=lambda each: (each[1] is Kind.FAILED, each[0]))
-        return Report(message, permanent, kind)
-    if fields or not _from_a_mail_system(message):
-        return None
-    return Report(message, False, Kind.UNRECOGNISED)
-
-
-def _status_blocks(part: Message) -> list[Message]:
-    """The groups of fields of a delivery status, in either of its two media types, in any encoding."""
-    if part.get_content_type() not in ("message/delivery-status", "message/global-delivery-status"):
-        return []
-    payload = part.get_payload()
-    inner = payload if isinstance(payload, list) else [payload]
-    text = "\n\n".join(each.as_string() if isinstance(each, Message) else str(each) for each in inner)
-    text = _decoded(text.strip(), str(part.get("Content-Transfer-Encoding", "")))
-    return [message_from_string(group) for group in re.split(r"(?:\r?\n[ \t]*){2,}", text)]
-
-
-def _decoded(text: str, encoding: str) -> str:
-    carrier = Message()
-    carrier["Content-Transfer-Encoding"] = encoding
-    carrier.set_payload(text)
-    decoded = carrier.get_payload(decode=True)
-    return decoded.decode("utf-8", "replace") if isinstance(decoded, bytes) else ""
-
-
-def _verdict(block: Message) -> tuple[bool, Kind] | None:
-    """Of one recipient's fields. The Status decides what is permanent; the Action, whether it was given up."""
-    action = str(block.get("Action", "")).strip().lower()
-    status = str(block.get("Status", ""))
-    if action in ("delivered", "relayed", "expanded") or not (action or status):
-        return None
-    found = _STATUS.search(status) or _REPLY.search(str(block.get("Diagnostic-Code", "")))
-    first = found[1] if found else ""
-    if first == "2":
-        return None
-    kind = Kind.DELAYED if action == "delayed" or (not action and first == "4") else Kind.FAILED
-    return first == "5" and kind is Kind.FAILED, kind
-
-
-def _from_a_mail_system(message: Message) -> bool:
-    """An empty envelope sender, and not marked as somebody's automatic reply."""
-    automatic = str(message.get("Auto-Submitted", "no")).strip().lower().startswith("auto-replied")
-    return str(message.get("Return-Path", "")).strip() == "<>" and not automatic
-
-
 def _quoted_reference(message: Message) -> str | None:
     """The reference in the Message-ID of a quoted notice: its headers alone, or the whole of it."""
     for part in message.walk():
         quoted = part
         if part.get_content_type() == "text/rfc822-headers":
-            quoted = message_from_string(_decoded(str(part.get_payload()), ""))
+            quoted = message_from_string(decoded(str(part.get_payload()), ""))
         found = _MESSAGE_ID.match(str(quoted.get("Message-ID", "")))
         if found and quoted is not message:
             return found[1]

@@ -34,6 +34,8 @@ MODEL_MODULES = (
     "portal.records.enrolments",
     "portal.records.notices",
     "portal.records.objections",
+    "portal.records.canaries",
+    "portal.records.log_reviews",
     "portal.records.rights_requests",
     "portal.records.releases",
     "portal.records.retractions",

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from portal.records.canaries import CANARY
 from portal.records.database import as_day, as_moment, connection, rows
 from portal.records.objections import BOUND, MEANT
 from portal.rules.words import Addressee
@@ -163,4 +164,5 @@ async def to_do(today: date) -> list[Row]:
 
 async def practices() -> list[Row]:
     """Every practice, by name."""
-    return await rows(connection(), "SELECT id, name FROM practice ORDER BY name, id")
+    found = f"SELECT id, name FROM practice WHERE id <> '{CANARY}' ORDER BY name, id"
+    return await rows(connection(), found)

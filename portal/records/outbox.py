@@ -11,13 +11,16 @@ from portal.rules.words import NoticeChannel, NoticeState
 Table = Literal["outbox_item", "receipt_mail"]
 
 
-async def claim(c: Connection, table: Table, *, now: datetime, until: datetime, at_most: int) -> list[int]:
-    """Take what is due, so that no other worker takes it until then. Returns the ids, the oldest first."""
+async def claim(
+    c: Connection, table: Table, *, now: datetime, until: datetime, at_most: int, unless: str = "FALSE"
+) -> list[int]:
+    """Take what is due, so that no other worker takes it until then. Returns the ids, the oldest first. `unless`: a
+    condition on rows that are not taken now."""
     skip = "FOR UPDATE SKIP LOCKED" if is_postgres(c) else ""
     due = await rows(
         c,
         f"SELECT id FROM {table} WHERE done_at IS NULL AND due_at <= $1 "
-        f"AND (claimed_until IS NULL OR claimed_until < $1) ORDER BY due_at, id LIMIT $2 {skip}",
+        f"AND (claimed_until IS NULL OR claimed_until < $1) AND NOT ({unless}) ORDER BY due_at, id LIMIT $2 {skip}",
         now, at_most,
     )  # fmt: skip
     ids = [int(row["id"]) for row in due]

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
+from portal.records.canaries import CANARY, NO_CANARY
 from portal.records.database import as_day, as_moment, connection, from_json, rows
 from portal.records.notices import silences
+from portal.rules.waiting import ATTEMPTS
 
 Row = dict[str, Any]
 
@@ -90,7 +92,7 @@ async def authorisations() -> list[Row]:
         connection(),
         "SELECT a.id, a.reference, a.valid_from, a.valid_until, a.dpia_review_on, a.suspended_at, a.conditions, "
         "o.name AS observatory FROM authorisation a JOIN observatory o ON o.id = a.observatory_id "
-        "ORDER BY a.suspended_at IS NOT NULL, a.valid_until DESC, a.id",
+        f"WHERE o.id <> '{CANARY}' ORDER BY a.suspended_at IS NOT NULL, a.valid_until DESC, a.id",
     )
     days = ("valid_from", "valid_until", "dpia_review_on")
     return [
@@ -122,11 +124,13 @@ async def to_do(today: date) -> list[Row]:
         "UNION ALL SELECT 'to_approve', count(*), min(prepared_at) FROM release WHERE state = 'prepared' "
         "UNION ALL SELECT 'to_seal', count(*), min(approved_at) FROM release WHERE state = 'approved' "
         "UNION ALL SELECT 'outages', count(*), min(began_at) FROM path_outage WHERE ended_at IS NULL "
+        "UNION ALL SELECT 'stuck', count(*), min(due_at) FROM outbox_item WHERE done_at IS NULL AND attempts >= $2 "
         "UNION ALL SELECT 'late_deletions', count(*), min(made_at) FROM retraction "
         "WHERE acknowledged_at IS NULL AND due_on < $1 "
         "UNION ALL SELECT 'late_erasures', count(*), min(made_at) FROM store_retraction "
         "WHERE erased_at IS NULL AND due_on < $1",
         today,
+        ATTEMPTS,
     )
     waiting = [{**row, "oldest": as_moment(row["oldest"])} for row in found if row["count"]]
     return sorted(waiting, key=lambda row: row["oldest"])
@@ -138,13 +142,16 @@ async def figures(now: datetime) -> list[Row]:
     silent = await silences(c, now)
     found = await rows(
         c,
-        "SELECT 1 AS place, 'doctors' AS kind, count(DISTINCT account_id) AS count FROM enrolment "
-        "WHERE state = 'active' "
-        "UNION ALL SELECT 2, 'patients', count(*) FROM patient WHERE left_at IS NULL AND deceased_on IS NULL "
-        "UNION ALL SELECT 3, 'notices_sent', count(*) FROM notice WHERE sent_at IS NOT NULL "
-        "UNION ALL SELECT 4, 'notices_valid', count(*) FROM notice "
-        f"WHERE {silent.delivered('notice', 1, 2)} "
-        "UNION ALL SELECT 5, 'objections', count(DISTINCT person_id) FROM objection WHERE withdrawn_at IS NULL "
+        "SELECT 1 AS place, 'doctors' AS kind, count(DISTINCT account_id) AS count FROM enrolment p "
+        f"WHERE state = 'active' AND {NO_CANARY} "
+        "UNION ALL SELECT 2, 'patients', count(*) FROM patient p WHERE left_at IS NULL AND deceased_on IS NULL "
+        f"AND {NO_CANARY} "
+        "UNION ALL SELECT 3, 'notices_sent', count(*) FROM notice n JOIN patient p ON p.id = n.patient_id "
+        f"WHERE n.sent_at IS NOT NULL AND {NO_CANARY} "
+        "UNION ALL SELECT 4, 'notices_valid', count(*) FROM notice n JOIN patient p ON p.id = n.patient_id "
+        f"WHERE {silent.delivered('n', 1, 2)} AND {NO_CANARY} "
+        "UNION ALL SELECT 5, 'objections', count(DISTINCT o.person_id) FROM objection o "
+        f"JOIN patient p ON p.id = o.patient_id WHERE o.withdrawn_at IS NULL AND {NO_CANARY} "
         "UNION ALL SELECT 6, 'stored', coalesce(sum(e.rows), 0) FROM extraction e "
         f"WHERE e.id IN ({NEWEST_EXTRACTIONS}) "
         "ORDER BY place",
@@ -165,7 +172,7 @@ async def enrolments() -> list[Row]:
         "SELECT e.id, a.display_name AS doctor, coalesce(a.rpps, '–') AS rpps, p.id AS practice_id, "
         "p.name AS practice, e.state, l.at AS since FROM enrolment e JOIN account a ON a.id = e.account_id "
         "JOIN practice p ON p.id = e.practice_id JOIN log_entry l ON l.id = e.entry_id "
-        "ORDER BY CASE e.state WHEN 'signed' THEN 0 ELSE 1 END, e.id DESC",
+        f"WHERE p.id <> '{CANARY}' ORDER BY CASE e.state WHEN 'signed' THEN 0 ELSE 1 END, e.id DESC",
     )
     named = await rows(
         c,
@@ -183,9 +190,10 @@ async def texts() -> list[Row]:
     found = await rows(
         connection(),
         "SELECT id, 'notice' AS kind, version, language, reader, state, author, approved_by, sha256 AS hash, body "
-        "FROM notice_text "
+        f"FROM notice_text WHERE observatory_id <> '{CANARY}' "
         "UNION ALL SELECT CAST(t.id AS text), 'agreement', t.version, t.language, NULL, 'published', e.actor, NULL, "
-        "t.sha256, t.body FROM agreement_text t JOIN log_entry e ON e.id = t.entry_id",
+        "t.sha256, t.body FROM agreement_text t JOIN log_entry e ON e.id = t.entry_id "
+        f"WHERE t.observatory_id <> '{CANARY}'",
     )
     found.sort(
         key=lambda row: (row["state"] != "draft", row["kind"], row["version"], row["reader"] or "", row["language"])
@@ -199,26 +207,28 @@ async def practices_to_tell() -> list[Row]:
         connection(),
         "SELECT p.id, p.name FROM practice p "
         "WHERE p.id IN (SELECT practice_id FROM enrolment WHERE state = 'active') "
-        "AND p.id IN (SELECT practice_id FROM register_import) ORDER BY p.name, p.id",
+        "AND p.id IN (SELECT practice_id FROM register_import) "
+        f"AND p.id <> '{CANARY}' ORDER BY p.name, p.id",
     )
 
 
 async def campaigns(now: datetime) -> list[Row]:
-    """Every campaign, the newest first, with the state of its notices in numbers."""
+    """Every campaign, the newest first, with the state of its notices in numbers; `stuck`: of those that are queued,
+    how many no server took, however often it was tried."""
     silent = await silences(connection(), now)
     found = await rows(
         connection(),
-        "SELECT c.id, c.observatory_id, p.name AS practice, o.name AS observatory, c.started_at AS at, "
+        "SELECT c.id, c.observatory_id, p.name AS practice, o.name AS observatory, c.started_at AS at, c.stopped_at, "
         "count(CASE WHEN n.state = 'queued' THEN 1 END) AS queued, count(n.sent_at) AS sent, "
         f"count(CASE WHEN {silent.delivered('n', 1, 2)} THEN 1 END) AS delivered, "
-        "count(CASE WHEN n.state IN ('bounced', 'returned') THEN 1 END) AS bounced "
+        "count(CASE WHEN n.state IN ('bounced', 'returned') THEN 1 END) AS bounced, count(i.id) AS stuck "
         "FROM campaign c JOIN practice p ON p.id = c.practice_id JOIN observatory o ON o.id = c.observatory_id "
-        "LEFT JOIN notice n ON n.campaign_id = c.id GROUP BY c.id, p.name, o.name, c.started_at, c.observatory_id "
-        "ORDER BY c.id DESC",
-        silent.mailed_before,
-        silent.posted_before,
-    )
-    return [{**row, "at": as_moment(row["at"])} for row in found]
+        "LEFT JOIN notice n ON n.campaign_id = c.id "
+        "LEFT JOIN outbox_item i ON i.notice_id = n.id AND i.done_at IS NULL AND i.attempts >= $3 "
+        "GROUP BY c.id, p.name, o.name, c.started_at, c.stopped_at, c.observatory_id ORDER BY c.id DESC",
+        silent.mailed_before, silent.posted_before, ATTEMPTS,
+    )  # fmt: skip
+    return [{**row, "at": as_moment(row["at"]), "stopped_at": as_moment(row["stopped_at"])} for row in found]
 
 
 async def log_page(before: int | None) -> tuple[list[Row], int]:

@@ -83,6 +83,17 @@ async def noted_by(practice_id: str, actor: str) -> list[Row]:
     return [{**row, "received_at": as_moment(row["received_at"])} for row in found]
 
 
+async def hand_overs_to_confirm(practice_id: str) -> list[Row]:
+    """Hand-overs reported at a practice that no doctor has confirmed, the oldest first: id, number, at."""
+    found = await rows(
+        connection(),
+        "SELECT n.id, p.number, n.sent_at AS at FROM notice n JOIN patient p ON p.id = n.patient_id "
+        "WHERE p.practice_id = $1 AND n.state = 'reported' ORDER BY n.sent_at, n.id",
+        practice_id,
+    )
+    return [{**row, "at": as_moment(row["at"])} for row in found]
+
+
 def counted(listed: list[Row]) -> dict[str, int]:
     """Patients by state, and `total`: the numbers add up."""
     counts = {state: sum(row["state"] == state for row in listed) for state in PATIENT_STATES}

@@ -9,6 +9,12 @@ PARIS = ZoneInfo("Europe/Paris")
 EMAIL_SILENCE_DAYS, POST_SILENCE_DAYS = 7, 14
 """An accepted e-mail or a posted letter counts as delivered when it did not come back for that long (DOMAIN §4, 9)."""
 
+RETRY = (timedelta(minutes=5), timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
+"""How long to wait before each further attempt to send a message that no server took."""
+
+ATTEMPTS = len(RETRY) + 1
+"""After so many the message waits for somebody at the desk to say that it is tried again."""
+
 
 def paris_day(moment: datetime) -> date:
     return moment.astimezone(PARIS).date()

@@ -111,6 +111,20 @@ class ObjectionChannel(StrEnum):
     FORM = "form"
 
 
+class CanaryOutcome(StrEnum):
+    """What came of one round of the canary. Anything but WORKED: the path is not known to work."""
+
+    WORKED = "worked"
+    UNREACHABLE = "unreachable"
+    NO_PAGE = "no_page"
+    NO_WAY = "no_way"
+    WITHHELD_ANYWAY = "withheld_anyway"
+    NOT_RECORDED = "not_recorded"
+    NO_RECEIPT = "no_receipt"
+    NOT_WITHHELD = "not_withheld"
+    NOT_TAKEN_BACK = "not_taken_back"
+
+
 class ForWhom(StrEnum):
     """For whom somebody says no without a link."""
 

@@ -1,23 +1,24 @@
-"""The desk: what to do now, enrolments to verify, texts to approve, campaigns to start, the log."""
+"""The desk: what to do now, enrolments to verify, texts to approve, outages, the log."""
 
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.flow import enrol, govern, notify, outage
-from portal.records import identity_overview, overview, store_overview
+from portal.flow import enrol, govern, outage, read_log
+from portal.records import identity_overview, log_reviews, overview, path_overview, store_overview
 from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
 from portal.rules.words import EnrolmentState, Reader, Role, TextState
-from portal.web.frame import form, given_day, path_id, portal_of, see_other, show, who, words
+from portal.web.frame import form, given_day, path_id, path_number, portal_of, see_other, show, who, words
 
 WAYS = {
     "enrolments": "/desk/enrolments",
     "texts": "/desk/texts",
     "drafts": "/desk/drafts",
     "outages": "/desk/outages",
+    "stuck": "/desk/campaigns",
     "to_approve": "/desk/releases",
     "to_seal": "/desk/releases",
     "late_deletions": "/desk/releases",
@@ -28,21 +29,37 @@ WAYS = {
     "requests": "/desk/requests",
     "requests_late": "/desk/requests",
     "late_erasures": "/desk/log",
+    "log_unread": "/desk/log",
+    "log_unread_late": "/desk/log",
+    "canary": "/desk/outages",
+    "channels_silent": "/desk/objections",
+    "channels_differ": "/desk/objections",
 }
 """Where each thing to do is done."""
-
-LARGEST_ID = 2**63 - 1
 
 
 async def home(request: Request) -> Response:
     now = portal_of(request).means.clock.now()
     waiting = await overview.to_do(paris_day(now)) + await identity_overview.to_do(paris_day(now))
+    waiting += await path_overview.to_do(now) + await log_reviews.to_do(paris_day(now))
     todo = [{**row, "href": WAYS[row["kind"]]} for row in sorted(waiting, key=lambda row: row["oldest"])]
-    return await show(request, "desk/home.html", todo=todo, checked_at=now, counts=await overview.figures(now))
+    listed = await path_overview.channels()
+    return await show(
+        request,
+        "desk/home.html",
+        todo=todo,
+        checked_at=now,
+        counts=await overview.figures(now),
+        canary=await path_overview.canary(now),
+        channels=[{**row, "agrees": path_overview.agrees(row)} for row in listed],
+        counted_at=max((row["counted_at"] for row in listed if row["counted_at"]), default=None),
+        bounced=(await path_overview.post(now))["bounced"],
+    )
 
 
 async def log(request: Request) -> Response:
-    """The newest entries; `?before=` pages back. The first page also shows what had to leave the store."""
+    """The newest entries; `?before=` pages back. The first page also shows what waits for a reader, and what had to
+    leave the store."""
     asked = request.query_params.get("before", "")
     before = int(asked) if asked.isdecimal() and len(asked) < 19 else None
     entries, total = await overview.log_page(before)
@@ -50,7 +67,19 @@ async def log(request: Request) -> Response:
     older = entries[-1]["id"] if len(entries) == overview.PAGE and entries[-1]["id"] > 1 else None
     today = paris_day(portal_of(request).means.clock.now())
     gone = [] if before else [{**e, "late": e["due_on"] < today} for e in await store_overview.erasures()]
-    return await show(request, "desk/log.html", entries=shown, total=total, older=older, erasures=gone)
+    unread = [] if before else (await read_log.for_reader(who(request).account))[: overview.PAGE]
+    names = await overview.names_of(row["actor"] for row in unread)
+    unread = [{**r, "who": names.get(r["actor"], r["actor"]), "late": r["due_on"] < today} for r in unread]
+    return await show(request, "desk/log.html", entries=shown, total=total, older=older, erasures=gone, unread=unread)
+
+
+async def read_up_to(request: Request) -> Response:
+    """She has read what waited, up to the last line that the page showed."""
+    last = (await form(request)).get("last", "")
+    if not last.isdecimal() or len(last) > 18:
+        raise Refused("nothing_to_read", "say up to which entry you have read", status=422)
+    await read_log.read_up_to(portal_of(request).means, int(last), by=who(request).account)
+    return see_other(request, "/desk/log")
 
 
 async def enrolments(request: Request) -> Response:
@@ -59,9 +88,7 @@ async def enrolments(request: Request) -> Response:
 
 async def verify(request: Request) -> Response:
     """A number that does not do is asked again beside its field."""
-    enrolment_id = int(request.path_params["id"])
-    if enrolment_id > LARGEST_ID:
-        raise Refused("unknown_enrolment", "there is no such enrolment", status=404)
+    enrolment_id = path_number(request)
     number = (await form(request)).get("doctor_number", "")
     try:
         await enrol.verify(portal_of(request).means, enrolment_id, doctor_number=number, by=who(request).account)
@@ -100,32 +127,6 @@ async def approve_text(request: Request) -> Response:
     return see_other(request, "/desk/texts")
 
 
-async def campaigns(request: Request) -> Response:
-    now = portal_of(request).means.clock.now()
-    may_start = who(request).account.role == Role.OPERATOR
-    return await show(
-        request,
-        "desk/campaigns.html",
-        observatories=await overview.observatories(),
-        practices=await overview.practices_to_tell() if may_start else [],
-        campaigns=await overview.campaigns(now),
-    )
-
-
-async def start_campaign(request: Request) -> Response:
-    """Only for a practice and an observatory of the list that the page offers."""
-    given = await form(request)
-    practice, observatory = given.get("practice", ""), given.get("observatory", "")
-    if practice not in {p["id"] for p in await overview.practices_to_tell()}:
-        raise Refused("practice", "choose a practice of the list", status=422)
-    if observatory not in {o["id"] for o in await overview.observatories()}:
-        raise Refused("observatory", "choose an observatory of the list", status=422)
-    await notify.start_campaign(
-        portal_of(request).means, observatory_id=observatory, practice_id=practice, by=who(request).account
-    )
-    return see_other(request, "/desk/campaigns")
-
-
 async def outages(request: Request) -> Response:
     return await show(request, "desk/outages.html", outages=await overview.outages())
 
@@ -139,10 +140,7 @@ async def begin_outage(request: Request) -> Response:
 
 
 async def end_outage(request: Request) -> Response:
-    number = int(request.path_params["id"])
-    if number > LARGEST_ID:
-        raise Refused("no_outage", "no outage of this number is open", status=404)
-    await outage.end_outage(portal_of(request).means, number, actor=who(request).account.actor)
+    await outage.end_outage(portal_of(request).means, path_number(request), actor=who(request).account.actor)
     return see_other(request, "/desk/outages")
 
 

@@ -7,11 +7,9 @@ from portal.flow import paper
 from portal.records import overview, print_runs
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.words import Role
-from portal.web.frame import form, given_day, portal_of, see_other, show, who
+from portal.web.frame import form, given_day, path_number, portal_of, see_other, show, who
 from portal.web.on_paper import pdf_file, press
 from portal.web.print_file import compose_letters, compose_sheet
-
-LARGEST_ID = 2**63 - 1
 
 
 async def page(request: Request) -> Response:
@@ -26,18 +24,18 @@ async def print_(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    return pdf_file((await _printed(request)).file, f"letters-{_run(request)}.pdf")
+    return pdf_file((await _printed(request)).file, f"letters-{path_number(request)}.pdf")
 
 
 async def sheet(request: Request) -> Response:
-    return pdf_file((await _printed(request)).sheet, f"letters-{_run(request)}-sheet.pdf")
+    return pdf_file((await _printed(request)).sheet, f"letters-{path_number(request)}-sheet.pdf")
 
 
 async def posted(request: Request) -> Response:
     day = given_day(await form(request), "posted_on")
     if day is None:
         raise Refused("posted_on", "say on which day the letters were taken to the post", status=422)
-    await paper.letters_posted(portal_of(request).means, _run(request), posted_on=day, by=who(request).account)
+    await paper.letters_posted(portal_of(request).means, path_number(request), posted_on=day, by=who(request).account)
     return see_other(request, "/desk/letters")
 
 
@@ -74,11 +72,5 @@ async def _show(request: Request, numbers: str, wrong: list[int]) -> Response:
 
 async def _printed(request: Request) -> paper.Printed:
     means = portal_of(request).means
-    return await paper.print_file(means, press(), compose_letters(means.base_url), compose_sheet, _run(request))
-
-
-def _run(request: Request) -> int:
-    number = int(request.path_params["id"])
-    if number > LARGEST_ID:
-        raise Refused("no_open_run", "there is no print run of this number", status=404)
-    return number
+    letters, by = compose_letters(means.base_url), who(request).account
+    return await paper.print_file(means, press(), letters, compose_sheet, path_number(request), by=by)

@@ -117,7 +117,8 @@ async def patients(request: Request) -> Response:
     enrolment = await practice_overview.enrolment_of(who(request).account.id)
     listed = await _patients(request, enrolment) if enrolment else []
     noted = await practice_overview.noted_by(enrolment["practice_id"], who(request).account.actor) if enrolment else []
-    return await show(request, "doctor/patients.html", patients=listed, total=len(listed), noted=noted)
+    waiting = await practice_overview.hand_overs_to_confirm(enrolment["practice_id"]) if enrolment and listed else []
+    return await show(request, "doctor/patients.html", patients=listed, total=len(listed), waiting=waiting, noted=noted)
 
 
 async def object_for(request: Request) -> Response:

@@ -19,6 +19,7 @@ from portal.rules.refusals import Refused
 from portal.rules.words import Language, Role
 from portal.settings import Settings
 from portal.web import render
+from portal.web.requests import Requests
 
 Guide = Callable[[], dict[str, Any] | None]
 
@@ -42,6 +43,7 @@ class Portal:
     staff: OpenIdProvider
     secret: bytes = field(repr=False)
     guide: Guide | None = None
+    requests: Requests = field(default_factory=Requests)
     contacts: dict[str, str] = field(default_factory=dict)
 
 
@@ -123,6 +125,17 @@ async def form(request: Request) -> dict[str, str]:
 
 def path_id(request: Request) -> str:
     return str(request.path_params["id"])
+
+
+LARGEST_ID = 2**63 - 1
+
+
+def path_number(request: Request) -> int:
+    """The number in the address; not found when no row can have it."""
+    number = int(request.path_params["id"])
+    if number > LARGEST_ID:
+        raise Refused("unknown_id", "there is nothing of this number", status=404)
+    return number
 
 
 def path_uuid(request: Request) -> UUID:

@@ -61,8 +61,8 @@ def _letter(job: PrintJob, letter: PaperLetter, shared: dict[tuple[object, ...],
         "number": letter.number,
         "lines": letter.lines,
         "code": letter.code,
-        "qr": _svg(letter.link, zxingcpp.BarcodeFormat.QRCode, ec_level="M"),
-        "matrix": _svg(letter.number, zxingcpp.BarcodeFormat.DataMatrix),
+        "qr": square(letter.link),
+        "matrix": _svg(letter.number, zxingcpp.BarcodeFormat.DataMatrix) if letter.lines else "",
     }
 
 
@@ -80,6 +80,11 @@ def _words(job: PrintJob, letter: PaperLetter, person: str) -> dict[str, Any]:
         "blocks": blocks_of(marked),
         **dict(zip(named, answers, strict=True)),
     }
+
+
+def square(link: str) -> str:
+    """The square that leads a phone to a link, as SVG: QR, level M, which survives a fold or a stain."""
+    return _svg(link, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
 
 
 def _svg(content: str, form: zxingcpp.BarcodeFormat, **options: str) -> str:

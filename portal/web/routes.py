@@ -14,12 +14,15 @@ from portal.rules.words import Role
 from portal.web import (
     by_code,
     desk,
+    desk_campaigns,
     desk_drafts,
     desk_identity,
     desk_letters,
     desk_objections,
     desk_releases,
     doctor,
+    doctor_handing,
+    metrics,
     patient,
     public,
     recipient,
@@ -34,9 +37,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may ask: everybody (`roles` is None, and no cookie is read), or who is signed in with one of the roles."""
+    """Who may ask: everybody (`roles` is None, and no cookie is read), or who is signed in with one of the roles.
+
+    `token`: only a program that sends the token of the settings; without one there, nobody.
+    """
 
     roles: frozenset[Role] | None
+    token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Page:
 
 
 EVERYBODY = Policy(None)
+MONITORS = Policy(None, token=True)
 DOCTORS = Policy(frozenset({Role.DOCTOR}))
 OPERATORS = Policy(frozenset({Role.OPERATOR}))
 DPOS = Policy(frozenset({Role.DPO}))
@@ -61,6 +69,7 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/legal", public.legal, EVERYBODY),
     Page("GET", "/healthz", public.alive, EVERYBODY),
     Page("GET", "/readyz", public.ready, EVERYBODY),
+    Page("GET", "/metrics", metrics.metrics, MONITORS),
     Page("GET", "/log/key", public.log_key, EVERYBODY),
     Page("GET", "/log/checkpoint", public.log_checkpoint, EVERYBODY),
     Page("GET", "/o/{token}", patient.notice, EVERYBODY),
@@ -81,6 +90,7 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/code", by_code.open_code, EVERYBODY),
     Page("GET", "/object", without_link.ask, EVERYBODY),
     Page("POST", "/object", without_link.object_, EVERYBODY),
+    Page("GET", "/object/paper", without_link.on_paper, EVERYBODY),
     Page("GET", "/object/{id}", without_link.received, EVERYBODY),
     Page("GET", "/login", sign_in.choose, EVERYBODY),
     Page("GET", "/login/doctor", sign_in.begin_as_doctor, EVERYBODY),
@@ -96,6 +106,11 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/doctor/patients/object", doctor.object_for, DOCTORS),
     Page("POST", "/doctor/patients/alone", doctor.tell_alone, DOCTORS),
     Page("POST", "/doctor/patients/holders", doctor.tell_holders, DOCTORS),
+    Page("POST", "/doctor/patients/hand-over", doctor_handing.prepare, DOCTORS),
+    Page("GET", "/doctor/notices/{id}", doctor_handing.page, DOCTORS),
+    Page("POST", "/doctor/notices/{id}/print", doctor_handing.print_, DOCTORS),
+    Page("POST", "/doctor/notices/{id}/confirm", doctor_handing.confirm, DOCTORS),
+    Page("POST", "/doctor/notices/{id}/undo", doctor_handing.undo, DOCTORS),
     Page("GET", "/doctor/objections/{id}", doctor.objection, DOCTORS),
     Page("POST", "/doctor/objections/{id}/undo", doctor.undo_objection, DOCTORS),
     Page("POST", "/doctor/objections/{id}/take-back", doctor.take_back_objection, DOCTORS),
@@ -105,12 +120,17 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/doctor/resume", doctor.resume, DOCTORS),
     Page("GET", "/desk", desk.home, READERS),
     Page("GET", "/desk/log", desk.log, READERS),
+    Page("POST", "/desk/log/read", desk.read_up_to, READERS),
     Page("GET", "/desk/enrolments", desk.enrolments, DESK),
     Page("POST", "/desk/enrolments/{id:int}/verify", desk.verify, OPERATORS),
     Page("GET", "/desk/texts", desk.texts, DESK),
     Page("POST", "/desk/texts/{id}/approve", desk.approve_text, DPOS),
-    Page("GET", "/desk/campaigns", desk.campaigns, DESK),
-    Page("POST", "/desk/campaigns", desk.start_campaign, OPERATORS),
+    Page("GET", "/desk/campaigns", desk_campaigns.campaigns, DESK),
+    Page("POST", "/desk/campaigns", desk_campaigns.start, OPERATORS),
+    Page("GET", "/desk/campaigns/plan", desk_campaigns.plan, OPERATORS),
+    Page("POST", "/desk/campaigns/{id:int}/stop", desk_campaigns.stop, OPERATORS),
+    Page("POST", "/desk/campaigns/{id:int}/resume", desk_campaigns.resume, OPERATORS),
+    Page("POST", "/desk/campaigns/{id:int}/again", desk_campaigns.try_again, OPERATORS),
     Page("GET", "/desk/letters", desk_letters.page, DESK),
     Page("POST", "/desk/letters", desk_letters.print_, OPERATORS),
     Page("POST", "/desk/letters/returned", desk_letters.returned, OPERATORS),
@@ -167,9 +187,11 @@ class Door:
 
 async def _turned_away(request: Request, who: Policy) -> Response | None:
     """None admits, and leaves in the scope who is signed in. Staff are admitted with a second factor only."""
+    portal = portal_of(request)
+    if who.token and not metrics.may_read(portal.settings, request.headers.get("authorization", "")):
+        raise Refused("no_token", "this page is for a program that sends its token", status=401)
     if who.roles is None:
         return None
-    portal = portal_of(request)
     cookie = request.cookies.get(session_cookie(portal.settings))
     found = await signed_in(portal.means, cookie) if cookie else None
     if found is None:

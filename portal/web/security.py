@@ -9,6 +9,7 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from portal.outside.own_pages import origin_of
 from portal.rules.refusals import Refused
 from portal.settings import Settings
 from portal.web.problems import SAFE, on_refused
@@ -51,14 +52,6 @@ def set_cookie(response: Response, settings: Settings, name: str, value: str, *,
 
 def forget_cookie(response: Response, settings: Settings, name: str) -> None:
     response.delete_cookie(name, path="/", secure=is_https(settings), httponly=True, samesite="lax")
-
-
-def origin_of(base_url: str) -> str:
-    """The origin as browsers write it: scheme and host in lower case, no port that is the scheme's own."""
-    parts = urlsplit(base_url.lower())
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, usual) else "")
 
 
 def is_forged(headers: Headers, *, origin: str, cookie: str) -> bool:

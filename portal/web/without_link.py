@@ -20,6 +20,11 @@ async def ask(request: Request) -> Response:
     return await _show(request, {}, ())
 
 
+async def on_paper(request: Request) -> Response:
+    """The same form to be printed and filled in by hand; the desk enters it with the day of its stamp."""
+    return await show(request, "patient/object_paper.html", here="/object/paper")
+
+
 async def object_(request: Request) -> Response:
     """Records the no, which counts at once, and shows that it came; what is missing is asked for again."""
     given = await form(request)

@@ -8,6 +8,7 @@ FLOW = Path(__file__).parents[2] / "portal" / "flow"
 
 UNLOGGED = {
     "paper.make_codes": "the hash of a code opens what its link opens, and can be made again from the keys",
+    "paper.make_code_of": "as make_codes",
     "typed_link.reserve": "turns in a queue: they decide nothing and are forgotten after a day",
     "typed_link.link_of": "how often a place was wrong: it decides nothing and is forgotten after a day",
     "sign_in.sign_out": "ends the caller's own session; the end of a session opens nothing",

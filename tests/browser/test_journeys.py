@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from paper import seen_codes, words
 from playwright.sync_api import Locator, Page, expect
 from served import Letter, NewContext, Site
 from visits import approve, prepare
@@ -209,3 +210,75 @@ def test_the_printed_notice_has_no_buttons_and_shows_where_links_lead(page: Page
         assert each.evaluate(after) == f'" ({each.get_attribute("href")})"'
     assert page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(255, 255, 255)"
     expect(page.locator("#objection")).to_be_visible()
+
+
+# --- every channel leads to the receipt in three clicks at most ------------------------------------------------------
+
+
+def letter_in_hand(site: Site, place: int) -> tuple[str, str]:
+    """The link in the square and the code of the nth letter, as printed."""
+    pdf = (site.folder / "letters" / "letters-1-file.pdf").read_bytes()
+    seen = [page["QRCode"] for page in seen_codes(pdf) if "QRCode" in page]
+    codes = re.findall(r"(?:Votre code|Your code) ((?:\w{5} ){2}\w{4})", " ".join(words(pdf)))
+    assert len(seen) == len(codes) >= 4
+    return seen[place], codes[place]
+
+
+class Clicks:
+    """A patient who counts what she presses."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.made = page, 0
+
+    def on(self, target: Locator) -> None:
+        target.click()
+        self.page.wait_for_load_state()
+        self.made += 1
+
+
+def test_the_link_of_a_mail_leads_to_the_receipt_in_two_clicks(page: Page, letter: Letter) -> None:
+    clicks = Clicks(page)
+    page.goto(f"/demo/mail/?to={letter.address}")
+    page.locator("td a").click()
+    clicks.on(page.locator('main a[href*="/o/"]'))
+    clicks.on(page.get_by_role("button", name="Non, n’utilisez pas mes données."))
+    heading(page, "C’est enregistré")
+    assert clicks.made <= 3
+
+
+def test_the_square_on_a_letter_leads_to_the_receipt_in_one_click(site: Site, page: Page) -> None:
+    link, _ = letter_in_hand(site, 0)
+    clicks = Clicks(page)
+    page.goto(link)
+    clicks.on(page.locator(".answer").first)
+    heading(page, "C’est enregistré")
+    assert clicks.made <= 3
+
+
+def test_a_typed_code_leads_to_the_receipt_in_three_clicks_also_with_o_for_zero(site: Site, page: Page) -> None:
+    """Typed as people do: small letters, O for 0, l for 1."""
+    place = next(n for n in range(1, 99) if set("01") & set(letter_in_hand(site, n)[1]))
+    link, code = letter_in_hand(site, place)
+    typed = code.lower().replace("0", "O").replace("1", "l")
+    assert typed.upper() != code
+    clicks = Clicks(page)
+    page.goto("/")
+    clicks.on(page.get_by_role("link", name="Taper le code d’une lettre"))
+    page.locator("#code").fill(typed)
+    clicks.on(page.get_by_role("button", name="Ouvrir la notice"))
+    assert page.url.startswith(link)
+    clicks.on(page.locator(".answer").first)
+    heading(page, "C’est enregistré")
+    assert clicks.made <= 3
+
+
+def test_the_form_without_a_link_ends_in_two_clicks(page: Page) -> None:
+    clicks = Clicks(page)
+    page.goto("/")
+    clicks.on(page.get_by_role("link", name="Dire non avec le formulaire"))
+    page.locator('input[value="self"]').check()
+    for name, text in {"family_name": "Zorglub", "given_names": "Alix", "birth": "1960"}.items():
+        page.locator(f"#{name}").fill(text)
+    clicks.on(page.get_by_role("button", name="Dire non"))
+    heading(page, "C’est reçu")
+    assert clicks.made + 1 <= 3, "choosing for whom is a click too"

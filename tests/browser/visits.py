@@ -16,7 +16,8 @@ MACHINES = frozenset(
 @dataclass(frozen=True, slots=True)
 class Visit:
     """`route`: as in the route table (or a page of the demo); `state`: names the link or id that fills its hole;
-    `who`: who is signed in; `press`: what is pressed before the page is looked at; `reader`: for whom a notice is."""
+    `query`: asked besides the language; `who`: who is signed in; `press`: what is pressed before the page is looked at;
+    `reader`: for whom a notice is."""
 
     route: str
     state: str = ""
@@ -24,13 +25,14 @@ class Visit:
     status: int = 200
     press: str = ""
     reader: str = ""
+    query: str = ""
 
     def path(self, known: dict[str, str], language: str) -> str:
         path = self.route
         for hole in ("{token}", "{id}"):
             path = path.replace(hole, known.get(self.state, self.state))
         path = path.replace("{reader}", self.reader)
-        return f"{path}?lang={language}"
+        return f"{path}?lang={language}{self.query}"
 
     def __str__(self) -> str:
         return " ".join(filter(None, [self.route, self.state, self.reader, self.who, str(self.status)]))
@@ -63,12 +65,14 @@ PUBLIC = (
     Visit("/code", status=422, press="main form button"),
     Visit("/object"),
     Visit("/object", status=422, press="main form button"),
+    Visit("/object/paper"),
     Visit("/object/{id}", "form"),
     Visit("/object/{id}", "unknown", status=404),
     Visit("/login/callback", status=400),
     Visit("/healthz"),
     Visit("/log/checkpoint"),
     Visit("/log/key"),
+    Visit("/metrics", status=401),
     Visit("/readyz"),
     Visit("/nowhere", status=404),
     Visit("/logout", status=405),
@@ -85,6 +89,8 @@ DOCTOR = (
     *(Visit("/doctor/patients", who=who) for who in ("signed", "active")),
     Visit("/doctor/objections/{id}", "told_doctor", "active"),
     Visit("/doctor/objections/{id}", "unknown", "active", status=404),
+    *(Visit("/doctor/notices/{id}", state, "active") for state in ("handing", "handed")),
+    Visit("/doctor/notices/{id}", "unknown", "active", status=404),
     *(Visit("/doctor/leave", who=who) for who in ("active", "paused", "left")),
     Visit("/doctor", who="operator", status=403),
 )
@@ -108,6 +114,8 @@ DESK = (
         )
         for who in ("operator", "dpo")
     ),
+    Visit("/desk/campaigns/plan", who="operator", query="&practice=practice-01&observatory=demo"),
+    Visit("/desk/campaigns/plan", who="operator", status=422),
     Visit("/desk/enrolments", who="operator", status=422, press='main form[action*="/verify"] button'),
     Visit("/desk/objections", who="operator", status=422, press='main form[action*="/objections"] button'),
     Visit("/desk/objections", who="dpo", press='main form[action*="/open"] button'),
@@ -172,8 +180,16 @@ def say_no_by_form(page: Page) -> str:
 def told_no(page: Page) -> str:
     """The number of a no that the doctor's first patient told her."""
     page.goto("/doctor/patients")
-    page.locator("main table form button").first.click()
+    page.locator('form[action*="/patients/object"] button').first.click()
     page.wait_for_url("**/doctor/objections/*")
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
+def hand_over(page: Page, place: int) -> str:
+    """The number of a notice that the doctor hands to a patient who has none."""
+    page.goto("/doctor/patients")
+    page.locator('form[action*="/patients/hand-over"] button').nth(place).click()
+    page.wait_for_url("**/doctor/notices/*")
     return page.url.rpartition("/")[2].partition("?")[0]
 
 
@@ -208,6 +224,13 @@ def approve(page: Page, release_id: str) -> None:
     page.locator('form[action$="/approve"]').wait_for(state="detached")
 
 
+def open_contact(page: Page) -> None:
+    """The DPO opens what was said of a person: somebody else then reads that in the log."""
+    page.goto("/desk/objections")
+    page.locator('main form[action*="/open"] button').first.click()
+    page.locator("h1").wait_for()
+
+
 def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]:
     """What fills the holes of the routes, and the cookies of everybody who is signed in."""
     pages, cookies = {}, {}
@@ -221,7 +244,11 @@ def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]
     pages["paused"].wait_for_url("**/doctor")
     known = {**links(site, new().new_page()), "sealed": site.story["release"]["id"]}
     known["told_doctor"] = told_no(pages["active"])
+    known |= {state: hand_over(pages["active"], place) for place, state in enumerate(("handing", "handed"))}
+    pages["active"].locator('form[action*="/confirm"] button').click()
+    pages["active"].locator('form[action*="/undo"]').wait_for()
     known["form"] = say_no_by_form(new().new_page())
+    open_contact(pages["dpo"])
     known |= {state: prepare(pages["operator"]) for state in ("approved", "prepared")}
     approve(pages["dpo"], known["approved"])
     for name, page in pages.items():

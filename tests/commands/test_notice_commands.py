@@ -2,14 +2,17 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from mailbox import Maildir
 from pathlib import Path
 
 from paper import seen_codes
 from test_commands import run
 from world import begun, opened_in, patient
 
-from portal.flow.notify import start_campaign
+from portal.flow.campaign import start_campaign
 from portal.flow.paper import make_codes
+from portal.outside.bounces import Kind
+from portal.outside.returns import MaildirReturns, Return
 from portal.records.migrations import migrate
 
 ROOT = Path(__file__).parents[2]
@@ -50,3 +53,28 @@ async def test_letters_are_printed_posted_and_returned_by_commands(tmp_path: Pat
     assert (code, "line 1" in said) == (1, True)
     assert portal("returned", "-", "--as", "operator@example.org", given=numbers[1]) == (0, "1 letters returned\n")
     assert "0 queued, 2 sent, 0 delivered, 1 bounced" in portal("status", "--observatory", "demo")[1]
+
+
+def test_a_bounce_that_a_mail_server_hands_over_is_in_the_maildir_whole_or_the_server_keeps_it(tmp_path: Path) -> None:
+    box = tmp_path / "returns"
+    said = "Return-Path: <>\nTo: returns+x1@portal.example\nSubject: échec\n\n550 5.1.1\n"
+    settings = {"PORTAL_RETURNS_MAILDIR": str(box), "PORTAL_RETURNS_ADDRESS": "returns+{ref}@portal.example"}
+
+    def handed_over(**changes: str) -> tuple[int, str]:
+        done = run("notices", "bounced", cwd=tmp_path, given=said, **settings | changes)
+        return done.returncode, done.stderr
+
+    nowhere = handed_over()
+    assert nowhere == (75, "not kept: OSError\n")
+    Maildir(box)
+    assert handed_over() == handed_over() == (0, "")
+    assert [path.read_text() for path in (box / "new").iterdir()] == [said, said]
+    assert list((box / "tmp").iterdir()) == []
+    messages = MaildirReturns(box, settings["PORTAL_RETURNS_ADDRESS"]).read().messages
+    assert messages == (Return("x1", True, Kind.FAILED),) * 2
+    for wrong in ({"PORTAL_RETURNS_ADDRESS": "nobody"}, {"PORTAL_CONFIG": "/nowhere"}):
+        code, words = handed_over(**wrong)
+        assert (code, words.count("\n")) == (75, 1)
+    settings.pop("PORTAL_RETURNS_MAILDIR")
+    code, words = handed_over()
+    assert (code, "PORTAL_RETURNS_MAILDIR" in words) == (75, True)

@@ -9,9 +9,10 @@ from starlette.routing import Mount
 
 from portal.demo.mailbox import DemoMailbox, MailFolder
 from portal.demo.mailbox_pages import as_markup, mailbox_routes
+from portal.outside.bounces import Kind
 from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Outcome, Server, SmtpPost
-from portal.outside.returns import Kind, MaildirReturns, Return
+from portal.outside.returns import MaildirReturns, Return
 
 RETURNS = "returns+{ref}@portal.example"
 

@@ -10,7 +10,7 @@ from kept import dump, one_entry, refused
 from line import Line, approved, record
 from world import World, patient, plain_letter
 
-from portal.flow import key_custody, notify, opt_out, provisional, retract
+from portal.flow import campaign, key_custody, notify, opt_out, provisional, retract
 from portal.flow import release as flow
 from portal.flow.audit import verify_log
 from portal.flow.behind_link import open_link
@@ -259,7 +259,7 @@ async def test_links_go_on_working_and_a_message_sent_after_the_rotation_holds_i
     world = told
     old = world.links["patient1@example.org"]
     await world.register([patient(n) for n in ("1", "2", "3", "7")], partial=True)
-    await notify.start_campaign(world.means, observatory_id="demo", practice_id="practice-a", by=world.operator)
+    await campaign.start_campaign(world.means, observatory_id="demo", practice_id="practice-a", by=world.operator)
     await key_custody.rotate(world.means, "links", actor="operator:1")
     await world.send()
     await open_link(world.means, old)
@@ -271,7 +271,7 @@ async def test_links_go_on_working_and_a_message_sent_after_the_rotation_holds_i
 
 async def test_a_link_whose_key_is_lost_is_not_sent_as_another(told: World) -> None:
     await told.register([patient("7")], partial=True)
-    await notify.start_campaign(told.means, observatory_id="demo", practice_id="practice-a", by=told.operator)
+    await campaign.start_campaign(told.means, observatory_id="demo", practice_id="practice-a", by=told.operator)
     exchange(told.means.ring, "links")
     sent = len(told.post.sent)
     with pytest.raises(Refused) as no:

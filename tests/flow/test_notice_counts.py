@@ -8,7 +8,7 @@ from kept import one_entry, refused
 from line import Line, approved, record
 from world import TEXTS, World, paris, patient, publish
 
-from portal.flow import govern, hand_over, notify, outage
+from portal.flow import campaign, govern, hand_over, outage
 from portal.flow import release as releases
 from portal.flow.decide import Asked, explain
 from portal.outside.tokens import link_token
@@ -78,7 +78,7 @@ async def test_a_notice_superseded_while_its_period_runs_counts_for_nothing(told
 
 async def test_what_waits_in_the_outbox_with_an_older_text_is_not_sent(told: World) -> None:
     await told.register([patient("9")], partial=True)
-    await notify.start_campaign(told.means, observatory_id="demo", practice_id="practice-a", by=told.operator)
+    await campaign.start_campaign(told.means, observatory_id="demo", practice_id="practice-a", by=told.operator)
     await publish(told, "2027-01", material=True)
     before = len(told.post.sent)
     await told.send()

@@ -49,7 +49,9 @@ async def by_post(world: World) -> World:
 
 async def printed(world: World, run: int) -> Printed:
     press = TypstPress(folder("templates") / "letter")
-    return await print_file(world.means, press, compose_letters(world.means.base_url), compose_sheet, run)
+    return await print_file(
+        world.means, press, compose_letters(world.means.base_url), compose_sheet, run, by=world.operator
+    )
 
 
 async def run_of(world: World) -> int:

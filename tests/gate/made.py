@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -22,6 +23,9 @@ KEY = Ed25519PrivateKey.from_private_bytes(b"portal" + bytes(26))
 PRACTICE_KEY = Ed25519PrivateKey.from_private_bytes(b"practice" + bytes(24))
 FOREIGN_KEY = Ed25519PrivateKey.from_private_bytes(b"foreign" + bytes(25))
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+SENTENCE = re.compile(r"([A-Z](?![A-Z]{2})|[a-z]+[.][a-z]+ ).*[a-z].*\.", re.ASCII)
+"""What people are told: from a capital, or the name of a file, to a full stop."""
 
 
 def pseudonym(of: str) -> str:

@@ -185,7 +185,18 @@ def test_a_newer_version_takes_the_place_of_the_older_one(tmp_path: Path, handed
     cipher = read_cipher(place, made.KEY.public_key())
     assert cipher is not None
     assert cipher.recipient == recipient_of(STRANGER)
+    assert (place / "proof.json").read_bytes() == canonical({"a": 1})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made", "release-1"]
+
+
+def test_without_a_reader_the_records_are_handed_over_as_they_are(tmp_path: Path) -> None:
+    plain, _ = papers.release(tmp_path / "made")
+    before, key = made.bytes_of(plain), made.KEY.public_key()
+    write_delivery(plain, tmp_path / "release-1", proof={}, recipient=None, key=made.KEY)
+    assert made.bytes_of(tmp_path / "release-1") == before | {"proof.json": canonical({})}
+    manifest = sha256_of(tmp_path / "release-1" / "manifest.json")
+    assert is_delivery(tmp_path / "release-1", manifest, None, key)
+    assert not is_delivery(tmp_path / "release-1", manifest, READER, key)
 
 
 def flip(name: str, place: int = -20) -> Spoil:
@@ -272,7 +283,12 @@ def test_a_spoiled_encrypted_release_is_refused_without_opening_it(
 ) -> None:
     folder = Path(shutil.copytree(handed, tmp_path / "release"))
     spoil(folder)
-    assert refusal(lambda: verify_release(folder, made.KEY.public_key())) == code
+    with pytest.raises(Refused) as no:
+        verify_release(folder, made.KEY.public_key())
+    assert (no.value.code, no.value.status) == (code, 422)
+    names = made.bytes_of(handed).keys() | made.bytes_of(folder).keys()
+    assert no.value.where in names | {name.removesuffix(".age") for name in names}
+    assert made.SENTENCE.fullmatch(no.value.what)
 
 
 @pytest.mark.shows("R9")

@@ -96,6 +96,28 @@ def test_a_condition(tmp_path: Path, changes: dict[str, Any], column: str, value
     assert records(tmp_path, column, Condition=[CONDITION | changes]) == [(value,)]
 
 
+def test_a_prescription_and_an_allergy(tmp_path: Path) -> None:
+    shared = {name: CONDITION[name] for name in ("encounter", "meta")}
+    prescription = shared | {
+        "resourceType": "MedicationRequest",
+        "medicationCodeableConcept": {"coding": [{"system": "http://www.whocc.no/atc", "code": "R03AC02"}]},
+        "subject": CONDITION["subject"],
+        "authoredOn": "2025-06-30",
+    }
+    allergy = shared | {
+        "resourceType": "AllergyIntolerance",
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "735029006"}]},
+        "patient": CONDITION["subject"],
+        "recordedDate": "2025-06-29",
+    }
+    columns = "recorded_on::VARCHAR, prescription, allergy, patient_id, doctor_id, provenance"
+    found = records(tmp_path, columns, Condition=[], MedicationRequest=[prescription], AllergyIntolerance=[allergy])
+    assert found == [
+        ("2025-06-29", None, "http://snomed.info/sct|735029006", "001", "d1", "entered"),
+        ("2025-06-30", "http://www.whocc.no/atc|R03AC02", None, "001", "d1", "entered"),
+    ]
+
+
 def test_several_files_of_one_resource_are_one(tmp_path: Path) -> None:
     other = PATIENT | {"id": "p1-002", "identifier": [{"system": "https://example.org/p1/patient", "value": "002"}]}
     more = {"Condition.2": [CONDITION | {"subject": {"reference": "Patient/p1-002"}}], "Patient-2": [other]}

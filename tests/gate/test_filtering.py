@@ -15,9 +15,9 @@ from made import record
 
 from portal.gate.cells import day
 from portal.gate.engine import Limits, engine
-from portal.gate.filtering import Counts, filter_extraction, record_reasons
+from portal.gate.filtering import Counts, filter_extraction, filter_release, record_reasons
 from portal.gate.permit import ColumnTerm, Terms, read_permit, write_permit
-from portal.rules.refusals import Refused
+from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.words import Crossing, Precision, Provenance
 
 DATA = Path(__file__).parents[2] / "portal" / "demo" / "records"
@@ -88,6 +88,44 @@ def test_each_record_counts_once_under_its_first_reason(tmp_path: Path, expected
         by_reason={expected: 1} if expected.startswith("G") else {},
     )
     assert len(made.rows_of(tmp_path / "out" / "records")) == counts.passed
+
+
+def test_records_in_one_file_count_as_each_does_alone(tmp_path: Path) -> None:
+    """By the filter, and by whoever asks for the reasons without writing anything."""
+    wanted = Counter(expected for expected, _ in CASES)
+    path = made.write_csv(tmp_path / "records.csv", [record(**changes) for _, changes in CASES])
+    counts = extract(tmp_path, path)
+    assert Counter({"passed": counts.passed, "not_in_permit": counts.not_in_permit} | counts.by_reason) == wanted
+    assert counts.records_in == len(CASES)
+    permit = made.permit(tmp_path / "again")
+    found: Counter[str] = Counter()
+    for row in record_reasons(made.TERMS, path, permit=permit).to_pylist():
+        there = (row["practice_id"], row["patient_id"]) in made.ALLOWED_PERSONS
+        found[(row["first_reason"] or "passed") if there else "not_in_permit"] += row["n"]
+    assert found == wanted
+    spans_unknown = record_reasons(made.TERMS, path).to_pylist()
+    assert sum(row["n"] for row in spans_unknown) == len(CASES)
+    objected = [
+        row["first_reason"] for row in spans_unknown if (row["practice_id"], row["patient_id"]) == ("p1", "002")
+    ]
+    assert objected == [None]
+    path.write_text(path.read_text() + "p1,001,d1,30/06/2025,entered" + "," * (len(oracle.FLAT) - 5) + "\n")
+    with pytest.raises(RefusedFile, match="bad_date"):
+        record_reasons(made.TERMS, path)
+
+
+def test_a_permit_is_for_its_own_crossing(tmp_path: Path) -> None:
+    permit, store = made.permit(tmp_path / "permit"), made.write_csv(tmp_path / "r.csv", [record()])
+    release = made.permit(tmp_path / "release", made.release_terms())
+    for crossing, way in (
+        ("release", lambda: filter_release(permit, [store], tmp_path / "out", reference_year=2026)),
+        ("extraction", lambda: filter_extraction(release, store, tmp_path / "out", practice_key=made.PRACTICE_KEY)),
+    ):
+        with pytest.raises(Refused) as no:
+            way()
+        assert (no.value.code, no.value.where) == ("permit_wrong_crossing", "permit.jws")
+        assert no.value.what == f"The permit is not for a {crossing}."
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_made_records_pass_as_the_oracle_says_from_every_form(tmp_path: Path) -> None:
@@ -200,6 +238,12 @@ def test_nothing_that_was_refused_or_not_asked_for_is_in_the_output(tmp_path: Pa
 def test_a_coded_column_without_a_list_lets_nothing_pass(tmp_path: Path) -> None:
     terms = replace(made.TERMS, columns=(ColumnTerm("diagnosis", Precision.FULL, None),))
     assert extract(tmp_path, made.write_csv(tmp_path / "r.csv", [record()]), terms).by_reason == {"G33": 1}
+
+
+def test_a_code_leaves_an_extraction_as_it_is_listed_whatever_a_release_will_show(tmp_path: Path) -> None:
+    terms = replace(made.TERMS, columns=(ColumnTerm("diagnosis", Precision.CHAPTER, ("J45.0",)),))
+    extract(tmp_path, made.write_csv(tmp_path / "r.csv", [record(diagnosis="J450")]), terms)
+    assert [row[-1] for row in made.rows_of(tmp_path / "out" / "records")] == ["cim10|J45.0"]
 
 
 def test_automatic_imports_do_not_pass_even_where_the_terms_name_them(tmp_path: Path) -> None:

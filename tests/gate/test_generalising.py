@@ -166,6 +166,30 @@ def test_the_measures_are_those_that_plain_python_finds(turn: Any, rows: Rows, l
     }
 
 
+def test_the_three_criteria_say_what_was_measured_and_none_is_met(tmp_path: Path) -> None:
+    """Six alike who share a diagnosis, and one who differs in a year; then by two quasi-identifiers only."""
+    rows = [(made.pseudonym(f"s{n}"), "2025-W05", 1950 + (n == 6), "male", 70, "cim10|J20") for n in range(7)]
+    found = measure(write(tmp_path / "records", rows), NAMES[1:], least=2, sensitive=["diagnosis"])
+    assert found.criteria() == {
+        "singling_out": {
+            "quasi_identifiers": ["recorded_week", "year_of_birth", "sex", "weight_kg", "diagnosis"],
+            "k_min": 1, "uniques": 1, "k_min_of_every_four": 1,
+        },
+        "linkability": {"within_this_study": "one pseudonym a person", "across_studies": "another pseudonym"},
+        "inference": {"groups": 2, "groups_sharing_a_value": {"diagnosis": 2}},
+    }  # fmt: skip
+    assert len(found.subsets) == 5
+    with_year = [s for s in found.subsets if "year_of_birth" in s.quasi_identifiers]
+    assert [(s.k_min, s.uniques, s.persons_below) for s in with_year] == [(1, 1, 1)] * 4
+    (without,) = set(found.subsets) - set(with_year)
+    assert (without.k_min, without.uniques, without.persons_below) == (7, 0, 0)
+    eight = measure(sorted((tmp_path / "records").iterdir()), NAMES[1:], least=8)
+    assert (eight.persons_below, {s.persons_below for s in eight.subsets}) == (7, {7})
+    fewer = measure(sorted((tmp_path / "records").iterdir()), ["sex", "weight_kg"], least=8).criteria()
+    assert fewer["singling_out"]["k_min_of_every_four"] == fewer["singling_out"]["k_min"] == 7
+    assert fewer["inference"] == {"groups": 1, "groups_sharing_a_value": {}}
+
+
 @quick
 @given(rows=ROWS)
 def test_a_group_whose_members_all_share_a_value_is_counted(turn: Any, rows: Rows) -> None:
@@ -222,6 +246,83 @@ def test_what_is_protected_reaches_k_and_loses_whole_persons_only(turn: Any, row
     assert safe.staying | safe.small == {row[0] for row in rows}
     assert not safe.staying & safe.small
     assert len(there) == sum(row[0] in safe.staying for row in rows)
+
+
+def told(step: Any) -> tuple[str, str]:
+    with pytest.raises(Refused) as no:
+        step()
+    return no.value.code, no.value.what
+
+
+ALIKE_ONCE_COARSER: list[tuple[dict[str, P], Rows, list[pa.DataType]]] = [
+    (
+        {"recorded_on": P.MONTH, "weight_kg": P.FIFTEEN, "diagnosis": P.CATEGORY},
+        [("2025-W01", 1950, "male", 75, "cim10|J45.0"), ("2025-W05", 1950, "male", 80, "cim10|J45.1")],
+        [pa.string(), pa.string(), pa.int32(), pa.string(), pa.int32(), pa.string()],
+    ),
+    (
+        {"recorded_on": P.YEAR, "year_of_birth": P.DECADE, "sex": P.ABSENT},
+        [("2025-W01", 1951, "male", 75, "cim10|J20"), ("2025-W40", 1959, "female", 75, "cim10|J20")],
+        [pa.string(), pa.int32(), pa.int32(), pa.int32(), pa.string()],
+    ),
+]
+
+
+@pytest.mark.parametrize(("steps", "kinds", "types"), ALIKE_ONCE_COARSER, ids=["month", "year"])
+def test_what_is_coarser_is_as_little_so_as_makes_them_alike(
+    tmp_path: Path, steps: dict[str, P], kinds: Rows, types: list[pa.DataType]
+) -> None:
+    """Two of a kind and two of another are four alike; somebody of whom nothing is known makes a fifth stand apart."""
+    rows = [(made.pseudonym(f"s{n}"), *kinds[n % 2]) for n in range(4)]
+    rows.append((made.pseudonym("unknown"), kinds[0][0], None, None, None, None))
+    coarsest = {"recorded_on": P.YEAR, "year_of_birth": P.ABSENT, "diagnosis": P.CHAPTER, "weight_kg": P.ABSENT}
+    wanted = Wanted(4, ASKED, {**coarsest, "sex": P.ABSENT, **steps}, at_most=0.2)
+    write(tmp_path / "records", rows)
+    assert coarsen(tmp_path / "records", wanted) == ASKED | steps
+    said = {column: step.value for column, step in steps.items()}
+    absent = [PLACES[column] for column, step in steps.items() if step is P.ABSENT]
+    expected = [tuple(v for n, v in enumerate(row) if n not in absent) for row in coarsened(rows, said)]
+    assert Counter(made.rows_of(tmp_path / "records")) == Counter(expected)
+    (files,) = {pq.read_schema(file) for file in (tmp_path / "records").iterdir()}
+    assert files.types == types
+    safe = suppress(tmp_path / "records", TERMS, wanted, ASKED | steps, differing=lambda present: set())
+    assert (safe.small, safe.disclosure.k_min) == ({made.pseudonym("unknown")}, 4)
+    assert {c.name: c.precision for c in safe.terms.columns} == {
+        column: step for column, step in (ASKED | steps).items() if step is not P.ABSENT
+    }
+    assert safe.cost["generalised"] == {c: [ASKED[c].value, step.value] for c, step in steps.items()}
+    assert 0 < safe.cost["information_loss"] < 1
+    assert safe.cost["information_loss"] == round(safe.cost["information_loss"], 4)
+
+
+def test_what_cannot_be_protected_is_refused_and_why(tmp_path: Path) -> None:
+    rows = [(made.pseudonym(f"s{n}"), "2025-W05", 1950, "male", 70, None) for n in range(15)]
+    assert told(lambda: coarsen(tmp_path, Wanted(3, ASKED)))[0] == "G61"
+    assert told(lambda: coarsen(tmp_path, Wanted(3, ASKED)))[1].startswith("no record of anybody")
+    many = {column: ladder.ladder(column) for column in COLUMNS}
+    wanted = Wanted(3, {c: order[0] for c, order in many.items()}, {c: order[-1] for c, order in many.items()})
+    code, what = told(lambda: choose([], wanted))
+    assert (code, what.split(":")[0]) == ("G61", "the study allows too many ways to generalise")
+    alone = [(row[0], row[1], 1950 + n, *row[3:]) for n, row in enumerate(rows)]
+    assert told(lambda: choose(write(tmp_path / "a", alone), Wanted(3, ASKED)))[0] == "G61"
+    records = write(tmp_path / "b", rows)[0].parent
+    assert told(lambda: suppress(records, TERMS, Wanted(3, ASKED), ASKED, differing=lambda present: present)) == (
+        "G62", "a k of 3 cannot be reached with those who pass",
+    )  # fmt: skip
+    records = write(tmp_path / "c", alone)[0].parent
+    assert told(lambda: suppress(records, TERMS, Wanted(3, ASKED), ASKED, differing=lambda present: set()))[0] == "G61"
+
+
+def test_what_it_cost_is_told_where_it_is_many(tmp_path: Path) -> None:
+    """Thirteen of fifteen may not leave; each has two records."""
+    rows = [
+        (made.pseudonym(f"s{n}"), week, 1950, "male", 70, None) for n in range(15) for week in ("2025-W05", "2025-W14")
+    ]
+    gone = {made.pseudonym(f"s{n}") for n in range(13)}
+    records = write(tmp_path / "records", rows)[0].parent
+    safe = suppress(records, TERMS, Wanted(2, ASKED), ASKED, differing=lambda present: present & gone)
+    assert (safe.cost["suppressed_persons"], safe.cost["suppressed_rows"]) == ("13", "26")
+    assert (safe.cost["generalised"], safe.cost["information_loss"]) == ({}, 0)
 
 
 def test_once_approved_nothing_is_generalised_further(tmp_path: Path) -> None:

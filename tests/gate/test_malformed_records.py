@@ -107,6 +107,7 @@ CASES: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("bad_json", "line 2", ndjson(FLAT, '{"practice_id": "p1"')),
     ("bad_json", "line 1", ndjson(json.dumps(FLAT, indent=1))),
     ("bad_json", "line 2", ndjson(FLAT, json.dumps(FLAT) * 2)),
+    ("bad_json", "line 3", ndjson(FLAT, "", '{"practice_id": "p1"')),
     ("wrong_shape", "line 2", ndjson(FLAT, [1, 2])),
     ("bad_encoding", "line 2", ndjson(FLAT, raw=b'{"practice_id": "\xe9"}\n')),
     ("missing_value", "line 2, column patient_id", ndjson(FLAT, {"practice_id": "p1"})),
@@ -126,6 +127,7 @@ CASES: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("no_records", "bulk", fhir(Condition=[])),
     ("wrong_resource", "Condition.ndjson, line 2", fhir(Condition=[CONDITION, OBSERVATION])),
     ("wrong_resource", "Patient.ndjson, line 1", fhir(Patient=[CONDITION])),
+    ("wrong_shape", "Patient.ndjson", fhir(Patient=[PATIENT | {"identifier": SECRET}])),
     ("wrong_shape", "Condition.ndjson, line 1", fhir(Condition=[CONDITION | {"subject": SECRET}])),
     ("duplicate_patient", "Patient.ndjson, line 2", fhir(Patient=[PATIENT, PATIENT])),
     ("duplicate_patient", "Patient.ndjson, line 2", fhir(Patient=[PATIENT, PATIENT | {"id": "other"}])),
@@ -162,6 +164,7 @@ def test_a_malformed_file_is_refused_with_its_place_and_nothing_is_written(
     assert refused.value.code == code
     assert place in refused.value.where
     assert not [p for p in tmp_path.iterdir() if "out" in p.name]
+    assert all(made.SENTENCE.fullmatch(problem.what) for problem in refused.value.problems)
     said = " ".join(map(str, refused.value.problems)) + str(refused.value)
     assert not {SECRET, "Léa", "30/06/2025"} & set(said.split())
     assert SECRET not in said

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portal.gate.register import LARGEST, read_register
-from portal.gate.register_faults import LISTED
-from portal.rules.refusals import RefusedFile
+from portal.gate.register_faults import LISTED, WHAT
+from portal.gate.register_row import COLUMNS
+from portal.rules.refusals import Problem, RefusedFile
 
 TODAY = date(2026, 11, 24)
 GOOD = {
@@ -94,6 +95,8 @@ CSV: list[tuple[str, bytes, str]] = [
     ("duplicate_column", header(*GOOD, "email"), "line 1, column email"),
     ("missing_column", header(*list(GOOD)[:5]), "line 1, column given_names"),
     ("no_rows", f"{HEADER}\n\n".encode(), "the file"),
+    ("no_rows", b",,,\n\n", "the file"),
+    ("bad_csv", b'"Collet', "line 1"),
     ("wrong_number_of_fields", f"{HEADER}\n{LINE},Collet\n".encode(), "line 2"),
     ("wrong_number_of_fields", f"{HEADER}\n00018,1957\n".encode(), "line 2"),
     ("bad_csv", f'{HEADER}\n{LINE}\n"Collet,Alphonse\n'.encode(), "line 3"),
@@ -123,12 +126,25 @@ CSV: list[tuple[str, bytes, str]] = [
     ("bad_language", changed(language="de"), "line 3, column language"),
     ("bad_representative_kind", changed(representative_kind="self"), "line 3, column representative_kind"),
     ("representative_without_name", changed(representative_name=""), "line 3, column representative_name"),
+    (
+        "representative_without_name",
+        changed(representative_name="", representative_kind=""),
+        "line 3, column representative_name",
+    ),
+    (
+        "representative_without_name",
+        f"{HEADER},representative_address\n{LINE.partition(',Margot')[0]},,,,3 rue Haute\n".encode(),
+        "line 2, column representative_name",
+    ),
     ("representative_without_kind", changed(representative_kind=""), "line 3, column representative_kind"),
     ("bad_person_key", changed(person_key="157049990786734"), "line 3, column person_key"),
     ("bad_person_key", changed(person_key="ins:1570499907867"), "line 3, column person_key"),
     ("too_long", changed(given_names="Alphonse" * 26), "line 3, column given_names"),
     ("control_character", changed(family_name="Collet\0"), "line 3, column family_name"),
     ("control_character", changed(family_name="Col\u202elet"), "line 3, column family_name"),
+    ("control_character", changed(family_name="Collet\u2028"), "line 3, column family_name"),
+    ("control_character", changed(family_name="\u2029Collet"), "line 3, column family_name"),
+    ("control_character", changed(family_name='"Col\nlet"'), "line 3, column family_name"),
     ("control_character", changed(address='"82\rchemin Verdier"'), "line 3, column address"),
 ]
 FHIR: list[tuple[str, bytes, str]] = [
@@ -145,6 +161,9 @@ FHIR: list[tuple[str, bytes, str]] = [
     ("bad_shape", fhir(name="Collet"), "line 2, element name"),
     ("bad_shape", fhir(contact={"name": "Tanguy"}), "line 2, element contact"),
     ("bad_shape", fhir(birthDate=1957), "line 2, element birthDate"),
+    ("bad_shape", fhir(managingOrganization="Collet"), "line 2, element managingOrganization"),
+    ("bad_shape", fhir(name=[{"family": "Collet", "given": "Alphonse"}]), "line 2, element given"),
+    ("bad_shape", fhir(name=[{"family": "Collet", "given": [1957]}]), "line 2, element given"),
     ("deceased_without_date", fhir(deceasedBoolean=True), "line 2, element deceasedBoolean"),
     ("deceased_without_date", fhir(deceasedBoolean="yes"), "line 2, element deceasedBoolean"),
     ("bad_date", fhir(deceasedDateTime="2023-05-30T22:30:00"), "line 2, column deceased_on"),
@@ -159,6 +178,7 @@ PARQUET: list[tuple[str, bytes, str]] = [
     ("duplicate_patient_id", parquet(), "row 2, column patient_id"),
     ("unknown_column", parquet(Collet=pa.array(["", ""])), "the schema, column 16"),
     ("wrong_type", parquet(patient_id=pa.array([18, 19])), "the schema, column patient_id"),
+    ("wrong_type", parquet(family_name=pa.array([TODAY, TODAY])), "the schema, column family_name"),
     ("not_utf8", parquet(family_name=_not_text), "the schema, column family_name"),
     (
         "bad_date",
@@ -197,7 +217,7 @@ def test_a_bad_file_is_refused_with_its_place(tmp_path: Path, code: str, name: s
     if path.parent.is_dir() and not path.is_dir():
         path.write_bytes(data)
     refused = refusal(path)
-    assert (code, where) in [(problem.code, problem.where) for problem in refused.problems]
+    assert Problem(code, where, WHAT[code]) in refused.problems
     assert refused.status == 422
     said = "".join(traceback.format_exception(refused)) + "".join(map(str, refused.problems))
     assert not [value for value in PRIVATE if value in said]
@@ -221,11 +241,24 @@ def test_every_bad_row_is_named_once_by_physical_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_header_that_is_wrong_is_told_alone(tmp_path: Path) -> None:
+    path = tmp_path / "register.csv"
+    path.write_bytes(header(*list(GOOD)[:5]))
+    assert [problem.code for problem in refusal(path).problems] == ["missing_column"]
+
+
+def test_a_small_parquet_file_of_more_rows_than_a_register_has_is_not_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "register.parquet"
+    pq.write_table(pa.table({"patient_id": pa.nulls(LARGEST // len(COLUMNS) + 1)}), path)
+    assert path.stat().st_size < 2**20
+    assert refusal(path).problems == [Problem("too_large", "the file", WHAT["too_large"])]
+
+
 def test_a_flood_of_problems_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "register.csv"
     path.write_text(f"{HEADER}\n" + "Collet\n" * (LISTED + 234), encoding="utf-8")
     refused = refusal(path)
-    assert len(refused.problems) == LISTED + 1
+    assert [problem.code for problem in refused.problems[LISTED:]] == ["more_problems"]
     assert str(refused.problems[-1]).startswith("the file: 234 more problems are not listed")
 
 

@@ -1,5 +1,6 @@
 """Records packed into numbers: unpacking gives them back, and sorting the numbers sorts the records."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,16 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_filtering import CASES
 
 from portal.gate import filtering
 from portal.gate.buckets import write_packed, write_unsorted
 from portal.gate.engine import Limits, engine
 from portal.gate.filtering import filter_extraction, filter_release
 from portal.gate.folders import sha256_of
-from portal.gate.outputs import packing
+from portal.gate.outputs import SOURCE_DAY, outputs, packing
 from portal.gate.packing import Digit, Packing, Text
-from portal.gate.permit import ALLOWED, KIND, ColumnTerm, DoctorSpan, read_permit
-from portal.gate.record_facts import judged, load_allowed
+from portal.gate.permit import ALLOWED, KIND, ColumnTerm, DoctorSpan, Permit, read_permit
+from portal.gate.record_facts import doctor_pseudonyms, judged, load_allowed
 from portal.gate.signature import canonical, sign
 from portal.gate.terms import Terms, as_payload
 from portal.rules.precision import COLUMNS, STEPS, rounded, year_of_birth
@@ -72,6 +74,51 @@ def released_once_more(tmp_path: Path, terms: Terms, records: list[dict[str, Any
     release = made.permit(tmp_path / "second", replace(made.release_terms(terms), columns=columns), kept)
     filter_release(release, [extraction / "records" / "all.parquet"], tmp_path / "out", reference_year=2026, buckets=1)
     return sorted(pq.read_table(tmp_path / "out" / "all.parquet").to_pylist(), key=lambda row: row["sick_leave_days"])
+
+
+def unpacked(permit: Permit, source: Path, year: int | None) -> Counter[tuple[Any, ...]]:
+    """The rows that pass, from the columns that nothing packs."""
+    with engine(Limits()) as con:
+        filtering._load(con, permit.terms, [source])
+        persons = load_allowed(con, permit.allowed_path, permit.read_at)
+        for table, names in (("person_name", persons), ("doctor_name", pa.array(doctor_pseudonyms(permit.terms)))):
+            con.register(table, pa.table({"place": pa.array(range(len(names))), "name": names}))
+        named = (
+            f"SELECT j.* REPLACE (p.name AS person, d.name AS doctor_place) FROM ({judged(permit.terms)}) j "
+            "JOIN person_name p ON p.place = j.person LEFT JOIN doctor_name d ON d.place = j.doctor_place "
+            "WHERE reason IS NULL"
+        )
+        rows = con.sql(f"SELECT DISTINCT {', '.join(outputs(permit.terms, year))} FROM ({named})").to_arrow_table()
+        if SOURCE_DAY in rows.column_names:
+            rows = rows.drop_columns([SOURCE_DAY])
+        assert rows.column_names == packing(permit.terms, persons, year).schema.names
+        return Counter(tuple(row.values()) for row in rows.to_pylist())
+
+
+@pytest.mark.parametrize("when", [Precision.WEEK, Precision.MONTH, Precision.QUARTER, Precision.YEAR])
+def test_columns_that_nothing_packs_hold_the_same(tmp_path: Path, when: Precision) -> None:
+    """What `portal extract --engine spark` reads, against the filter's own files."""
+    records = [made.record(**changes) for _, changes in CASES if changes.get("height_cm", 0) < 300]
+    records += [made.record(height_cm=151.0 + n, recorded_on=date(2025, 1 + n, 28), sex="male") for n in range(12)]
+    records.append(made.record(socio_professional_category="31", year_of_birth=1902))
+    terms = replace(
+        made.TERMS, columns=(*made.TERMS.columns, ColumnTerm("socio_professional_category", Precision.FULL))
+    )
+    permit = made.permit(tmp_path / "permit", terms)
+    filter_extraction(permit, made.write_parquet(tmp_path / "r.parquet", records), tmp_path / "extraction",
+                      practice_key=made.PRACTICE_KEY)  # fmt: skip
+    store = tmp_path / "extraction" / "records" / "all.parquet"
+    assert unpacked(permit, tmp_path / "r.parquet", None).keys() == set(made.rows_of(store.parent))
+    kept: made.Allowed = {
+        (practice, name): (made.pseudonym(name), [(None, None)])
+        for (practice, _), (name, _) in made.ALLOWED_PERSONS.items()
+    }
+    coarser = {"diagnosis": Precision.CATEGORY, "year_of_birth": Precision.DECADE}
+    columns = tuple(replace(c, precision=coarser.get(c.name, c.precision)) for c in terms.columns)
+    columns += (ColumnTerm("recorded_on", when),)
+    release = made.permit(tmp_path / "second", made.release_terms(terms, columns=columns), kept)
+    filter_release(release, [store], tmp_path / "out", reference_year=2026)
+    assert unpacked(release, store, 2026) == Counter(made.rows_of(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("first", [date(2024, 1, 1), date(2023, 12, 31), date(2024, 2, 29), date(2022, 7, 2)])

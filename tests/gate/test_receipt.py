@@ -36,7 +36,7 @@ def refused(file: bytes, *, kept: str | None = None) -> str:
     """The code of the refusal, which says something, and of what."""
     with pytest.raises(Refused) as no:
         verify_receipt(file, KEY.public_key(), kept=kept)
-    assert no.value.what
+    assert made.SENTENCE.fullmatch(no.value.what)
     assert (no.value.where, no.value.status) == ("the receipt", 422)
     return no.value.code
 

@@ -66,6 +66,21 @@ def _holder(code: str, **more: object) -> dict[str, object]:
     return {"relationship": [{"coding": [{"system": ROLES, "code": code}]}], "name": {"family": "Tanguy"}, **more}
 
 
+FURTHER: dict[str, object] = {
+    "name": {"given": ["Margot", "Jeanne"], "family": "Tanguy"},
+    "telecom": [
+        {"system": "email", "value": "before@example.org", "period": {"end": "2026-01-31"}},
+        {"system": "phone", "value": "+33639981253"},
+        {"system": "email", "value": "margot@example.org"},
+    ],
+    "address": {"line": ["Bât. B", "3, rue Haute"], "postalCode": "05000", "city": "Gap"},
+}
+
+
+def _spoken(code: str, **more: object) -> dict[str, object]:
+    return {"language": {"coding": [{"code": code}]}, **more}
+
+
 def _read(path: Path) -> list[RegisterRow]:
     return read_register(path, practice_id="practice-10", today=TODAY)
 
@@ -89,6 +104,12 @@ def test_a_bulk_folder_and_a_compressed_file_read_the_same(tmp_path: Path) -> No
     assert _read(path) == _read(tmp_path) == [ROW]
 
 
+def test_a_bulk_folder_may_be_uncompressed_and_the_other_usual_name_reads_the_same(tmp_path: Path) -> None:
+    assert _fhir(tmp_path, PATIENT) == _read(tmp_path)
+    (tmp_path / "Patient.ndjson").rename(tmp_path / "practice-10.2026-11.jsonl")
+    assert _read(tmp_path / "practice-10.2026-11.jsonl") == [ROW]
+
+
 def test_patients_of_another_practice_and_inactive_ones_are_passed_over(tmp_path: Path) -> None:
     other = PATIENT | {"managingOrganization": {"reference": "Organization/practice-1"}}
     longer = PATIENT | {"managingOrganization": {"reference": "Organization/my-practice-10"}}
@@ -105,6 +126,8 @@ def test_patients_of_another_practice_and_inactive_ones_are_passed_over(tmp_path
         ({"deceasedDateTime": "2023-05-30T22:30:00Z"}, "deceased_on", date(2023, 5, 31)),  # the day in Paris
         ({"communication": [{"language": {"coding": [{"code": "ar"}]}}]}, "language", Language.FR),
         ({"communication": [{"language": {"coding": [{"code": "en-GB"}]}}]}, "language", Language.EN),
+        ({"communication": [_spoken("fr"), _spoken("en", preferred=True)]}, "language", Language.EN),
+        ({"communication": [_spoken("en"), _spoken("fr", preferred=False)]}, "language", Language.EN),
         ({"gender": "unknown"}, "sex", Sex.UNKNOWN),
         ({"identifier": PATIENT["identifier"][:1]}, "person_key", None),
         ({"telecom": [{"system": "email", "value": "A.Collet@Example.ORG"}]}, "email", "A.Collet@example.org"),
@@ -114,10 +137,17 @@ def test_patients_of_another_practice_and_inactive_ones_are_passed_over(tmp_path
         ({"name": [{"use": "maiden", "family": "Roy"}, *PATIENT["name"]]}, "birth_name", "Roy"),
         ({"name": [{"use": "usual", "family": "Roy"}, *PATIENT["name"]]}, "family_name", "Roy"),
         ({"name": [{"use": "usual", "family": "Roy"}, *PATIENT["name"]]}, "birth_name", "Collet"),
+        ({"name": [{"use": "usual", "family": "Roy"}, {"family": "Collet", "given": ["A."]}]}, "birth_name", "Collet"),
+        ({"name": [{"use": "usual", "family": "Roy", "given": ["Alphonse"]}]}, "birth_name", ""),
+        ({"name": [{"family": "Collet", "given": ["Alphonse", "Jean"]}]}, "given_names", "Alphonse Jean"),
+        ({"generalPractitioner": [{"reference": "https://e.test/Practitioner/d-1"}]}, "doctor_id", "d-1"),
         ({"contact": [_holder("PRN")]}, "representative_kind", Addressee.PARENT),
         ({"contact": [_holder("GUARD")]}, "representative_kind", Addressee.GUARDIAN),
         ({"contact": [_holder("POWATT")]}, "representative_kind", Addressee.MANDATE),
         ({"contact": [_holder("PRN")]}, "representative_name", "Tanguy"),
+        ({"contact": [_holder("PRN", **FURTHER)]}, "representative_name", "Margot Jeanne Tanguy"),
+        ({"contact": [_holder("PRN", **FURTHER)]}, "representative_email", "margot@example.org"),
+        ({"contact": [_holder("PRN", **FURTHER)]}, "representative_address", "Bât. B\n3, rue Haute\n05000 Gap"),
         ({"contact": [_holder("NBOR")]}, "representative_kind", None),  # a neighbour speaks for nobody
         ({"contact": [_holder("GUARD", period={"end": "2026-11-23"})]}, "representative_kind", None),
         ({"contact": [_holder("GUARD", period={"end": "2026-11"})]}, "representative_kind", Addressee.GUARDIAN),
@@ -142,16 +172,43 @@ HEADER = "patient_id,birth_date,sex,family_name,given_names,address"
         f'\n{HEADER}\n\n,,,,,\n 00018 ,1957-04-16, MALE,Collet ,Alphonse,"82, chemin Verdier"\n\n',
         'Given_Names,family_name,sex,birth_date,patient_id,address\nAlphonse,Collet,male,1957-04-16,00018,"82, '
         'chemin Verdier"',
+        f"\n{HEADER.replace(',', ';')}\n00018;1957-04-16;male;Collet;Alphonse;82, chemin Verdier\n"
+        f"00019;1957;male;Collet;Alphonse;{','.join('x' * 40)}\n",
+        f'{HEADER}\n00018,1957-04-16,male,Collet,Alphonse,"82, chemin Verdier"\n'
+        f"00019,1957,male,Collet,Alphonse,{';'.join('x' * 40)}\n",
+        f'{HEADER}\r00018,1957-04-16,male,Collet,Alphonse,"82, chemin Verdier"\r'
+        f"00019,1957,male,Collet,Alphonse,{';'.join('x' * 40)}\r",
     ],
-    ids=["commas", "mark and CRLF", "semicolons", "blank lines and spaces", "other order, no last line end"],
+    ids=[
+        "commas",
+        "mark and CRLF",
+        "semicolons",
+        "blank lines and spaces",
+        "other order, no last line end",
+        "semicolons, and values with commas",
+        "commas, and values with semicolons",
+        "CR alone",
+    ],
 )
 def test_csv_as_spreadsheets_write_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "register.csv"
     path.write_text(text, encoding="utf-8", newline="")
-    (row,) = _read(path)
+    row = _read(path)[0]
     assert (row.patient_id, row.birth_date, row.sex) == ("00018", "1957-04-16", Sex.MALE)
     assert (row.family_name, row.given_names, row.address) == ("Collet", "Alphonse", "82, chemin Verdier")
     assert (row.language, row.deceased_on, row.person_key, row.email) == (Language.FR, None, None, "")
+
+
+def test_the_last_days_that_are_accepted_and_a_language_with_its_country(tmp_path: Path) -> None:
+    path = tmp_path / "register.2026.csv"
+    path.write_text(
+        f"{HEADER},deceased_on,language\n1,1880,male,Collet,Alphonse,,{TODAY},en-GB\n"
+        f"2,{TODAY},female,Collet,Alice,,{TODAY},\n",
+        encoding="utf-8",
+    )
+    row, newborn = _read(path)
+    assert (newborn.birth_date, newborn.deceased_on) == (str(TODAY), TODAY)
+    assert (row.birth_date, row.deceased_on, row.language) == ("1880", TODAY, Language.EN)
 
 
 def test_a_line_break_inside_quotes_stays_in_the_address(tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ def test_a_spoiled_permit_is_refused(tmp_path: Path, code: str, spoil: Spoil) ->
     with pytest.raises(Refused) as refused:
         read_permit(tmp_path / "permit", made.KEY.public_key(), made.NOW, crossing=Crossing.EXTRACTION)
     assert refused.value.code == code
+    assert refused.value.where in {"permit", "permit.jws", "allowed.parquet"}
+    assert made.SENTENCE.fullmatch(refused.value.what)
 
 
 def test_a_person_with_two_pseudonyms_makes_a_permit_that_nobody_reads(tmp_path: Path) -> None:
@@ -244,12 +246,13 @@ EXTRACTIONS: list[tuple[str, Spoil]] = [
 def test_a_spoiled_extraction_is_refused(tmp_path: Path, code: str, spoil: Spoil) -> None:
     folder = papers.extraction(tmp_path)
     read_extraction(folder, made.PRACTICE_KEY.public_key())
+    names = made.bytes_of(folder).keys()
     spoil(folder)
     with pytest.raises(Refused) as refused:
         read_extraction(folder, made.PRACTICE_KEY.public_key())
     assert (refused.value.code, refused.value.status) == (code, 422)
-    assert refused.value.where
-    assert len(refused.value.what) > 10
+    assert refused.value.where in names | made.bytes_of(folder).keys() | {folder.name}
+    assert made.SENTENCE.fullmatch(refused.value.what)
 
 
 # --- releases -----------------------------------------------------------------------------------------------
@@ -258,6 +261,11 @@ def test_a_spoiled_extraction_is_refused(tmp_path: Path, code: str, spoil: Spoil
 def wrongly_sealed(change: Callable[[dict[str, Any]], object]) -> Spoil:
     """A manifest that says something untrue, under the portal's own signature."""
     return forge("manifest.jws", manifest.KIND, change, to="manifest.json")
+
+
+def sealed_as(content: bytes) -> Spoil:
+    """Anything at all, under the portal's own signature."""
+    return both(add("manifest.json", content), add("manifest.jws", sign(manifest.KIND, content, made.KEY)))
 
 
 def resealed(name: str, change: Callable[[pa.Table], pa.Table], **entry: int) -> Spoil:
@@ -292,6 +300,8 @@ RELEASES: list[tuple[str, Spoil]] = [
     ("manifest_malformed", wrongly_sealed(lambda m: m.update(nature="anonymous data"))),
     ("manifest_malformed", wrongly_sealed(lambda m: m.update(format="2"))),
     ("manifest_malformed", wrongly_sealed(lambda m: m.pop("rows"))),
+    ("manifest_malformed", sealed_as(b"[]")),
+    ("manifest_malformed", sealed_as(b"{")),
     ("manifest_malformed", wrongly_sealed(lambda m: m.pop("files"))),
     ("file_missing", delete(ONE)),
     ("file_missing", delete("README.md")),
@@ -311,6 +321,7 @@ RELEASES: list[tuple[str, Spoil]] = [
     ("column_unknown", resealed(ONE, lambda t: t.append_column("name", pa.array(["x"] * t.num_rows)))),
     ("column_unknown", resealed(ONE, lambda t: t.drop_columns(["sex"]))),
     ("pseudonym_width", resealed(ONE, lambda t: t.set_column(0, "pseudonym", pa.array(["0" * 31] * t.num_rows)))),
+    ("pseudonym_width", resealed(ONE, with_pseudonym(None))),
     ("counts_mismatch", resealed(ONE, lambda t: t.slice(1))),
     ("counts_mismatch", wrongly_sealed(lambda m: m.update(persons=39))),
     ("counts_mismatch", wrongly_sealed(lambda m: m.update(k_min=5))),
@@ -319,22 +330,33 @@ RELEASES: list[tuple[str, Spoil]] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return papers.release(tmp_path_factory.mktemp("sealed"))[0]
+
+
+def test_a_release_that_nobody_touched_is_what_its_manifest_says(sealed: Path) -> None:
+    said = json.loads((sealed / "manifest.json").read_text())
+    found = verify_release(sealed, (made.FOREIGN_KEY.public_key(), made.KEY.public_key()))
+    told = {name: getattr(found, name) for name in ("release_id", "version", "study_id", "rows", "persons", "k_min")}
+    assert told | {"uniques": found.uniques, "manifest": found.manifest} == {name: said[name] for name in told} | {
+        "uniques": said["uniques"], "manifest": said,
+    }  # fmt: skip
+    assert (found.files, found.manifest_sha256) == (len(said["files"]), sha256_of(sealed / "manifest.json"))
+    assert (found.log_entry, found.opened, found.signed_by) == (None, True, 1)
 
 
 @pytest.mark.shows("R9")
 @pytest.mark.parametrize(("code", "spoil"), RELEASES, ids=[f"{n}-{code}" for n, (code, _) in enumerate(RELEASES)])
 def test_a_spoiled_release_is_refused(tmp_path: Path, sealed: Path, code: str, spoil: Spoil) -> None:
     folder = Path(shutil.copytree(sealed, tmp_path / "release"))
-    verify_release(folder, made.KEY.public_key())
+    names = made.bytes_of(folder).keys()
     spoil(folder)
     with pytest.raises(Refused) as refused:
         verify_release(folder, made.KEY.public_key())
     assert (refused.value.code, refused.value.status) == (code, 422)
-    assert refused.value.where
-    assert len(refused.value.what) > 10
+    assert refused.value.where in names | made.bytes_of(folder).keys()
+    assert made.SENTENCE.fullmatch(refused.value.what)
 
 
 @pytest.mark.shows("R9")

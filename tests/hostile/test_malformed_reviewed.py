@@ -11,7 +11,7 @@ from world import TEXTS, World, build
 from portal.demo.clock import PlayedClock
 from portal.flow import govern
 from portal.flow.means import Means
-from portal.gate.toml_file import LARGEST, read_reviewed
+from portal.gate.toml_file import LARGEST, WHAT, read_reviewed
 from portal.rules.refusals import RefusedFile
 
 GOOD = """\
@@ -148,6 +148,7 @@ SYNTAX: list[tuple[str, bytes, str]] = [
     ("not_utf8", GOOD.encode("utf-16"), "line 1"),
     ("not_utf8", GOOD.encode("cp1252", "replace"), "line 3"),
     ("toml_too_large", GOOD.encode() + b"#" * LARGEST, ""),
+    ("toml_too_deep", b"x" + b".x" * 5000 + b" = 1", ""),
     ("toml_empty", b"", ""),
     ("toml_empty", b"# nothing\n", ""),
     ("toml_extra_forbidden", b"x = 1", "line 1"),
@@ -308,8 +309,10 @@ def test_a_malformed_file_is_refused_with_its_places(code: str, content: bytes, 
     problems = refused(tmp_path, content, read_reviewed)
     assert any(p[0] == code and where in p[1] for p in problems), problems
     assert all(place.startswith("reviewed.toml") for _, place, _ in problems)
-    assert all(re.search(r"line \d+", place) for found, place, _ in problems if found.startswith("toml_") and where)
+    placed = [place for found, place, _ in problems if found.startswith(("toml_", "called_")) and where]
+    assert all(re.search(r"line \d+", place) for place in placed)
     assert all(len(what) > 10 and "\n" not in what for _, _, what in problems)
+    assert all(what == WHAT.get(found.removeprefix("toml_"), what) for found, _, what in problems)
 
 
 def refused(folder: Path, content: bytes, read: Callable[[Path], object]) -> list[tuple[str, str, str]]:
@@ -352,8 +355,15 @@ async def test_the_good_file_itself_is_taken(world: World) -> None:
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RefusedFile, match="toml_unreadable"):
+    with pytest.raises(RefusedFile) as no:
         read_reviewed(tmp_path / "nothing.toml")
+    assert (no.value.code, no.value.where) == ("toml_unreadable", "nothing.toml")
+    assert "check its name" in no.value.what
+
+
+def test_the_longest_file_that_is_read(tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_bytes(GOOD.encode() + b"#" * (LARGEST - len(GOOD.encode())))
+    assert read_reviewed(tmp_path / "long.toml").study[0].id == "asthma"
 
 
 def test_there_are_many_kinds_and_many_codes() -> None:

@@ -3,13 +3,15 @@
 import os
 from base64 import encodebytes
 from collections.abc import Callable
+from io import BytesIO
 from mailbox import Maildir
 from pathlib import Path
 
 import pytest
 
 from portal.demo.mailbox import delivery_report
-from portal.outside.returns import Kind, MaildirReturns, Return
+from portal.outside.bounces import Kind
+from portal.outside.returns import MaildirReturns, Return
 
 ADDRESS = "returns+{ref}@portal.example"
 TO = "returns+3f2a-01@portal.example"
@@ -44,8 +46,7 @@ QUOTED = (
     "--b\nContent-Type: {media}\n\nFrom: notices@portal.example\nMessage-ID: <3f2a-01@portal.example>\nSubject: x\n\n"
 )
 OTHER_FORM = (
-    f"Return-Path: <>\nDelivered-To: {TO}\nFrom: postmaster@mail.example\nSubject: failure notice\n\n"
-    "Hi. This is the qmail-send program.\n<patient@mail.example>: no such user\n"
+    f"Return-Path: <>\nDelivered-To: {TO}\nFrom: postmaster@mail.example\nSubject: Hm\n\nComputer says no.\n"
 ).encode()
 
 SAMPLES: dict[str, tuple[bytes, tuple[bool, Kind]]] = {
@@ -81,16 +82,14 @@ SAMPLES: dict[str, tuple[bytes, tuple[bool, Kind]]] = {
     "in capitals": (report(fields("FAILED", "5.1.1"), to=TO.upper()), (True, Kind.FAILED)),
 }
 
+READER = "a@b.example"
 NOT_RETURNS: dict[str, bytes] = {
-    "out of office": f"Return-Path: <>\nTo: {TO}\nAuto-Submitted: auto-replied\n\naway 5.1.1\n".encode(),
-    "somebody's answer": f"Return-Path: <a@b.example>\nDelivered-To: {TO}\nSubject: Re: x\n\nWho are you?\n".encode(),
+    "out of office": f"From: {READER}\nTo: {TO}\nAuto-Submitted: auto-replied\n\naway 5.1.1\n".encode(),
+    "somebody's answer": f"Return-Path: <{READER}>\nFrom: {READER}\nDelivered-To: {TO}\n\nWho are you?\n".encode(),
     "delivered": report(fields("delivered", "2.0.0")),
     "relayed": report(fields("relayed", "2.1.9")),
     "relayed, without a status": report(fields("relayed", "")),
     "expanded": report(fields("expanded", "2.0.0")),
-    "a read receipt": report("Disposition: displayed\n", media="message/disposition-notification").replace(
-        b"Return-Path: <>", b"Return-Path: <a@b.example>"
-    ),
     "empty": b"",
     "no message at all": bytes(range(256)) * 20,
 }
@@ -172,3 +171,28 @@ def test_a_mailbox_that_is_not_there_or_not_whole_is_an_incomplete_reading(folde
 def test_a_huge_report_is_read_from_its_beginning(folder: Path, put: Put):
     put(report(fields("failed", "5.1.1"), more="--b\nContent-Type: text/plain\n\n" + "x" * 3_000_000 + "\n"))
     assert len(MaildirReturns(folder, ADDRESS).read().messages) == 1
+
+
+def test_a_message_handed_over_is_kept_whole_and_read(folder: Path):
+    box = MaildirReturns(folder, ADDRESS)
+    for sample, _ in SAMPLES.values():
+        box.keep(BytesIO(b"From MAILER-DAEMON Mon Mar  2 10:00:00 2026\n" + sample))
+    assert os.listdir(folder / "tmp") == []
+    assert len(os.listdir(folder / "new")) == len(SAMPLES)
+    expected = sorted((permanent, kind) for _, (permanent, kind) in SAMPLES.values())
+    assert sorted((m.permanent, m.kind) for m in box.read().messages) == expected
+
+
+def test_a_message_that_cannot_be_kept_whole_is_not_there_at_all(folder: Path):
+    class Cut(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError("the pipe broke")
+
+        readline = readlines = __next__ = read
+
+    with pytest.raises(OSError, match="the pipe broke"):
+        MaildirReturns(folder, ADDRESS).keep(Cut())
+    assert (os.listdir(folder / "tmp"), os.listdir(folder / "new")) == ([], [])
+    with pytest.raises(OSError, match="nowhere"):
+        MaildirReturns(folder / "nowhere", ADDRESS).keep(BytesIO(b"x"))
+    assert not (folder / "nowhere").exists()

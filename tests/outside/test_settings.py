@@ -52,6 +52,7 @@ def without(kind: type[SignIn], **changed: Any) -> SignIn:
         ("base_url", "https://", "base_url_in_clear"),
         ("secret", "", "no_secret"),
         ("secret", "x" * 31, "short_secret"),
+        ("metrics_token", "x" * 31, "short_metrics_token"),
         ("keys_dir", Path("/nowhere/at/all"), "no_keys"),
         ("clock", "played", "demo_clock"),
         ("log_level", "debug", "debug_log"),
@@ -144,6 +145,12 @@ def test_an_unknown_setting_in_the_toml_file_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setenv("PORTAL_CONFIG", str(tmp_path / "portal.toml"))
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_a_pace_below_nothing_is_refused():
+    assert Settings(mail_per_minute=0).mail_per_minute == 0
+    with pytest.raises(ValidationError):
+        Settings(mail_per_minute=-1)
 
 
 @pytest.mark.parametrize("address", ["returns@portal.example", "{ref}{ref}@portal.example", "returns@{ref}.example"])

@@ -15,7 +15,19 @@ from story.plans import PRACTICES, Enrolled, Event, Plan
 from story.saying import add_encounters, add_record
 from world import World, paris, plain_letter, publish, reviewed
 
-from portal.flow import enrol, govern, notify, opt_out, permit, provisional, receive, register, release, rights
+from portal.flow import (
+    campaign,
+    enrol,
+    govern,
+    notify,
+    opt_out,
+    permit,
+    provisional,
+    receive,
+    register,
+    release,
+    rights,
+)
 from portal.flow.notify import Letter, Rendered
 from portal.flow.sign_in import sign_in_doctor
 from portal.gate.filtering import filter_extraction
@@ -247,7 +259,7 @@ class Player:
     async def _tell(self, practice: str, refused: frozenset[str]) -> None:
         self.world.post.refused = set(refused)
         try:
-            await notify.start_campaign(
+            await campaign.start_campaign(
                 self.world.means, observatory_id="demo", practice_id=practice, by=self.world.operator
             )
         except Refused as no:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
 from kept import dump
@@ -11,7 +12,10 @@ from world import patient
 
 from portal.flow.opt_out import look
 from portal.flow.paper import make_codes
+from portal.flow.sequence import sequence
 from portal.flow.typed_link import FREE_TRIES, PACE, SLOWEST, pace
+from portal.gate.receipt import verify_receipt
+from portal.outside.keys import read_public_keys
 from portal.outside.tokens import sent_letter_code, sent_link_token, token_hash
 from portal.records.database import connection
 from portal.records.notices import CodeAttempt, Notice
@@ -134,7 +138,14 @@ async def test_codes_are_given_once_and_are_codes(web: Web) -> None:
     assert all(is_code(code) for code in codes)
 
 
-async def test_a_code_on_paper_is_a_no_of_hers_and_her_link_takes_it_back(web: Web, letter: tuple[str, str]) -> None:
+def key_file(web: Web, folder: Path) -> Path:
+    web.world.means.ring.export_public(folder / "portal.pub")
+    return folder / "portal.pub"
+
+
+async def test_a_code_on_paper_is_a_no_of_hers_and_her_link_takes_it_back(
+    web: Web, letter: tuple[str, str], tmp_path: Path
+) -> None:
     code, token = letter
     desk = await web.as_account(web.world.operator)
     said = {"code": mistyped(code), "channel": "paper", "scope": "everything", "received": "2026-03-01"}
@@ -143,6 +154,9 @@ async def test_a_code_on_paper_is_a_no_of_hers_and_her_link_takes_it_back(web: W
     assert (objection.channel, str(objection.received_at.date())) == ("paper", "2026-02-28")
     link = await look(connection(), token)
     assert link.state == "no_everything"
+    await sequence(web.world.means)
+    receipt = await web.browser().get(f"/o/{token}/receipt.json")
+    assert verify_receipt(receipt.content, read_public_keys(key_file(web, tmp_path))).proved
     answer = await web.browser().post(f"/o/{token}/withdraw")
     assert answer.status_code == 303
     assert (await look(connection(), token)).state == "taken_back"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from whole_site import Web, site
-from world import TEXTS
+from world import TEXTS, patient
 
 from portal.flow import govern
 from portal.flow import release as flow
@@ -19,10 +19,11 @@ from portal.flow.sign_in import add_staff
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.enrolments import Enrolment
+from portal.records.notices import OutboxItem
 from portal.records.people import Patient
 from portal.records.releases import Release
 from portal.rules.clearance import Withheld
-from portal.rules.waiting import paris_day
+from portal.rules.waiting import ATTEMPTS, paris_day
 from portal.rules.words import Role
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -192,7 +193,8 @@ async def test_the_desk_counts_what_happened(web: Web) -> None:
     await web.sealed()
     operator = await web.as_account(web.world.operator)
     home = (await operator.get("/desk")).text
-    counts = dict(re.findall(r'<dt>([^<]+)</dt><dd class="num">([^<]+)</dd>', home))
+    line = home.partition('id="line"')[2]
+    counts = dict(re.findall(r'<dt>([^<]+)</dt><dd class="num">([^<]+)</dd>', line))
     assert counts == {
         "Médecins actifs": "1", "Patients": "4", "Notices envoyées": "4", "Notices remises": "4",
         "Personnes qui ont dit non": "moins de\u00a011", "Enregistrements reçus": "3", "Enregistrements livrés": "3",
@@ -211,9 +213,43 @@ async def test_a_campaign_is_started_for_a_practice_of_the_list(web: Web) -> Non
     assert "practice-b" not in (await operator.get("/desk/campaigns")).text
     for given in ({"practice": "practice-b", "observatory": "demo"}, {"practice": "practice-a"}, {}):
         assert (await operator.post("/desk/campaigns", data=given)).status_code == 422
+        assert (await operator.get("/desk/campaigns/plan", params=given)).status_code == 422
+    plan = await operator.get("/desk/campaigns/plan", params={"practice": "practice-a", "observatory": "demo"})
+    assert "Déjà prévenus</dt><dd>4</dd>" in re.sub(r"\s*<p>|</p>\s*", "", plan.text)
+    assert "Rien à envoyer." in plan.text
     started = await operator.post("/desk/campaigns", data={"practice": "practice-a", "observatory": "demo"})
     assert started.headers["location"] == "/desk/campaigns"
     assert (await operator.get("/desk/campaigns")).text.count('<th scope="row">Cabinet A</th>') == 2
+
+
+async def test_a_campaign_is_stopped_and_resumed(web: Web) -> None:
+    await web.world.register([patient("5")], partial=True)
+    done = await web.world.queue()
+    operator = await web.as_account(web.world.operator)
+    assert "Arrêter" in (await operator.get("/desk/campaigns")).text
+    assert (await operator.post(f"/desk/campaigns/{done.campaign_id}/stop")).status_code == 303
+    assert "Arrêtée" in (await operator.get("/desk/campaigns")).text
+    assert (await operator.post(f"/desk/campaigns/{done.campaign_id}/stop")).status_code == 404
+    assert (await operator.post(f"/desk/campaigns/{done.campaign_id}/resume")).status_code == 303
+    assert (await operator.post(f"/desk/campaigns/{2**63}/resume")).status_code == 404
+
+
+@ON_BOTH
+async def test_messages_that_no_server_took_are_tried_again_from_the_desk(web: Web) -> None:
+    operator, dpo = await web.as_account(web.world.operator), await web.as_account(web.world.dpo)
+    assert "ne partent pas" not in (await operator.get("/desk/campaigns")).text
+    await OutboxItem.filter(id=1).update(attempts=ATTEMPTS, done_at=None)
+    assert "Messages qui ne partent pas" in (await dpo.get("/desk")).text
+    page = (await operator.get("/desk/campaigns")).text
+    [action] = re.findall(r"/desk/campaigns/\d+/again", page)
+    assert action not in (await dpo.get("/desk/campaigns")).text
+    assert (await dpo.post(action)).status_code == 403
+    assert (await operator.post("/desk/campaigns/999/again")).status_code == 404
+    assert (await operator.post(f"/desk/campaigns/{10**19}/again")).status_code == 404
+    done = await operator.post(action)
+    assert (done.status_code, done.headers["location"]) == (303, "/desk/campaigns")
+    assert "ne partent pas" not in (await operator.get("/desk/campaigns")).text
+    assert (await operator.post(action)).status_code == 404
 
 
 async def test_the_numbers_of_the_register_are_offered_to_whoever_verifies(web: Web) -> None:
@@ -231,7 +267,7 @@ async def test_the_log_is_read_fifty_entries_at_a_time(web: Web) -> None:
             web.world.means, email=f"a{number}@example.org", role=Role.AUDITOR, study_id=None, actor="system:test"
         )
     operator = await web.as_account(web.world.operator)
-    newest = (await operator.get("/desk/log")).text
+    newest = (await operator.get("/desk/log")).text.partition('aria-label="Journal"')[2]
     shown = [int(n) for n in re.findall(r'<th scope="row" class="n">(\d+)</th>', newest)]
     assert len(shown) == 50
     assert shown == sorted(shown, reverse=True)

@@ -8,7 +8,7 @@ from kept import dump
 from whole_site import BASE, Shown, Web, address
 from world import load_texts, patient
 
-from portal.flow import notify
+from portal.flow import campaign, notify
 from portal.flow.notify import Letter, Rendered
 from portal.records.accounts import Account
 from portal.rules.words import Role
@@ -67,7 +67,9 @@ async def test_a_crawler_on_every_link_of_a_mail_changes_nothing(web: Web) -> No
         return letters[-1]
 
     await web.world.register([patient("1"), patient("2"), patient("3"), patient("5")])
-    await notify.start_campaign(web.world.means, observatory_id="demo", practice_id="practice-a", by=web.world.operator)
+    await campaign.start_campaign(
+        web.world.means, observatory_id="demo", practice_id="practice-a", by=web.world.operator
+    )
     await notify.send_due(web.world.means, web.world.post, kept)
     assert len(letters) == 1
     before = await dump()
