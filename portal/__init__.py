@@ -57,9 +57,11 @@ records | gate | outside → rules.
       flow/typed_link.py        a typed code leads to its link
       flow/told_doctor.py       a no told to the doctor
       flow/provisional.py       a no said without a link: on paper, by telephone, by the form
+      flow/taken_back.py        and taken back the way it was said
       flow/who_is_who.py        doubts settled: one person, two, or a mistake
       flow/read_contacts.py     contacts opened for the DPO, and that entered
-      flow/rights.py            restriction, erasure, rectification
+      flow/rights.py            restriction, erasure, rectification, access
+      flow/access.py            everything kept about one person, gathered for her
       flow/behind_link.py       what a personal link shows
       flow/receipt_file.py      the receipt of a no as a signed file
       flow/mail_receipt.py      the same, mailed once to the address told
@@ -105,7 +107,8 @@ records | gate | outside → rules.
       records/canaries.py       the canary's rounds, and what was counted of each channel
       records/channels.py       objections by channel, each stage from its own evidence
       records/log_reviews.py    which entries were read, and which wait
-      records/rights_requests.py  restriction, erasure, rectification
+      records/rights_requests.py  restriction, erasure, rectification, access
+      records/held.py           everything kept about one person
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
       records/stored.py         who is in the store, what must leave it
@@ -206,6 +209,7 @@ records | gate | outside → rules.
       web/letters.py            notices and receipts as mail
       web/print_file.py         notices on paper
       web/on_paper.py           texts as PDF
+      web/access_file.py        what is handed out to who asks for access
 
     demo/       WHO TRIES IT OUT: refused outside demo mode
       demo/run.py               play once, then serve

@@ -1,4 +1,4 @@
-"""Receipts by mail; access as a right asked for, also through a personal link
+"""Receipts by mail; access as a right that is asked for
 
 Revision: 0014, after 0013
 """
@@ -13,6 +13,16 @@ branch_labels = None
 depends_on = None
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+KINDS_BEFORE = "('restriction', 'erasure', 'rectification')"
+KINDS = "('restriction', 'erasure', 'rectification', 'access')"
+
+
+def _allow(kinds: str) -> None:
+    with op.batch_alter_table("rights_request", schema=None) as batch_op:
+        batch_op.drop_constraint("rights_request_kind", type_="check")
+        batch_op.create_check_constraint("rights_request_kind", f"kind IN {kinds}")
 
 
 def upgrade() -> None:
@@ -31,7 +41,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("objection_id", name=op.f("receipt_mail_objection_id_key")),
     )
     op.create_index("receipt_mail_due", "receipt_mail", ["done_at", "due_at"], unique=False)
+    _allow(KINDS)
 
 
 def downgrade() -> None:
+    """Fails, and changes nothing, while a request for access is on record: none is dropped."""
+    _allow(KINDS_BEFORE)
     op.drop_table("receipt_mail")

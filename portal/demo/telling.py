@@ -19,7 +19,7 @@ from portal.flow.paper import make_codes
 from portal.flow.register import import_register
 from portal.gate.register_row import RegisterRow
 from portal.rules.waiting import paris_day
-from portal.rules.words import Addressee, RightsKind
+from portal.rules.words import WITHHOLDING, Addressee
 from portal.web.letters import render_letter, render_receipt
 
 LETTERS_WITH = "2026-06"
@@ -220,7 +220,7 @@ async def _without_a_link(p: Play, objected: set[tuple[str, str]]) -> None:
             p.story.add("objections_without_link", **said, scope="everything", at=p.now)
     async with Browser(p.stage.base) as dpo:
         await dpo.sign_in("staff", "demo-dpo")
-        for (practice, number), kind in zip(quiet[8::14], RightsKind, strict=False):
+        for (practice, number), kind in zip(quiet[8::14], WITHHOLDING, strict=False):
             await dpo.send("/desk/requests", "/desk/requests", practice=practice, number=number, kind=str(kind))
             p.story.add("requests", practice_id=practice, patient_id=number, kind=str(kind), at=p.now)
 

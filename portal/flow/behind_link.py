@@ -17,6 +17,7 @@ from portal.records.behind_link import (
     newest_conditions,
     notice_with_its_text,
     other_readings,
+    requests_of,
     text_for,
 )
 from portal.records.database import connection
@@ -126,6 +127,11 @@ async def deliveries(link: Link, no: Said) -> list[Delivery]:
     ordered = paris_day(no.received_at) + ERASED_WITHIN
     found = [_delivery(d) for d in await deliveries_of(connection(), link.person_id) if _covers(no, d)]
     return [replace(each, delete_by=each.delete_by or ordered) for each in found]
+
+
+async def requests(link: Link) -> list[dict[str, Any]]:
+    """The rights asked for of this patient, and what became of each; the newest first."""
+    return await requests_of(connection(), link.patient_id, link.person_id)
 
 
 async def uses(link: Link) -> list[Delivery]:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
+from portal.flow.taken_back import heard_on
 from portal.records.accounts import Account
 from portal.records.database import Connection, as_moment, connection, rows, transact
 from portal.records.ledger import Touch, enter
@@ -17,13 +18,16 @@ from portal.rules.words import ObjectionChannel, Scope
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`number`: the patient's at the practice. `undoable`: recorded today by this doctor, and not taken back."""
+    """`number`: the patient's at the practice. `mine`: recorded by this doctor, and not taken back. `undoable`: today.
+    `undone`: taken back on the day it was recorded."""
 
     id: UUID
     number: str
     received_at: datetime
     taken_back_at: datetime | None
+    mine: bool
     undoable: bool
+    undone: bool
 
 
 async def object_for(means: Means, *, practice_id: str, number: str, said_on: date | None = None, by: Account) -> UUID:
@@ -80,6 +84,25 @@ async def undo(means: Means, objection: UUID, *, by: Account) -> None:
     await transact(step)
 
 
+async def take_back_told(means: Means, objection: UUID, *, said_on: date | None, by: Account) -> None:
+    """The patient tells the doctor who recorded her no that she takes it back; on any later day. It lifts that no only,
+    and counts from now on, for later records."""
+    row = await transact(lambda c: _recorded(c, objection, by))
+    touches: list[Touch] = [("person", str(row["person_id"])), ("patient", str(row["patient_id"]))]
+
+    async def step(c: Connection) -> None:
+        now = await means.now(c)
+        day = heard_on(said_on, row["received_at"], now)
+        entry = await enter(
+            c, "objection_taken_back", actor=by.actor, at=now, touches=touches, summary=f"doctor, said on {day}"
+        )
+        if not _told(await _recorded(c, objection, by), now, by).mine:
+            raise Refused("not_told_her", "only who recorded it hears that it is taken back", status=409)
+        await take_back(c, [objection], at=now, entry=entry)
+
+    await transact(step)
+
+
 _HERS = "practice_id IN (SELECT practice_id FROM enrolment WHERE account_id = $2 AND active_from IS NOT NULL)"
 """Of a practice at which an operator has once verified her: who only says that she works there learns nothing."""
 
@@ -111,5 +134,6 @@ async def _recorded(c: Connection, objection: UUID, by: Account) -> dict[str, An
 
 def _told(row: dict[str, Any], now: datetime, by: Account) -> Told:
     same_day = paris_day(row["at"]) == paris_day(now)
-    undoable = row["withdrawn_at"] is None and row["actor"] == by.actor and same_day
-    return Told(UUID(str(row["id"])), row["number"], row["received_at"], row["withdrawn_at"], undoable)
+    mine, back = row["withdrawn_at"] is None and row["actor"] == by.actor, row["withdrawn_at"]
+    undone = back is not None and paris_day(row["at"]) == paris_day(back)
+    return Told(UUID(str(row["id"])), row["number"], row["received_at"], back, mine, mine and same_day, undone)

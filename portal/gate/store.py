@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection, IOException
@@ -19,7 +20,18 @@ from portal.gate.extraction import Extraction, read_extraction
 from portal.gate.folders import sha256_of, synced
 from portal.rules.refusals import Refused
 
-__all__ = ["Extraction", "StoreBusy", "StoredFile", "accept", "delete", "erase", "persons", "prune", "read_extraction"]
+__all__ = [
+    "Extraction",
+    "StoreBusy",
+    "StoredFile",
+    "accept",
+    "delete",
+    "erase",
+    "persons",
+    "prune",
+    "read_extraction",
+    "rows_of",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -135,6 +147,19 @@ def persons(store_files: Sequence[Path]) -> pa.Table:
             f"SELECT practice_id, pseudonym, max(year_of_birth) AS year_of_birth, max(sex) AS sex, count(*) AS n "
             f"FROM (SELECT * FROM nobody UNION ALL BY NAME SELECT * FROM {source}) GROUP BY ALL ORDER BY ALL"
         ).to_arrow_table()
+
+
+def rows_of(file: Path, pseudonym: str) -> list[dict[str, Any]]:
+    """Every record that a file holds of one person, without the pseudonyms under which it stands there."""
+    source = f"read_parquet({paths([file])}, hive_partitioning = false)"
+    what = "* EXCLUDE (practice_id, pseudonym, doctor_pseudonym)"
+    with engine(Limits()) as con:
+        try:
+            found = con.execute(select(what, source, "WHERE pseudonym = ? ORDER BY ALL"), [pseudonym])
+        except IOException:
+            raise StoreBusy from None
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def _folder(store: Path, practice_id: str) -> Path:

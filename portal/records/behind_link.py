@@ -74,6 +74,26 @@ async def listed_studies(c: Connection, observatory_id: str) -> list[dict[str, A
     )
 
 
+async def requests_of(c: Connection, patient_id: int, person_id: UUID) -> list[dict[str, Any]]:
+    """The rights asked for of this patient, the newest first: kind, state, received_at, due_on, closed_at."""
+    found = await rows(
+        c,
+        "SELECT kind, state, received_at, due_on, closed_at FROM rights_request WHERE patient_id = $1 "
+        "AND person_id = $2 ORDER BY entry_id DESC",
+        patient_id,
+        person_id,
+    )
+    return [
+        {
+            **row,
+            "received_at": as_moment(row["received_at"]),
+            "due_on": as_day(row["due_on"]),
+            "closed_at": as_moment(row["closed_at"]),
+        }
+        for row in found
+    ]
+
+
 async def deliveries_of(c: Connection, person_id: UUID) -> list[dict[str, Any]]:
     """Each release of which a version that holds this person was served: observatory_id, study_id, title, columns,
     practices, recipient, country, served_at; with the retraction's delete_by (None without one) and deleted_at, once

@@ -74,7 +74,7 @@ doubted AS (
 ),
 asked AS (
     SELECT id, person_id, patient_id FROM rights_request
-    WHERE state = 'open' OR (state = 'granted' AND kind IN ('erasure', 'restriction'))
+    WHERE kind <> 'access' AND (state = 'open' OR (state = 'granted' AND kind IN ('erasure', 'restriction')))
 ),
 pending AS (
     SELECT person_id FROM asked

@@ -8,17 +8,20 @@ from uuid import UUID
 from portal.records.canaries import CANARY
 from portal.records.database import as_day, as_moment, connection, rows
 from portal.records.objections import BOUND, MEANT
+from portal.rules.words import Addressee
 
 Row = dict[str, Any]
 
 
 async def provisional(today: date) -> list[Row]:
     """Every objection without a token, those to settle first: id, channel, scope, received_at, due_on, outcome,
-    settled_at, settled_by, meant (patients whom it may mean now), waits (bool), late (bool)."""
+    settled_at, settled_by, meant (patients whom it may mean now), waits (bool), late (bool), taken_back_at, stands
+    (bool: bound to its person and not taken back)."""
     found = await rows(
         connection(),
         "SELECT o.id, o.channel, o.scope, o.scope_ref, o.received_at, o.due_on, o.outcome, o.settled_at, o.settled_by, "
-        "count(DISTINCT p.id) AS meant FROM provisional_objection o "
+        "count(DISTINCT p.id) AS meant, (SELECT max(x.withdrawn_at) FROM objection x "
+        "WHERE x.actor = 'provisional/' || CAST(o.id AS text)) AS taken_back_at FROM provisional_objection o "
         f"LEFT JOIN ({MEANT}) m ON m.provisional_id = o.id LEFT JOIN patient p ON p.person_id = m.person_id "
         "GROUP BY o.id, o.channel, o.scope, o.scope_ref, o.received_at, o.due_on, o.outcome, o.settled_at, "
         "o.settled_by, o.entry_id ORDER BY o.entry_id",
@@ -30,6 +33,8 @@ async def provisional(today: date) -> list[Row]:
             "received_at": as_moment(row["received_at"]),
             "due_on": as_day(row["due_on"]),
             "settled_at": as_moment(row["settled_at"]),
+            "taken_back_at": as_moment(row["taken_back_at"]),
+            "stands": row["outcome"] == "bound" and row["taken_back_at"] is None,
             "waits": row["outcome"] is None or (row["outcome"] == "not_here" and row["meant"] > 0),
         }
         for row in found
@@ -88,11 +93,13 @@ async def doubts() -> list[Row]:
 
 
 async def requests(today: date) -> list[Row]:
-    """Every request, the open ones first: id, kind, state, practice, number, received_at, due_on, late (bool)."""
+    """Every request, the open ones first: id, kind, state, practice, number, received_at, due_on, late (bool), by_link
+    (whether it was asked through a personal link)."""
     found = await rows(
         connection(),
-        "SELECT r.id, r.kind, r.state, r.received_at, r.due_on, p.practice_id, pr.name AS practice, p.number "
-        "FROM rights_request r JOIN patient p ON p.id = r.patient_id JOIN practice pr ON pr.id = p.practice_id "
+        "SELECT r.id, r.kind, r.state, r.received_at, r.due_on, r.opened_by, p.practice_id, p.number, "
+        "pr.name AS practice FROM rights_request r JOIN patient p ON p.id = r.patient_id "
+        "JOIN practice pr ON pr.id = p.practice_id "
         "ORDER BY CASE r.state WHEN 'open' THEN 0 ELSE 1 END, r.due_on, r.entry_id",
     )
     return [
@@ -102,6 +109,7 @@ async def requests(today: date) -> list[Row]:
             "received_at": as_moment(row["received_at"]),
             "due_on": as_day(row["due_on"]),
             "late": row["state"] == "open" and (as_day(row["due_on"]) or today) < today,
+            "by_link": row["opened_by"] in set(Addressee),
         }
         for row in found
     ]

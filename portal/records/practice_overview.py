@@ -71,6 +71,18 @@ async def patients(practice_id: str, observatory_id: str, now: datetime) -> list
     )  # fmt: skip
 
 
+async def noted_by(practice_id: str, actor: str) -> list[Row]:
+    """Every no that this doctor was told at the practice, recorded, and that stands: id, number, received_at."""
+    found = await rows(
+        connection(),
+        "SELECT o.id, o.received_at, p.number FROM objection o JOIN patient p ON p.id = o.patient_id "
+        "WHERE p.practice_id = $1 AND o.actor = $2 AND o.withdrawn_at IS NULL ORDER BY o.entry_id DESC",
+        practice_id,
+        actor,
+    )
+    return [{**row, "received_at": as_moment(row["received_at"])} for row in found]
+
+
 async def hand_overs_to_confirm(practice_id: str) -> list[Row]:
     """Hand-overs reported at a practice that no doctor has confirmed, the oldest first: id, number, at."""
     found = await rows(

@@ -1,4 +1,4 @@
-"""Requests for restriction, erasure or rectification: while one stands, nothing of the person passes (G46)."""
+"""Requests for restriction, erasure or rectification, which withhold while they stand (G46), and for access."""
 
 from uuid import UUID, uuid4
 
@@ -14,7 +14,10 @@ from portal.rules.words import RightsKind, RightsState
 
 
 class RightsRequest(Model):
-    """One right asked for through one patient row; it binds every person that the row ever stood for."""
+    """One right asked for through one patient row; if it withholds, it binds every person that the row ever stood for.
+
+    `opened_by`: the actor who noted it, or as whom its reader asked through a personal link (an Addressee).
+    """
 
     id = fields.UUIDField(primary_key=True)
     person_id: UUID
@@ -74,7 +77,8 @@ async def copy_to_parted(c: Connection, old: UUID, new: UUID, patient_id: int, e
     found = await rows(
         c,
         "SELECT kind, state, received_at, due_on, opened_by, closed_at, closed_by, closing_id FROM rights_request "
-        "WHERE person_id = $1 AND (state = 'open' OR (state = 'granted' AND kind IN ('erasure', 'restriction')))",
+        "WHERE person_id = $1 AND kind <> 'access' "
+        "AND (state = 'open' OR (state = 'granted' AND kind IN ('erasure', 'restriction')))",
         old,
     )
     await write_many(

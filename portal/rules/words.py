@@ -158,11 +158,16 @@ class DoubtOutcome(StrEnum):
 
 
 class RightsKind(StrEnum):
-    """The rights that withhold a person while they are asked for (G46)."""
+    """The rights that are asked for besides saying no. Access withholds nobody."""
 
     RESTRICTION = "restriction"
     ERASURE = "erasure"
     RECTIFICATION = "rectification"
+    ACCESS = "access"
+
+
+WITHHOLDING = (RightsKind.RESTRICTION, RightsKind.ERASURE, RightsKind.RECTIFICATION)
+"""The rights that withhold a person while they are asked for (G46)."""
 
 
 class RightsState(StrEnum):

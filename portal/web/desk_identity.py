@@ -6,14 +6,16 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.flow import rights, who_is_who
+from portal.flow import access, rights, who_is_who
 from portal.flow.read_contacts import with_names
+from portal.flow.typed_link import link_of
 from portal.records import identity_overview
 from portal.records.database import connection
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import DoubtOutcome, RightsKind, RightsState, Role
-from portal.web.frame import form, given_day, path_uuid, portal_of, see_other, show, who
+from portal.web.access_file import access_archive
+from portal.web.frame import form, given_day, path_uuid, portal_of, reference, see_other, show, who
 
 
 async def doubts(request: Request) -> Response:
@@ -74,7 +76,8 @@ async def requests(request: Request) -> Response:
     is_dpo = who(request).account.role == Role.DPO
     today = paris_day(portal_of(request).means.clock.now())
     found = [
-        {**row, "answers": sorted(_answers(row)) if is_dpo else []} for row in await identity_overview.requests(today)
+        {**row, "answers": sorted(_answers(row)) if is_dpo else [], "has_file": is_dpo and _has_file(row)}
+        for row in await identity_overview.requests(today)
     ]
     return await show(
         request, "desk/requests.html", requests=found, practices=await identity_overview.practices(), is_dpo=is_dpo
@@ -82,19 +85,31 @@ async def requests(request: Request) -> Response:
 
 
 async def open_request(request: Request) -> Response:
+    """Of the patient who is named by practice and number, or by the code of her letter."""
     given = await form(request)
-    kind = given.get("kind", "")
-    if kind not in set(RightsKind):
+    if given.get("kind", "") not in set(RightsKind):
         raise Refused("request", "choose one of the list", status=422)
-    await rights.open_request(
-        portal_of(request).means,
-        practice_id=given.get("practice", ""),
-        number=given.get("number", "").strip(),
-        kind=RightsKind(kind),
-        received=given_day(given, "received"),
-        by=who(request).account,
-    )
+    means, by = portal_of(request).means, who(request).account
+    kind, received = RightsKind(given["kind"]), given_day(given, "received")
+    if code := given.get("code", "").strip():
+        token = await link_of(means, code, "desk")
+        if token is None:
+            raise Refused("no_code", "no letter has this code", status=422)
+        await rights.ask(means, token, kind, received=received, by=by)
+    else:
+        practice, number = given.get("practice", ""), given.get("number", "").strip()
+        await rights.open_request(means, practice_id=practice, number=number, kind=kind, received=received, by=by)
     return see_other(request, "/desk/requests")
+
+
+async def access_file(request: Request) -> Response:
+    """What is handed out to who asked for access; made by a POST, because that is entered in the log."""
+    answer = await access.gather(portal_of(request).means, path_uuid(request), by=who(request).account)
+    name = f"access-{reference(answer.request_id)}"
+    return Response(
+        await access_archive(answer), media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{name}.zip"'},
+    )  # fmt: skip
 
 
 async def answer_request(request: Request) -> Response:
@@ -108,6 +123,10 @@ async def answer_request(request: Request) -> Response:
 def _answers(row: dict[str, Any]) -> set[RightsState]:
     may = rights.ANSWERS.get(RightsState(row["state"]), frozenset())
     return {state for state in may if state is not RightsState.ENDED or row["kind"] == RightsKind.RESTRICTION}
+
+
+def _has_file(row: dict[str, Any]) -> bool:
+    return row["kind"] == RightsKind.ACCESS and row["state"] in access.MAY_BE_READ
 
 
 async def _doubt(request: Request) -> dict[str, Any]:

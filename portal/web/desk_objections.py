@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.flow import provisional
+from portal.flow import provisional, taken_back
 from portal.flow.opt_out import Brought, object_
 from portal.flow.provisional import Spoken
 from portal.flow.read_contacts import with_names
@@ -94,6 +94,31 @@ async def settle(request: Request) -> Response:
             await provisional.no_authority(means, no_id, by=by)
         case _:
             _wrong("outcome")
+    return see_other(request, "/desk/objections")
+
+
+async def take_back(request: Request) -> Response:
+    """She took it back the way she said it. One that is not bound yet is first bound to the patients ticked."""
+    means, by, no_id = portal_of(request).means, who(request).account, path_uuid(request)
+    given = await form(request)
+    channel, said_on = _channel(given.get("channel", "")), given_day(given, "said_on")
+    if chosen := await _chosen(given):
+        await provisional.bind(means, no_id, chosen, by=by)
+    await taken_back.bound(means, no_id, said_on=said_on, channel=channel, by=by)
+    return see_other(request, "/desk/objections")
+
+
+async def take_back_told(request: Request) -> Response:
+    """The same for what a patient told her doctor."""
+    given = await form(request)
+    await taken_back.told(
+        portal_of(request).means,
+        practice_id=given.get("practice", "").strip(),
+        number=given.get("number", "").strip(),
+        said_on=given_day(given, "said_on"),
+        channel=_channel(given.get("channel", "")),
+        by=who(request).account,
+    )
     return see_other(request, "/desk/objections")
 
 

@@ -116,8 +116,9 @@ async def sign(request: Request) -> Response:
 async def patients(request: Request) -> Response:
     enrolment = await practice_overview.enrolment_of(who(request).account.id)
     listed = await _patients(request, enrolment) if enrolment else []
+    noted = await practice_overview.noted_by(enrolment["practice_id"], who(request).account.actor) if enrolment else []
     waiting = await practice_overview.hand_overs_to_confirm(enrolment["practice_id"]) if enrolment and listed else []
-    return await show(request, "doctor/patients.html", patients=listed, total=len(listed), waiting=waiting)
+    return await show(request, "doctor/patients.html", patients=listed, total=len(listed), waiting=waiting, noted=noted)
 
 
 async def object_for(request: Request) -> Response:
@@ -159,6 +160,13 @@ async def objection(request: Request) -> Response:
 async def undo_objection(request: Request) -> Response:
     wanted = path_uuid(request)
     await told_doctor.undo(portal_of(request).means, wanted, by=who(request).account)
+    return see_other(request, f"/doctor/objections/{wanted}")
+
+
+async def take_back_objection(request: Request) -> Response:
+    """The patient tells her doctor that she takes her no back."""
+    wanted, said_on = path_uuid(request), given_day(await form(request), "said_on")
+    await told_doctor.take_back_told(portal_of(request).means, wanted, said_on=said_on, by=who(request).account)
     return see_other(request, f"/doctor/objections/{wanted}")
 
 

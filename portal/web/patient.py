@@ -1,4 +1,4 @@
-"""The patient's pages: no account, no cookie, no script. Only the three posts change anything."""
+"""The patient's pages: no account, no cookie, no script. Only the posts change anything."""
 
 from typing import Any
 
@@ -7,12 +7,15 @@ from starlette.responses import Response
 
 from portal.flow import opt_out
 from portal.flow.behind_link import Opened, deliveries, open_link, read_as, readings
+from portal.flow.behind_link import requests as requests_of
 from portal.flow.behind_link import uses as uses_of
 from portal.flow.opt_out import Said
 from portal.flow.receipt_file import receipt_file
+from portal.flow.rights import ask
 from portal.records.overview import leaf_of
+from portal.rules.people import AgeBand
 from portal.rules.refusals import Refused
-from portal.rules.words import Language, Scope
+from portal.rules.words import Addressee, Language, RightsKind, Scope
 from portal.web.frame import chosen_language, form, portal_of, reference, see_other, show
 from portal.web.on_paper import as_pdf, pdf_file
 
@@ -184,6 +187,25 @@ async def uses(request: Request) -> Response:
     """Where her data went: each study that was sent some, and what has become of them."""
     opened = await _open(request)
     return await _show(request, opened, "patient/uses.html", today=opened.today, uses=await uses_of(opened.link))
+
+
+async def rights(request: Request) -> Response:
+    """Her other rights in plain words, and what she has asked for."""
+    opened = await _open(request)
+    of_age = opened.link.addressee == Addressee.PARENT and opened.band is AgeBand.ADULT
+    return await _show(
+        request, opened, "patient/rights.html", kinds=tuple(RightsKind), of_age=of_age,
+        requests=await requests_of(opened.link),
+    )  # fmt: skip
+
+
+async def ask_right(request: Request) -> Response:
+    """One right, without a reason; the same again finds the first request."""
+    kind = (await form(request)).get("kind", "")
+    if kind not in set(RightsKind):
+        raise Refused("request", "choose one of the list", status=422)
+    await ask(portal_of(request).means, _token(request), RightsKind(kind))
+    return see_other(request, f"/o/{_token(request)}/rights")
 
 
 async def keep(request: Request) -> Response:

@@ -58,7 +58,8 @@ class Site:
         """Every mailed notice that arrived; the story names them in the order in which they were sent."""
         mails: dict[str, list[EmailMessage]] = {}
         for mail in MailFolder(self.folder / "mail").all():
-            mails.setdefault(str(mail["Delivered-To"]), []).append(mail)
+            if "/receipt?of=" not in _text(mail):  # a receipt is no notice
+                mails.setdefault(str(mail["Delivered-To"]), []).append(mail)
         told: dict[str, list[dict[str, Any]]] = {}
         for notice in self.story["notices"]:
             if notice["channel"] == "email" and notice["outcome"] != "refused":
@@ -141,9 +142,13 @@ def _letter(notice: dict[str, Any], mail: EmailMessage) -> Letter:
     return Letter(patient, notice["addressee"], notice["email"], token, str(mail["Content-Language"]))
 
 
-def _found(pattern: str, mail: EmailMessage) -> str:
+def _text(mail: EmailMessage) -> str:
     part = mail.get_body(("plain",))
-    found = re.search(pattern, str(part.get_content()) if part else "")
+    return str(part.get_content()) if part else ""
+
+
+def _found(pattern: str, mail: EmailMessage) -> str:
+    found = re.search(pattern, _text(mail))
     assert found, f"a mail without {pattern}"
     return found[1]
 

@@ -57,6 +57,7 @@ PATIENT = (
     *(Visit("/o/{token}/read/{reader}", state, reader="easy") for state in ("unanswered", "no")),
     *(Visit("/o/{token}/read/{reader}", "child", reader=reader) for reader in ("easy", "child", "teenager")),
     Visit("/o/{token}/read/{reader}", "unanswered", reader="nobody", status=404),
+    *(Visit("/o/{token}/rights", state) for state in ("unanswered", "asked", "child")),
 )
 PUBLIC = (
     *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),
@@ -152,6 +153,10 @@ def links(site: Site, page: Page) -> dict[str, str]:
     page.wait_for_url("**/kept*")
     for token in (known["no"], known["taken_back"], known["child_no"], one.token):
         say_no(page, token)
+    known["asked"] = site.unanswered().token
+    page.goto(f"/o/{known['asked']}/rights")
+    page.locator("main form button").first.click()
+    page.wait_for_url("**/rights*")
     say_no_to(page, known["no_observatory"], 'value="observatory"')
     say_no_to(page, known["no_part"], 'value="practice"')
     say_no_to(page, known["no_part"], 'id^="study-"')

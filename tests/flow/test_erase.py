@@ -26,7 +26,7 @@ from portal.records.releases import Extraction, ReleasePerson
 from portal.records.store_overview import erasures, store_counts
 from portal.records.stored import StoreChange, StoredPerson, StoreRetraction
 from portal.rules.waiting import paris_day
-from portal.rules.words import RightsKind, RightsState, Scope
+from portal.rules.words import WITHHOLDING, RightsKind, RightsState, Scope
 
 RECORDS = tuple(record(number, recorded_on=day) for number in ("1", "2", "3") for day in ("2025-06-30", "2025-07-01"))
 
@@ -149,7 +149,7 @@ async def test_an_objection_to_one_study_leaves_the_store_as_it_is(stored: Line)
     assert await erase.reconcile_store(world.means) == 0
 
 
-@pytest.mark.parametrize("kind", RightsKind)
+@pytest.mark.parametrize("kind", WITHHOLDING)
 async def test_an_erasure_or_a_rectification_leaves_once_it_is_granted_and_a_restriction_stays(
     stored: Line, kind: RightsKind
 ) -> None:

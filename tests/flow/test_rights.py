@@ -15,7 +15,7 @@ from portal.records.people import Patient
 from portal.records.retractions import open_lines
 from portal.rules.clearance import Withheld
 from portal.rules.waiting import month_after, paris_day
-from portal.rules.words import RightsKind, RightsState
+from portal.rules.words import WITHHOLDING, RightsKind, RightsState
 
 KEY = "ins:157049990786733"
 EVERYBODY = [patient("1"), patient("2"), patient("3"), child("4")]
@@ -31,7 +31,7 @@ async def ask(world: World, kind: RightsKind, number: str = "1", **options: obje
     return await rights.open_request(world.means, **given)
 
 
-@pytest.mark.parametrize("kind", RightsKind)
+@pytest.mark.parametrize("kind", WITHHOLDING)
 async def test_a_right_that_is_asked_for_withholds_until_it_is_answered(told: World, kind: RightsKind) -> None:
     one = await Patient.get(practice_id="practice-a", number="1")
     async with one_entry("right_asked", ("person", str(one.person_id)), ("patient", str(one.id))):
@@ -53,7 +53,9 @@ async def test_it_withholds_at_every_practice(told: World) -> None:
 
 
 async def test_a_restriction_lasts_until_it_is_ended_and_an_erasure_for_good(told: World) -> None:
-    restricted, erased, mended = [await ask(told, kind, number) for kind, number in zip(RightsKind, "123", strict=True)]
+    restricted, erased, mended = [
+        await ask(told, kind, number) for kind, number in zip(WITHHOLDING, "123", strict=True)
+    ]
     for opened in (restricted, erased, mended):
         await rights.answer(told.means, opened.id, RightsState.GRANTED, by=told.dpo)
     assert await reasons(told, "1") == await reasons(told, "2") == ("G46",)

@@ -148,6 +148,8 @@ class World:
     def _pending(self, person: str) -> bool:
         """A right is asked for, or an erasure or a restriction was granted, of hers or through a row of hers."""
         for asked in self.tables["rights_request"]:
+            if asked["kind"] == "access":
+                continue
             lasts = asked["state"] == "granted" and asked["kind"] != "rectification"
             if asked["state"] != "open" and not lasts:
                 continue

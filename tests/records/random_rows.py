@@ -339,7 +339,7 @@ class Random:
                 id=self.uuid(),
                 person_id=self.pick(patient["person_id"], *self.persons),
                 patient_id=patient["id"],
-                kind=self.pick("restriction", "erasure", "rectification"),
+                kind=self.pick("restriction", "erasure", "rectification", "access"),
                 state=state,
                 received_at=self.now,
                 due_on=self.today,

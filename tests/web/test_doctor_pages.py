@@ -180,3 +180,33 @@ async def test_a_minor_of_sixteen_is_told_alone_when_she_asks_and_nobody_else_is
     assert "Prévenir le mineur seul" not in page
     assert (await browser.post("/doctor/patients/holders", data={"number": "5"})).status_code == 303
     assert (await browser.get("/doctor/patients")).text.count("Prévenir le mineur seul") == 1
+
+
+async def test_a_patient_tells_her_doctor_later_that_she_takes_it_back(web: Web) -> None:
+    browser = await known_doctor(web)
+    where = (await browser.post("/doctor/patients/object", data={"number": "1"})).headers["location"]
+    assert f"{where}/take-back" not in (await browser.get(where)).text, "today a wrong row is undone"
+    web.world.wait(9)
+    browser = await known_doctor(web)
+    assert where in Shown((await browser.get("/doctor/patients")).text).links
+    assert f"{where}/take-back" in (await browser.get(where)).text
+    early = await browser.post(f"{where}/take-back", data={"said_on": "2026-01-01"})
+    assert (early.status_code, "avant le non" in early.text) == (422, True)
+    day = web.world.clock.now().date().isoformat()
+    assert (await browser.post(f"{where}/take-back", data={"said_on": day})).status_code == 303
+    assert "ce non est retiré" in Shown((await browser.get(where)).text).heading
+    assert where not in Shown((await browser.get("/doctor/patients")).text).links
+    assert (await browser.post(f"{where}/take-back", data={"said_on": day})).status_code == 409
+
+
+async def test_the_dpo_takes_back_what_was_told_to_a_doctor(web: Web) -> None:
+    browser = await known_doctor(web)
+    where = (await browser.post("/doctor/patients/object", data={"number": "1"})).headers["location"]
+    dpo = await web.as_account(web.world.dpo)
+    assert 'action="/desk/objections/told"' in (await dpo.get("/desk/objections")).text
+    given = {"practice": "practice-a", "number": "1", "channel": "paper", "said_on": ""}
+    assert (await browser.post("/desk/objections/told", data=given)).status_code == 403
+    assert (await dpo.post("/desk/objections/told", data=given | {"number": "2"})).status_code == 409
+    assert (await dpo.post("/desk/objections/told", data=given)).status_code == 303
+    assert "Ne participe pas" not in (await browser.get("/doctor/patients")).text
+    assert "annulé" in Shown((await browser.get(where)).text).heading, "on the day itself it counts as undone"

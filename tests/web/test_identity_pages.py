@@ -158,3 +158,37 @@ async def test_a_dpo_opens_and_answers_a_request(web: Web) -> None:
     assert await reasons(web, "1") == ("G46",)
     for wrong in ({"kind": "memory"}, {"received": "hier"}):
         assert (await dpo.post("/desk/requests", data=asked | wrong)).status_code == 422
+
+
+@ON_BOTH
+async def test_the_dpo_takes_back_on_paper_what_was_said_on_paper(web: Web) -> None:
+    dpo, operator = await web.as_account(web.world.dpo), await web.as_account(web.world.operator)
+    await operator.post("/desk/objections", data={**SAID, "channel": "paper"})
+    no = await ProvisionalObjection.get()
+    where, chosen = f"/desk/objections/{no.id}/take-back", {f"patient-{await id_of('1')}": "1"}
+    assert (await operator.post(where, data={"channel": "paper"})).status_code == 403
+    assert (await dpo.post(where, data={"channel": "paper"})).status_code == 409, "whose it is was not said"
+    assert (await dpo.post(where, data={"channel": "nonsense", **chosen})).status_code == 422
+    assert await reasons(web, "1") == ("G45",)
+    assert f'formaction="{where}"' in (await dpo.post(f"/desk/objections/{no.id}/open")).text
+    assert (await dpo.post(where, data={"channel": "paper", **chosen})).status_code == 303
+    assert await reasons(web, "1") == ()
+    assert "Retiré" in (await dpo.get("/desk/objections")).text
+    assert (await dpo.post(where, data={"channel": "paper"})).status_code == 409
+
+
+@ON_BOTH
+async def test_a_bound_one_opens_again_to_be_taken_back(web: Web) -> None:
+    dpo = await web.as_account(web.world.dpo)
+    await dpo.post("/desk/objections", data=SAID)
+    no = await ProvisionalObjection.get()
+    await dpo.post(f"/desk/objections/{no.id}/settle", data={f"patient-{await id_of('1')}": "1", "outcome": "bound"})
+    assert f"/desk/objections/{no.id}/open" in (await dpo.get("/desk/objections")).text
+    opened = (await dpo.post(f"/desk/objections/{no.id}/open")).text
+    where = f"/desk/objections/{no.id}/take-back"
+    assert f'action="{where}"' in opened
+    early = await dpo.post(where, data={"channel": "phone", "said_on": "2026-01-01"})
+    assert "avant le non" in early.text
+    assert (await dpo.post(where, data={"channel": "phone", "said_on": ""})).status_code == 303
+    assert await reasons(web, "1") == ()
+    assert f"/desk/objections/{no.id}/open" not in (await dpo.get("/desk/objections")).text
