@@ -1,4 +1,4 @@
-"""What runs for a long time: the served pages and the worker. Both refuse to start on unsafe settings."""
+"""What runs for a long time: the served pages and the worker. Both refuse to start on unsafe settings, or a forgetful database."""
 
 import asyncio
 import itertools
@@ -20,6 +20,8 @@ from portal.flow.unchanged import Seen, begin, end, unchanged
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post
 from portal.outside.returns import MaildirReturns, ReturnMailbox
+from portal.records.database import connection
+from portal.records.durable import refuse_forgetful
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
 from portal.web.letters import render_letter
@@ -103,6 +105,7 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
     refuse_unsafe(settings)
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
+    await refuse_forgetful(connection())
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
     async with worker_post(settings) as post:
         seen: Seen | None = None
