@@ -20,7 +20,7 @@ from portal.flow.unchanged import Seen, begin, end, unchanged
 from portal.outside.clock import SystemClock
 from portal.outside.mail import Post
 from portal.outside.returns import MaildirReturns, ReturnMailbox
-from portal.records.database import connection
+from portal.records.database import connection, opened
 from portal.records.durable import refuse_forgetful
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
@@ -48,6 +48,7 @@ def refuse_unsafe(settings: Settings) -> None:
 def serve_pages(settings: Settings, *, workers: int, host: str, port: int) -> None:
     """Serve until stopped."""
     refuse_unsafe(settings)
+    asyncio.run(_look_at_database(settings))
     Granian(
         "portal.service:create",
         address=host,
@@ -59,6 +60,12 @@ def serve_pages(settings: Settings, *, workers: int, host: str, port: int) -> No
         log_access=False,  # an address may hold a link's token
         workers_kill_timeout=DOWNLOADS_END_AFTER,
     ).serve()
+
+
+async def _look_at_database(settings: Settings) -> None:
+    """Before any process of the server starts, so that the refusal is one line and no trace of theirs."""
+    async with opened(settings.database_url):
+        await refuse_forgetful(connection())
 
 
 def create() -> Starlette:
