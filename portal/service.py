@@ -1,4 +1,4 @@
-"""What runs for a long time: the served pages and the worker. Both refuse to start on unsafe settings, or a forgetful database."""
+"""What runs for a long time: the served pages and the worker. Both refuse unsafe settings and a forgetful database."""
 
 import asyncio
 import itertools

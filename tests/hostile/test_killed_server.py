@@ -109,7 +109,7 @@ async def kept(place: Place, heard: Heard, links: list[str]) -> None:
             state = (await look(connection(), link)).state
             assert state in heard.allowed(link), "an answered word was lost"
             if link in heard.asked:
-                heard.last |= {link: word for word, is_state in STATES.items() if is_state == state}
+                heard.last.update((link, word) for word, made in STATES.items() if made == state)
         there = {str(id_) for id_ in await ProvisionalObjection.all().values_list("id", flat=True)}
         assert set(heard.references) <= there, "an answered form was lost"
     heard.asked.clear()
@@ -129,7 +129,7 @@ async def test_whoever_was_answered_is_there_after_the_server_was_killed(
         people = [asyncio.create_task(says(served, link, heard)) for link in place[1]]
         people.append(asyncio.create_task(fills_in(served, heard)))
         enough = heard.answers + chance.randint(1, 12)
-        while heard.answers < enough and not any(task.done() for task in people):
+        while heard.answers < enough and not any(task.done() for task in people):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         await asyncio.sleep(chance.uniform(0, 0.02))
         process.kill()

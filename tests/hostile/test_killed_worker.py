@@ -56,7 +56,7 @@ class Workers:
     async def killed(self, after: int, linger: float) -> None:
         """A worker is killed once so many more mails have arrived, and a moment."""
         enough, process = self.box.kept._kept + after, self.started()
-        while self.box.kept._kept < enough and process.is_alive():
+        while self.box.kept._kept < enough and process.is_alive():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         await asyncio.sleep(linger)
         process.kill()
@@ -78,7 +78,9 @@ async def all_arrived(box: DemoMailbox) -> int:
         reference = re.search(rb"^Return-Path: <returns\+([\w-]+)@", raw)
         named = re.search(rb"^Message-ID: <([\w-]+)@", raw, re.M)
         reader = re.search(rb"^Delivered-To: (\S+)", raw, re.M)
-        assert reference and named and reader
+        assert reference is not None
+        assert named is not None
+        assert reader is not None
         assert reference[1] == named[1]
         copies[reference[1].decode()].append(re.sub(rb"(?m)^Date: .*\r\n", b"", raw))
         readers[reader[1].decode()].add(reference[1].decode())
