@@ -89,6 +89,7 @@ records | gate | outside → rules.
     records/    WHAT IS KEPT: models by subject, named queries
       records/database.py       the one way to a transaction; SQL for both engines
       records/sqlite_engine.py  BEGIN IMMEDIATE
+      records/durable.py        does the database keep what it said it kept?
       records/fields.py         closed words and pairs as constraints
       records/schema.py         models → SQLAlchemy, for migrations
       records/migrations.py     to the newest schema

@@ -13,7 +13,8 @@ from portal.flow.means import Means
 from portal.outside.clock import Clock
 from portal.outside.identity import OpenIdProvider
 from portal.records.clearance import renew_verdicts
-from portal.records.database import configuration
+from portal.records.database import configuration, connection
+from portal.records.durable import refuse_forgetful
 from portal.rules.refusals import Refused
 from portal.settings import Settings, signing_secret
 from portal.web.frame import Guide, Portal
@@ -52,6 +53,8 @@ def build(
             yield
             return
         async with RegisterTortoise(app, config=configuration(settings.database_url)):
+            if not settings.demo:
+                await refuse_forgetful(connection())
             await renew_verdicts()
             yield
 

@@ -1,4 +1,4 @@
-"""What runs for a long time: the served pages and the worker. Both refuse to start on unsafe settings."""
+"""What runs for a long time: the served pages and the worker. Both refuse unsafe settings and a forgetful database."""
 
 import asyncio
 import itertools
@@ -25,6 +25,8 @@ from portal.outside.clock import SystemClock
 from portal.outside.mail import Post
 from portal.outside.own_pages import Pages
 from portal.outside.returns import MaildirReturns, ReturnMailbox
+from portal.records.database import connection, opened
+from portal.records.durable import refuse_forgetful
 from portal.rules.pace import Pace
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
@@ -52,6 +54,7 @@ def refuse_unsafe(settings: Settings) -> None:
 def serve_pages(settings: Settings, *, workers: int, host: str, port: int) -> None:
     """Serve until stopped."""
     refuse_unsafe(settings)
+    asyncio.run(_look_at_database(settings))
     Granian(
         "portal.service:create",
         address=host,
@@ -63,6 +66,12 @@ def serve_pages(settings: Settings, *, workers: int, host: str, port: int) -> No
         log_access=False,  # an address may hold a link's token
         workers_kill_timeout=DOWNLOADS_END_AFTER,
     ).serve()
+
+
+async def _look_at_database(settings: Settings) -> None:
+    """Before any process of the server starts, so that the refusal is one line and no trace of theirs."""
+    async with opened(settings.database_url):
+        await refuse_forgetful(connection())
 
 
 def create() -> Starlette:
@@ -124,6 +133,7 @@ async def work(means: Means, settings: Settings, *, once: bool) -> None:
     refuse_unsafe(settings)
     if settings.returns_maildir is None:
         raise Refused("no_returns", "name the Maildir of the returns address", where="PORTAL_RETURNS_MAILDIR")
+    await refuse_forgetful(connection())
     returns = MaildirReturns(settings.returns_maildir, settings.returns_address)
     pages, pace = Pages(settings.base_url), Pace(settings.mail_per_minute)
     async with worker_post(settings) as post:

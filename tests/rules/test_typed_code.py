@@ -10,6 +10,7 @@ NUMBERS = st.integers(0, 2**CHANCE_BITS - 1)
 CODES = NUMBERS.map(code_of).filter(lambda code: code is not None).map(str)
 
 
+@pytest.mark.shows("R15")
 @given(CODES)
 def test_every_wrong_symbol_and_every_swap_of_neighbours_is_noticed(code: str) -> None:
     for place, symbol in enumerate(code):
@@ -54,6 +55,7 @@ def test_a_number_of_other_size_makes_no_code(number: int) -> None:
         code_of(number)
 
 
+@pytest.mark.shows("R15")
 def test_a_code_has_at_least_sixty_bits_of_chance() -> None:
     """One number in 37/32 gives a code: 64.8 bits."""
     assert 32 ** (LENGTH - 1) * 32 / 37 > 2**60

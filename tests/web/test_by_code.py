@@ -80,6 +80,7 @@ async def test_a_slip_of_the_finger_is_not_counted(web: Web, letter: tuple[str, 
     assert (await CodeAttempt.get()).failures == 0
 
 
+@pytest.mark.shows("R15")
 async def test_whoever_tries_unknown_codes_waits_longer_each_time_and_a_right_code_ends_it(
     web: Web, letter: tuple[str, str]
 ) -> None:
@@ -94,6 +95,7 @@ async def test_whoever_tries_unknown_codes_waits_longer_each_time_and_a_right_co
     assert (await CodeAttempt.get()).failures == 0
 
 
+@pytest.mark.shows("R15")
 async def test_a_queue_that_is_too_long_is_told_to_come_back(web: Web, letter: tuple[str, str]) -> None:
     await web.browser().post("/code", data={"code": UNKNOWN})
     await CodeAttempt.all().update(free_at=web.world.clock.now().replace(year=2099))
@@ -104,6 +106,7 @@ async def test_a_queue_that_is_too_long_is_told_to_come_back(web: Web, letter: t
     assert (await web.browser().post("/code", data={"code": letter[0]})).status_code == 303
 
 
+@pytest.mark.shows("R15")
 async def test_without_the_throttle_nothing_is_looked_up(web: Web, letter: tuple[str, str]) -> None:
     await connection().execute_script("ALTER TABLE code_attempt RENAME TO away")
     answer = await web.browser().post("/code", data={"code": letter[0]})
@@ -111,6 +114,7 @@ async def test_without_the_throttle_nothing_is_looked_up(web: Web, letter: tuple
     assert letter[1] not in answer.text
 
 
+@pytest.mark.shows("R15")
 def test_waits_double_and_end_at_the_slowest() -> None:
     waits = [pace(failures) for failures in range(200)]
     assert waits[: FREE_TRIES + 1] == [PACE] * (FREE_TRIES + 1)
@@ -118,6 +122,7 @@ def test_waits_double_and_end_at_the_slowest() -> None:
     assert waits[-1] == SLOWEST
 
 
+@pytest.mark.shows("R15")
 async def test_the_code_and_where_it_was_typed_are_nowhere_at_rest(web: Web, letter: tuple[str, str]) -> None:
     code, token = letter
     await web.browser().post("/code", data={"code": code})

@@ -1,14 +1,14 @@
 """Receipts by mail; access as a right that is asked for
 
-Revision: 0014, after 0013
+Revision: 0012, after 0011
 """
 
 import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

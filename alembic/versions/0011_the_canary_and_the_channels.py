@@ -1,13 +1,13 @@
 """The canary's rounds, what was counted of each channel, and which entries of the log were read
 
-Revision: 0013, after 0010
+Revision: 0011, after 0010
 """
 
 import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0013"
+revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
