@@ -68,9 +68,9 @@ async def test_a_scanner_on_every_link_of_a_mail_changes_nothing_and_one_post_do
         browser = web.browser()
         before = await dump()
         seen = await scan(browser, mail)
+        assert await dump() == before
         assert {f"{BASE}/o/{token}", f"{BASE}/o/{token}/object"} <= seen, "it went where a no is said"
         assert len(seen) >= 10
-        assert await dump() == before
         answer = await browser.post(f"/o/{token}/object", data={"scope": "everything"})
         assert answer.status_code == 303
     assert (await look(connection(), token)).state == "no_everything"
