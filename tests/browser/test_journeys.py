@@ -100,19 +100,24 @@ def test_a_part_without_a_choice_is_asked_again_with_the_focus_on_what_is_wrong(
     heading(page, "Vous avez dit non à cet observatoire")
 
 
-def every_entry_has_its_place(site: Site) -> bool:
+def nothing_waits(site: Site) -> bool:
+    """Every entry of the log has its place, and every receipt is mailed."""
     with sqlite3.connect(f"file:{site.folder / 'portal.sqlite3'}?mode=ro", uri=True) as c:
-        waiting = "SELECT count(*) FROM log_entry WHERE id NOT IN (SELECT entry_id FROM log_place)"
+        waiting = (
+            "SELECT (SELECT count(*) FROM log_entry WHERE id NOT IN (SELECT entry_id FROM log_place)) "
+            "+ (SELECT count(*) FROM receipt_mail WHERE done_at IS NULL)"
+        )
         return bool(c.execute(waiting).fetchone()[0] == 0)
 
 
 def test_following_prefetching_and_reloading_change_nothing(site: Site, page: Page, letter: Letter) -> None:
-    """What earlier journeys wrote gets its places in the log's tree first: from then on nothing has cause to change."""
+    """What earlier journeys wrote gets its places in the log's tree first, and its receipts leave: from then on nothing
+    has cause to change."""
     for _ in range(600):
-        if every_entry_has_its_place(site):
+        if nothing_waits(site):
             break
         page.wait_for_timeout(100)
-    assert every_entry_has_its_place(site)
+    assert nothing_waits(site)
     before = dump(site)
     page.goto(f"/o/{letter.token}")
     paths = {str(a.get_attribute("href")) for a in page.locator('a[href^="/"]').all()}
