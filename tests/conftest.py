@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,8 +53,8 @@ def _postgres_binaries() -> Path:
     return Path(on_path).resolve().parent
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+@contextmanager
+def cluster(settings: str = "") -> Iterator[str]:
     """A PostgreSQL cluster of its own, on a socket in a temporary folder; yields the URL of its first database."""
     binaries, folder = _postgres_binaries(), Path(tempfile.mkdtemp(prefix="portal-pg-"))
     as_user: list[str] = []
@@ -69,13 +70,28 @@ def postgres() -> Iterator[str]:
 
     run(str(binaries / "initdb"), "-D", str(data), "-U", "portal", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=100 -c shared_buffers=128MB"
-    options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"  # no test here cuts the power
+    options += settings
     run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
     try:
         yield f"postgres://portal@127.0.0.1:{port}/postgres"
     finally:
         run(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The cluster of the tests; none of them cuts the power."""
+    with cluster(" -c fsync=off -c synchronous_commit=off -c full_page_writes=off") as url:
+        yield url
+
+
+@pytest.fixture
+def durable_url() -> Iterator[str]:
+    """A migrated database of a cluster as a production has it."""
+    with cluster() as url:
+        migrate(url, ROOT / "alembic")
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -74,10 +74,10 @@ def answers(port: int) -> bool:
         return False
 
 
-def test_a_production_starts_and_shows_nothing_to_who_is_not_signed_in(safe: Environment) -> None:
+def test_a_production_starts_and_shows_nothing_to_who_is_not_signed_in(safe: Environment, durable_url: str) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    with started(safe, port) as serving:
+    with started(safe | {"PORTAL_DATABASE_URL": durable_url}, port) as serving:
         until = time.monotonic() + 60
         while not answers(port):
             assert serving.poll() is None, serving.stdout.read() if serving.stdout else ""
