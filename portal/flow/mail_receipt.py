@@ -9,9 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from portal.flow.means import Means
-from portal.flow.notify import BATCH, CLAIM, Rendered
+from portal.flow.notify import BATCH, CLAIM, Rendered, send_rendered
 from portal.flow.register_rows import contact_binding
-from portal.outside.envelope import build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.tokens import open_sealed, sent_link_token
 from portal.records import outbox
@@ -44,7 +43,10 @@ async def send_receipts(means: Means, post: Post, render: Render, *, at_most: in
     """Claim, render, send and record the receipts that are due; returns how many were claimed. Safe to run several."""
     due, claimed = await transact(lambda c: _claim(c, means, at_most))
     if claimed:
-        answers = await asyncio.gather(*(_send(means, post, render, _receipt(means, item)) for item in claimed))
+        receipts = [_receipt(means, item) for item in claimed]
+        # a reference of its own: what comes back to it does not take the notice back, which she has read
+        sending = (send_rendered(means, post, render(r), r, reference=r.objection_id) for r in receipts)
+        answers = await asyncio.gather(*sending)
         outcomes = list(zip(claimed, answers, strict=True))
         await transact(lambda c: _record(c, means, outcomes))
     return due
@@ -92,23 +94,6 @@ def _receipt(means: Means, item: dict[str, Any]) -> Receipt:
         observatory_name=item["observatory_name"],
         written_at=now,
     )
-
-
-async def _send(means: Means, post: Post, render: Render, receipt: Receipt) -> Answer:
-    """Under a reference of its own: what comes back to it does not take the notice back, which she has read."""
-    rendered = render(receipt)
-    reference = str(receipt.objection_id)
-    message = build_message(
-        reference=reference,
-        sender=means.mail_from,
-        recipient=receipt.email,
-        subject=rendered.subject,
-        text=rendered.text,
-        html=rendered.html,
-        language=receipt.language,
-        written_at=receipt.written_at,
-    )
-    return await post.send(message, return_path(means.returns_address, reference), receipt.email)
 
 
 async def _record(c: Connection, means: Means, outcomes: Sequence[tuple[dict[str, Any], Answer]]) -> None:

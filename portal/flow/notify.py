@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from portal.flow.means import Means
@@ -72,7 +72,9 @@ async def send_due(means: Means, post: Post, render: Render, *, at_most: int = B
         due, letters = await _at_pace(means, at_most, pace or Pace())
     if not letters:
         return 0
-    answers = await asyncio.gather(*(_send(means, post, render, letter) for _, letter in letters))
+    answers = await asyncio.gather(
+        *(send_rendered(means, post, render(letter), letter, reference=letter.notice_id) for _, letter in letters)
+    )
     outcomes = [(item, answer) for (item, _), answer in zip(letters, answers, strict=True)]
     await transact(lambda c: _record(c, means, outcomes))
     return len(letters)
@@ -158,20 +160,30 @@ def _letter(means: Means, item: dict[str, Any]) -> Letter:
     )
 
 
-async def _send(means: Means, post: Post, render: Render, letter: Letter) -> Answer:
-    rendered = render(letter)
-    reference = str(letter.notice_id)
+class Addressed(Protocol):
+    """To whom a message goes, in which language, and the moment that it carries."""
+
+    @property
+    def email(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def written_at(self) -> datetime: ...
+
+
+async def send_rendered(means: Means, post: Post, rendered: Rendered, to: Addressed, *, reference: UUID) -> Answer:
+    """Hand one message to the mail server; what comes back to it names the reference."""
     message = build_message(
-        reference=reference,
+        reference=str(reference),
         sender=means.mail_from,
-        recipient=letter.email,
+        recipient=to.email,
         subject=rendered.subject,
         text=rendered.text,
         html=rendered.html,
-        language=letter.language,
-        written_at=letter.written_at,
+        language=to.language,
+        written_at=to.written_at,
     )
-    return await post.send(message, return_path(means.returns_address, reference), letter.email)
+    return await post.send(message, return_path(means.returns_address, str(reference)), to.email)
 
 
 async def _record(c: Connection, means: Means, outcomes: Sequence[tuple[dict[str, Any], Answer]]) -> None:

@@ -90,7 +90,7 @@ async def nothing_is_held(database: str) -> None:
     """No transaction is left open, no connection is out."""
     if not database.startswith("postgres"):
         return
-    pool = connection()._pool  # type: ignore[attr-defined]
+    pool = connection()._pool  # type: ignore[attr-defined] # only asyncpg's client has one, and only it is here
     assert pool.get_idle_size() == pool.get_size()
     with psycopg.connect(database) as c:
         left = c.execute(
