@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +39,7 @@ from portal.rules.waiting import paris_day
 from portal.rules.words import CanaryOutcome, Language, Role
 from portal.settings import PORT, Settings, unsafe
 from portal.web.render import folder
-from portal.wiring import make_means
+from portal.wiring import run_step
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 groups = {
@@ -85,21 +84,6 @@ def main() -> None:
         sys.exit(0)
 
 
-def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
-    """A step with the settings' means and an open database."""
-    settings = Settings()
-    means = make_means(settings, SystemClock())
-
-    async def inside() -> Any:
-        async with opened(settings.database_url):
-            return await step(means, settings)
-
-    return asyncio.run(inside())
-
-
-_operator = sign_in.operator_of
-
-
 # --- the service ---------------------------------------------------------------------------------------------------
 
 # What only these need is imported in them: every other command would wait for it.
@@ -118,7 +102,7 @@ def worker(once: bool = False) -> None:
     """Send what is in the outbox and read what came back; safe to run several."""
     from portal.service import work
 
-    _run(lambda means, settings: work(means, settings, once=once))
+    run_step(lambda means, settings: work(means, settings, once=once))
 
 
 @app.command()
@@ -127,7 +111,7 @@ def canary() -> None:
     from portal.flow.canary import sing
     from portal.outside.own_pages import Pages
 
-    outcome = _run(lambda means, settings: sing(means, Pages(settings.base_url), now=True, pauses=()))
+    outcome = run_step(lambda means, settings: sing(means, Pages(settings.base_url), now=True, pauses=()))
     if outcome != CanaryOutcome.WORKED:
         raise Refused("canary", "the path of objections is not known to work", where=outcome or "no round")
     typer.echo("A no was said, withheld its patient, and was taken back.")
@@ -190,7 +174,7 @@ def load(
     async def step(means: Means, _: Settings) -> list[str]:
         return await govern.load(means, reviewed, actor=await sign_in.loader(acting))
 
-    typer.echo("\n".join(f"loaded {name}" for name in _run(step)) or "nothing changed")
+    typer.echo("\n".join(f"loaded {name}" for name in run_step(step)) or "nothing changed")
     for warning in govern.too_hard(reviewed):
         typer.echo(f"warning: {warning}", err=True)
 
@@ -198,7 +182,7 @@ def load(
 @groups["staff"].command()
 def add(email: str, role: Annotated[Role, typer.Option()], study: Annotated[str | None, typer.Option()] = None) -> None:
     """Invite one human for one role; recipients name their study."""
-    _run(lambda means, _: sign_in.add_staff(means, email=email, role=role, study_id=study, actor="system:cli"))
+    run_step(lambda means, _: sign_in.add_staff(means, email=email, role=role, study_id=study, actor="system:cli"))
     typer.echo("invited")
 
 
@@ -220,7 +204,7 @@ def import_(
             means, practice, file, taken_at=moment, actor=actor, partial=partial, holders=holders
         )
 
-    done = _run(step)
+    done = run_step(step)
     typer.echo(f"{done.rows} rows: {done.new} new, {done.changed} changed, {done.left} left, {done.doubts} in doubt")
 
 
@@ -252,7 +236,7 @@ def explain_(
         asked = await _asked(study, observatory)
         return await explain(means, asked, practice_id=practice, number=patient)
 
-    verdict, lines = _run(step)
+    verdict, lines = run_step(step)
     withheld = isinstance(verdict, Withheld)
     if as_json:
         typer.echo(json.dumps({"passes": not withheld, "rules": [asdict(line) for line in lines]}))
@@ -276,7 +260,7 @@ def simulate_(
     async def step(means: Means, _: Settings) -> Simulated:
         return await simulate(means, await _asked(study, observatory), change)
 
-    found: Simulated = _run(step)
+    found: Simulated = run_step(step)
     if as_json:
         typer.echo(json.dumps({**asdict(found), "difference": found.difference}, sort_keys=True))
         return
@@ -294,14 +278,14 @@ def issue_(observatory: Observatory, practice: PracticeId, out: Annotated[Path, 
         by = await sign_in.operator(acting)
         return await permit.issue(means, observatory_id=observatory, practice_id=practice, by=by, out=out)
 
-    done = _run(step)
+    done = run_step(step)
     typer.echo(f"permit {done.serial} of {practice}: {done.patients} patients, until {done.expires_at.isoformat()}")
 
 
 @app.command(name="receive")
 def receive_(directory: Path, practice: PracticeId) -> None:
     """Take an extraction into the observatory's store: checked, decided again, dropped, stored."""
-    done = _run(lambda means, _: receive.receive(means, directory, practice_id=practice, actor="system:cli"))
+    done = run_step(lambda means, _: receive.receive(means, directory, practice_id=practice, actor="system:cli"))
     typer.echo(f"{done.rows} records of {done.persons} persons stored, {done.dropped} persons dropped")
 
 
@@ -312,7 +296,7 @@ def prepare(study: StudyId, acting: As) -> None:
     async def step(means: Means, _: Settings) -> str:
         return await release.prepare(means, study, by=await sign_in.operator(acting))
 
-    typer.echo(_run(step))
+    typer.echo(run_step(step))
 
 
 @groups["release"].command()
@@ -322,7 +306,7 @@ def seal(release_id: str, acting: As) -> None:
     async def step(means: Means, _: Settings) -> int:
         return await release.seal(means, release_id, by=await sign_in.operator(acting))
 
-    typer.echo(f"sealed: {_run(step)} records")
+    typer.echo(f"sealed: {run_step(step)} records")
 
 
 @groups["release"].command()
@@ -332,7 +316,7 @@ def withdraw(release_id: str, acting: As) -> None:
     async def step(means: Means, _: Settings) -> None:
         await release.withdraw(means, release_id, by=await sign_in.operator(acting))
 
-    _run(step)
+    run_step(step)
 
 
 @app.command()
@@ -357,7 +341,7 @@ def retractions(
             write_retractions(out, await open_lines(study), as_of=await newest(study) or means.clock.now())
         return await counts(study, today)
 
-    done = _run(step)
+    done = run_step(step)
     typer.echo(json.dumps(done) if as_json else ", ".join(f"{n} {name}" for name, n in done.items()))
 
 

@@ -1,10 +1,8 @@
 """The commands of the key families: made, listed, rotated, deleted, and their public halves written out."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,26 +11,13 @@ from rich.progress import Progress
 from portal.flow import key_custody
 from portal.flow.means import Means
 from portal.flow.sign_in import operator_of
-from portal.outside.clock import SystemClock
-from portal.records.database import opened
 from portal.rules.refusals import Refused
 from portal.settings import Settings
-from portal.wiring import key_ring, make_means
+from portal.wiring import key_ring, run_with_means
 
 group = typer.Typer(no_args_is_help=True, help="The key families.")
 
 As = Annotated[str, typer.Option("--as", help="The e-mail address of the operator who acts.")]
-
-
-def _run(step: Callable[[Means], Awaitable[Any]]) -> Any:
-    settings = Settings()
-    means = make_means(settings, SystemClock())
-
-    async def inside() -> Any:
-        async with opened(settings.database_url):
-            return await step(means)
-
-    return asyncio.run(inside())
 
 
 @group.command()
@@ -78,7 +63,7 @@ def rotate(family: str, acting: As = "") -> None:
             await key_custody.rotate(means, family, actor=actor)
         return await _seal_again(means) if family == "contacts" else _next(family)
 
-    typer.echo(_run(step))
+    typer.echo(run_with_means(step))
 
 
 async def _seal_again(means: Means) -> str:
@@ -106,7 +91,7 @@ def forget(family: str, acting: As) -> None:
     async def step(means: Means) -> int:
         return await key_custody.forget(means, family, actor=(await operator_of(acting)).actor)
 
-    typer.echo(f"{_run(step)} former keys deleted")
+    typer.echo(f"{run_with_means(step)} former keys deleted")
 
 
 @group.command()
@@ -122,5 +107,5 @@ def delete(
     async def step(means: Means) -> None:
         await key_custody.delete_study_key(means, study, actor=(await operator_of(acting)).actor)
 
-    _run(step)
+    run_with_means(step)
     typer.echo(f"the key of {study} is deleted; delete it in your backups too")

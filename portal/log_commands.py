@@ -1,7 +1,5 @@
 """The commands of the tamper-evident log: its newest checkpoint, and the log held against its checkpoints."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -11,26 +9,12 @@ from portal.flow.audit import verify_log
 from portal.flow.means import Means
 from portal.flow.sequence import checkpoint
 from portal.gate.signature import Keys
-from portal.outside.clock import SystemClock
 from portal.outside.keys import read_public_keys
-from portal.records.database import opened
-from portal.settings import Settings
-from portal.wiring import make_means
+from portal.wiring import run_with_means
 
 T = TypeVar("T")
 
 group = typer.Typer(no_args_is_help=True, help="The tamper-evident log.")
-
-
-def _run(step: Callable[[Means], Awaitable[T]]) -> T:
-    settings = Settings()
-    means = make_means(settings, SystemClock())
-
-    async def inside() -> T:
-        async with opened(settings.database_url):
-            return await step(means)
-
-    return asyncio.run(inside())
 
 
 @group.command(name="checkpoint")
@@ -38,7 +22,7 @@ def checkpoint_(
     since: Annotated[int | None, typer.Option(help="Also prove that the tree of this size is its beginning.")] = None,
 ) -> None:
     """The newest signed checkpoint: keep it elsewhere."""
-    typer.echo(_run(lambda _: checkpoint(since=since)), nl=False)
+    typer.echo(run_with_means(lambda _: checkpoint(since=since)), nl=False)
 
 
 @group.command()
@@ -54,7 +38,7 @@ def verify(
     def pinned(means: Means) -> Keys:
         return read_public_keys(key) if key else means.ring.public_keys()
 
-    held = _run(lambda means: verify_log(pinned(means), kept=kept))
+    held = run_with_means(lambda means: verify_log(pinned(means), kept=kept))
     typer.echo(
         f"the log holds: {held.size} entries under {held.checkpoints} checkpoints, {held.forgotten} forgotten, "
         f"{held.waiting} waiting for their place" + ("; it contains the checkpoint kept elsewhere" if kept else "")

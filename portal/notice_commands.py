@@ -1,10 +1,8 @@
 """The commands of campaigns and letters: tell, print, post, enter what came back, and see how it stands."""
 
-import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +12,9 @@ import typer
 from portal.flow import campaign, notify, paper, sign_in
 from portal.flow.means import Means
 from portal.gate.folders import write_whole
-from portal.outside.clock import SystemClock
 from portal.outside.returns import MaildirReturns
 from portal.outside.typeset import TypstPress
 from portal.records import overview, print_runs
-from portal.records.database import opened
 from portal.rules.pace import Pace
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
@@ -26,24 +22,13 @@ from portal.settings import Settings
 from portal.web.letters import render_letter
 from portal.web.print_file import compose_letters, compose_sheet
 from portal.web.render import folder
-from portal.wiring import make_means, worker_post
+from portal.wiring import run_step, worker_post
 
 group = typer.Typer(no_args_is_help=True, help="Campaigns, letters, and how they stand.")
 
 Observatory = Annotated[str, typer.Option("--observatory")]
 As = Annotated[str, typer.Option("--as", help="The e-mail address of the operator who acts.")]
 Json = Annotated[bool, typer.Option("--json")]
-
-
-def _run(step: Callable[[Means, Settings], Awaitable[Any]]) -> Any:
-    settings = Settings()
-    means = make_means(settings, SystemClock())
-
-    async def inside() -> Any:
-        async with opened(settings.database_url):
-            return await step(means, settings)
-
-    return asyncio.run(inside())
 
 
 @group.command()
@@ -59,7 +44,7 @@ def send(observatory: Observatory, practice: Annotated[str, typer.Option("--prac
                 pass
         return done
 
-    done = _run(step)
+    done = run_step(step)
     typer.echo(f"{done.queued} queued, {done.already_told} told before, {done.not_reachable} not reachable")
 
 
@@ -80,7 +65,7 @@ def print_(
         return await paper.print_file(means, press, compose_letters(means.base_url), compose_sheet, number, by=by)
 
     out.mkdir(parents=True, exist_ok=True)
-    done = _run(step)
+    done = run_step(step)
     write_whole(out / f"letters-{done.run}.pdf", done.file)
     write_whole(out / f"letters-{done.run}-sheet.pdf", done.sheet)
     typer.echo(f"print run {done.run}: {done.letters} letters")
@@ -98,7 +83,7 @@ def posted(
         day = on.date() if on else paris_day(means.clock.now())
         return await paper.letters_posted(means, run, posted_on=day, by=await sign_in.operator(acting))
 
-    typer.echo(f"{_run(step)} letters posted")
+    typer.echo(f"{run_step(step)} letters posted")
 
 
 @group.command()
@@ -113,7 +98,7 @@ def returned(
         by = await sign_in.operator(acting)
         return await paper.letters_returned(means, file.read().splitlines(), complete=complete, by=by)
 
-    typer.echo(f"{_run(step)} letters returned")
+    typer.echo(f"{run_step(step)} letters returned")
 
 
 @group.command()
@@ -138,7 +123,7 @@ def status(observatory: Observatory, as_json: Json = False) -> None:
         told = [c for c in await overview.campaigns(means.clock.now()) if c["observatory_id"] == observatory]
         return {"campaigns": told, "letters_ready": (await print_runs.ready()).get(observatory, 0)}
 
-    found = _run(step)
+    found = run_step(step)
     if as_json:
         typer.echo(json.dumps(found, default=str))
         return

@@ -1,8 +1,6 @@
 """The commands for objections without a link: recorded from a letter or the telephone, and listed."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, TypeVar
 
@@ -11,15 +9,12 @@ import typer
 from portal.flow import provisional
 from portal.flow.means import Means
 from portal.flow.provisional import Spoken
-from portal.outside.clock import SystemClock
 from portal.records.accounts import Account
-from portal.records.database import opened
 from portal.records.identity_overview import provisional as recorded
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import ObjectionChannel, Role, Scope
-from portal.settings import Settings
-from portal.wiring import make_means
+from portal.wiring import run_with_means
 
 T = TypeVar("T")
 
@@ -34,17 +29,6 @@ ASKED = {
     "answer_to": "Where to answer",
 }
 """Asked for, not given as options: what is on a command line stays in the shell's history."""
-
-
-def _run(step: Callable[[Means], Awaitable[T]]) -> T:
-    settings = Settings()
-    means = make_means(settings, SystemClock())
-
-    async def inside() -> T:
-        async with opened(settings.database_url):
-            return await step(means)
-
-    return asyncio.run(inside())
 
 
 @group.command()
@@ -69,14 +53,14 @@ def record(
             means, spoken, scope=scope, scope_ref=ref, channel=channel, received=day, by=by.actor
         )
 
-    done = _run(step)
+    done = run_with_means(step)
     typer.echo(f"recorded {done.id}: counts from now on, to be settled by {done.due_on.isoformat()}")
 
 
 @group.command(name="list")
 def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Every objection without a link, those to settle first; no names."""
-    found = _run(lambda means: recorded(paris_day(means.clock.now())))
+    found = run_with_means(lambda means: recorded(paris_day(means.clock.now())))
     if as_json:
         names = ("id", "channel", "scope", "scope_ref", "received_at", "due_on", "outcome", "waits", "late")
         typer.echo(json.dumps([{name: row[name] for name in names} for row in found], default=str))

@@ -1,16 +1,22 @@
-"""What the settings say, made: the means of every step, the keys, the connections to the mail server."""
+"""What the settings say, made: the means of every step, the keys, the connections to the mail server; and a command's
+step run with them."""
 
+import asyncio
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from portal.flow.means import Means
-from portal.outside.clock import Clock
+from portal.outside.clock import Clock, SystemClock
 from portal.outside.keys import KeyRing
 from portal.outside.keystore import CommandStore
 from portal.outside.mail import Post, Server, SmtpPost
+from portal.records.database import opened
 from portal.rules.refusals import Refused
 from portal.settings import Settings
+
+T = TypeVar("T")
 
 
 def make_means(settings: Settings, clock: Clock) -> Means:
@@ -46,3 +52,20 @@ async def worker_post(settings: Settings) -> AsyncIterator[Post]:
     )
     async with SmtpPost(server) as post:
         yield post
+
+
+def run_step(step: Callable[[Means, Settings], Awaitable[T]]) -> T:
+    """A step of a command, with the settings' means and an open database."""
+    settings = Settings()
+    means = make_means(settings, SystemClock())
+
+    async def inside() -> T:
+        async with opened(settings.database_url):
+            return await step(means, settings)
+
+    return asyncio.run(inside())
+
+
+def run_with_means(step: Callable[[Means], Awaitable[T]]) -> T:
+    """The same for a step that needs nothing else of the settings."""
+    return run_step(lambda means, _: step(means))
