@@ -20,6 +20,9 @@ records | gate | outside → rules.
       rules/codes.py            code systems and their short names
       rules/precision.py        the columns, and how finely each may be released
       rules/ladder.py           the steps by which it may become coarser
+      rules/scopes.py           what each kind of program may ask for
+      rules/rate.py             how often one caller may ask
+      rules/burst.py            more hand-outs at once than anybody can make
       rules/masking.py          which cells of a table are masked
       rules/differing.py        lists of persons that differ by a few
       rules/identifiers.py      does a value name somebody?
@@ -65,6 +68,11 @@ records | gate | outside → rules.
       flow/behind_link.py       what a personal link shows
       flow/receipt_file.py      the receipt of a no as a signed file
       flow/mail_receipt.py      the same, mailed once to the address told
+      flow/programs.py          programs let in by a doctor, given a short-lived token, shut out at once
+      flow/answered.py          the same request sent twice is acted on once
+      flow/arrivals.py          an extraction on its way in, resumed where it was cut off
+      flow/check.py             of these patients, those who may be used
+      flow/changes.py           whom a practice looks at again
       flow/batch.py             what a crossing is asked on, and whether all of it allows it
       flow/decide.py            the batch and every patient decided; one patient explained
       flow/simulate.py          what would pass if something changed
@@ -99,10 +107,12 @@ records | gate | outside → rules.
       records/governance.py     observatories, authorisations, studies, texts
       records/drafts.py         what files say of them and nobody has approved yet
       records/people.py         practices, persons, patients, contacts
+      records/clients.py        programs, the practices that let them act, their tokens
       records/contacts.py       contacts of patients and holders of authority, written
       records/enrolments.py     doctors' enrolments
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/outbox.py         what waits to be mailed
+      records/hand_outs.py      hand-outs that a program reported
       records/print_runs.py     letters that wait, and their print runs
       records/objections.py     objections
       records/canaries.py       the canary's rounds, and what was counted of each channel
@@ -174,6 +184,7 @@ records | gate | outside → rules.
       outside/keys.py           the key families
       outside/keystore.py       a folder of keys, or a secret store
       outside/tokens.py         sealed contacts, link tokens, pseudonyms
+      outside/assertion.py      how a program proves who it is
       outside/identity.py       OpenID Connect
       outside/discovery.py      what a provider says of itself
       outside/claims.py         who somebody is
@@ -206,6 +217,11 @@ records | gate | outside → rules.
       web/desk_identity.py      doubts and requests at the desk
       web/desk_drafts.py        drafts, authorisations and studies at the desk
       web/desk_releases.py      releases at the desk
+      web/api.py                the interface for practice software
+      web/api_reading.py        what a program sent, read and checked
+      web/api_forms.py          what programs send and are answered
+      web/api_description.py    every address of it, and its description
+      web/programs_door.py      which programs are let in, and how often
       web/recipient.py          a study team's releases
       web/letters.py            notices and receipts as mail
       web/print_file.py         notices on paper

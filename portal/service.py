@@ -8,6 +8,7 @@ from granian.constants import Interfaces
 from starlette.applications import Starlette
 
 from portal.app import build, make_providers
+from portal.flow.arrivals import clear_arrivals
 from portal.flow.canary import sing
 from portal.flow.clear_away import clear_away
 from portal.flow.counters import count_when_due
@@ -121,6 +122,7 @@ async def one_round(
     await alarm_overdue(means)
     await sequence(means)
     await clear_away(means)
+    await clear_arrivals(means)
     return seen
 
 

@@ -33,7 +33,10 @@ from portal.rules.words import Crossing
 from portal.settings import DoctorSignIn, Settings, StaffSignIn
 from portal.web.routes import Page
 
-PARAMS = {"{token}": "x" * 43, "{reader}": "easy", "{id:int}": "77", "{id}": "unknown"}
+PARAMS = {
+    "{token}": "x" * 43, "{reader}": "easy", "{id:int}": "77", "{id}": "unknown", "{practice}": "practice-a",
+    "{extraction}": "0" * 64, "{file}": "0.parquet",
+}  # fmt: skip
 BASE = "http://127.0.0.1:8000"
 ISSUER = f"{BASE}/demo/id"
 STAFF_ISSUER = "https://id.example.org"
@@ -105,6 +108,12 @@ class Web:
         client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=self.app), base_url=BASE, headers={"Origin": BASE, **headers}
         )
+        self.browsers.append(client)
+        return client
+
+    def program(self, **headers: str) -> httpx2.AsyncClient:
+        """A program, which is no browser: it says nothing of where it comes from."""
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url=BASE, headers=headers)
         self.browsers.append(client)
         return client
 

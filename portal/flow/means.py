@@ -40,6 +40,11 @@ class Means:
         """Plain rows, only while somebody works on them."""
         return self.data_dir / "work"
 
+    @property
+    def incoming(self) -> Path:
+        """What practices' programs are sending: files that are not complete, or not yet decided on."""
+        return self.data_dir / "incoming"
+
     def lock(self, release_id: str) -> Path:
         """Held by whoever writes a release's files."""
         return self.data_dir / "locks" / release_id

@@ -16,11 +16,10 @@ from portal.flow.means import Means
 from portal.gate.permit import write_permit
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
 from portal.outside.tokens import pseudonym
-from portal.records.accounts import Account
 from portal.records.clearance import decided, rule_version
 from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.enrolments import Enrolment
-from portal.records.ledger import Touch, enter, take_cut
+from portal.records.ledger import Acting, Touch, enter, take_cut
 from portal.records.releases import Permit
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
@@ -89,7 +88,7 @@ def _first_day(taken_back_at: datetime | None) -> date | None:
     return None if taken_back_at is None else paris_day(taken_back_at) + timedelta(days=1)
 
 
-async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Account, out: Path) -> Issued:
+async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acting, out: Path) -> Issued:
     """Decide the extraction of one practice and write its permit to the folder `out`.
 
     Cut first, then a fresh snapshot; the decision is made again when the extraction arrives, so no lock is held.

@@ -54,16 +54,9 @@ async def receive(means: Means, folder: Path, *, practice_id: str, actor: str) -
     Refused when it was not signed by the practice, when its permit is expired by the portal's clock, is not the
     newest of the practice, or lets records of a doctor pass who is not active now.
     """
-    practice = await Practice.get_or_none(id=practice_id)
-    if practice is None or practice.public_key is None:
-        raise Refused("practice_key", "this practice has registered no key: an operator does it", where=practice_id)
-    key = load_pem_public_key(bytes(practice.public_key))
-    if not isinstance(key, Ed25519PublicKey):
-        raise Refused("practice_key", "the registered key is no Ed25519 key", where=practice_id, status=503)
+    key = await practice_key(practice_id)
     extraction = read_extraction(folder, key)
-    permit = await Permit.get_or_none(sha256=extraction.permit_sha256, practice_id=practice_id)
-    if permit is None:
-        raise Refused("foreign_permit", "this extraction was made with no permit of this practice", where=practice_id)
+    permit = await permit_of(practice_id, extraction.permit_sha256)
     arrived = persons(sorted((folder / "records").glob("*.parquet")))
     there = set(arrived["pseudonym"].to_pylist())
     try:
@@ -74,6 +67,25 @@ async def receive(means: Means, folder: Path, *, practice_id: str, actor: str) -
     finally:
         await sweep(means, practice_id)
     raise Refused("busy", "people kept changing their minds while this was taken in: send it again", status=503)
+
+
+async def permit_of(practice_id: str, sha256: str) -> Permit:
+    """The permit of this practice with which an extraction was made; Refused("foreign_permit")."""
+    permit = await Permit.get_or_none(sha256=sha256, practice_id=practice_id)
+    if permit is None:
+        raise Refused("foreign_permit", "this extraction was made with no permit of this practice", where=practice_id)
+    return permit
+
+
+async def practice_key(practice_id: str) -> Ed25519PublicKey:
+    """The pinned key by which this practice signs; Refused("practice_key") while there is none."""
+    practice = await Practice.get_or_none(id=practice_id)
+    if practice is None or practice.public_key is None:
+        raise Refused("practice_key", "this practice has registered no key: an operator does it", where=practice_id)
+    key = load_pem_public_key(bytes(practice.public_key))
+    if not isinstance(key, Ed25519PublicKey):
+        raise Refused("practice_key", "the registered key is no Ed25519 key", where=practice_id, status=503)
+    return key
 
 
 async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[str], actor: str) -> Received | None:
@@ -95,7 +107,7 @@ async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[s
 
     async def commit(c: Connection) -> Received | None:
         now = await means.now(c)
-        await _refuse_superseded(means, permit)
+        await refuse_superseded(means, permit)
         looked = await look(means, c, asked, cut=decision.cut, members=members)
         known = await present(c, permit.practice_id, stored.sha256)
         if looked.closed or known != len(members) or not stored.path.is_file():
@@ -118,11 +130,12 @@ async def _decide_again(
     await snapshot(c)
     decision = await stand(means, c, asked, cut=cut)
     refuse_withheld_batch(decision)
-    await _refuse_superseded(means, permit)
+    await refuse_superseded(means, permit)
     return decision, await passing(c, decision, among="WHERE p.practice_id = {v1}", values=(permit.practice_id,))
 
 
-async def _refuse_superseded(means: Means, permit: Permit) -> None:
+async def refuse_superseded(means: Means, permit: Permit) -> None:
+    """Refused when nothing that was made with this permit is taken in any more."""
     if means.clock.now() >= permit.expires_at:
         raise Refused("permit_expired", "the permit has expired: fetch a new one and extract again")
     if await Permit.filter(practice_id=permit.practice_id, serial__gt=permit.serial).exists():

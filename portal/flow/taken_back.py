@@ -24,6 +24,7 @@ PROVES: Mapping[By, frozenset[By]] = {
     By.PHONE: frozenset({By.PHONE, By.PAPER}),
     By.DOCTOR: frozenset({By.DOCTOR, By.PAPER}),
     By.FORM: frozenset({By.PHONE, By.PAPER}),
+    By.SOFTWARE: frozenset({By.DOCTOR, By.PAPER}),
 }
 """By which way a no that came by another is taken back: the same kind of proof, or a better one."""
 
@@ -45,11 +46,13 @@ async def bound(means: Means, no_id: UUID, *, said_on: date | None, channel: By,
 
 
 async def told(means: Means, *, practice_id: str, number: str, said_on: date | None, channel: By, by: Account) -> int:
-    """Take back what this patient told her doctor, when she does not go to that doctor with it."""
+    """Take back what this patient told her doctor, or what the practice's software passed on, when she does not go to
+    that doctor with it."""
     only_dpo(by)
     found = await rows(
         connection(),
-        f"{_FOUND} AND o.channel = '{By.DOCTOR}' AND o.actor LIKE 'doctor:%' AND p.practice_id = $1 AND p.number = $2",
+        f"{_FOUND} AND (o.channel = '{By.SOFTWARE}' OR o.channel = '{By.DOCTOR}' AND o.actor LIKE 'doctor:%') "
+        "AND p.practice_id = $1 AND p.number = $2",
         practice_id, number,
     )  # fmt: skip
     return await _lift(means, found, said_on, channel, by, [])

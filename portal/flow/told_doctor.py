@@ -35,24 +35,43 @@ async def object_for(means: Means, *, practice_id: str, number: str, said_on: da
     `said_on` dates back; a day ahead is now. Any doctor who was once verified at the practice may record it, also after
     she has left."""
     patient = await transact(lambda c: _patient(c, practice_id, number, by))
+    return await _record(means, patient, said_on, ObjectionChannel.DOCTOR, by.actor)
+
+
+async def object_by_software(
+    means: Means, *, practice_id: str, number: str, said_on: date | None = None, actor: str
+) -> UUID:
+    """The same, passed on by the practice's software: what the doctor noted there. The caller has seen that the program
+    may act for the practice; only the patient's own channels take it back."""
+    found = await rows(
+        connection(), "SELECT id, person_id FROM patient WHERE practice_id = $1 AND number = $2", practice_id, number
+    )
+    if not found:
+        raise _unknown_patient()
+    return await _record(means, found[0], said_on, ObjectionChannel.SOFTWARE, actor)
+
+
+async def _record(
+    means: Means, patient: dict[str, Any], said_on: date | None, channel: ObjectionChannel, actor: str
+) -> UUID:
     touches: list[Touch] = [("person", str(patient["person_id"])), ("patient", str(patient["id"]))]
 
     async def step(c: Connection) -> UUID:
         now = await means.now(c)
-        entry = await enter(c, "objected", actor=by.actor, at=now, touches=touches, summary=str(Scope.EVERYTHING))
+        entry = await enter(c, "objected", actor=actor, at=now, touches=touches, summary=str(Scope.EVERYTHING))
         await rows(c, "UPDATE patient SET number = number WHERE id = $1", patient["id"])  # of two clicks, one waits
         received_at = min(midnight(said_on), now) if said_on else now
         standing = await rows(
             c,
             "SELECT id FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 "
             "AND withdrawn_at IS NULL",
-            patient["id"], ObjectionChannel.DOCTOR, Scope.EVERYTHING,
+            patient["id"], channel, Scope.EVERYTHING,
         )  # fmt: skip
         if not standing:
             objection = uuid4()
             await write_objections(
-                c, {objection: patient["id"]}, scope=Scope.EVERYTHING, scope_ref="", channel=ObjectionChannel.DOCTOR,
-                actor=by.actor, received_at=received_at, entry=entry,
+                c, {objection: patient["id"]}, scope=Scope.EVERYTHING, scope_ref="", channel=channel,
+                actor=actor, received_at=received_at, entry=entry,
             )  # fmt: skip
             return objection
         objection = UUID(str(standing[0]["id"]))
@@ -114,8 +133,12 @@ async def _patient(c: Connection, practice_id: str, number: str, by: Account) ->
         number, by.id, practice_id,
     )  # fmt: skip
     if not found:
-        raise Refused("unknown_patient", "your practice has no patient of this number", status=404)
+        raise _unknown_patient()
     return found[0]
+
+
+def _unknown_patient() -> Refused:
+    return Refused("unknown_patient", "your practice has no patient of this number", status=404)
 
 
 async def _recorded(c: Connection, objection: UUID, by: Account) -> dict[str, Any]:

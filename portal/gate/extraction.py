@@ -1,6 +1,7 @@
 """An extraction, signed by the practice's registered key, and as it arrives: every file as it was signed."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,21 @@ GATE_COLUMNS = {
     "provenance": pa.string(),
 }
 """Kept in the store so that a release can decide again; never released."""
+
+
+RECORDS_FILE = re.compile(r"records/[\w=.-]{1,80}\.parquet", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a practice signed. `files`: by name below the folder, hash and rows."""
+
+    permit_sha256: str
+    permit_id: str
+    serial: int
+    practices: tuple[str, ...]
+    counts: dict[str, Any]
+    files: dict[str, tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +77,39 @@ def write_statement(
 
 def read_extraction(folder: Path, practice_public_key: Ed25519PublicKey) -> Extraction:
     """Verifies signature, hashes, counts, columns and pseudonyms; Refused with the first that is off."""
-    signed = _signed(folder / "extraction.jws", practice_public_key)
+    announced = read_statement(folder / "extraction.jws", practice_public_key)
+    extraction = Extraction(
+        permit_sha256=announced.permit_sha256,
+        permit_id=announced.permit_id,
+        serial=announced.serial,
+        practices=announced.practices,
+        counts=announced.counts,
+        rows=sum(rows for _, rows in announced.files.values()),
+        columns=_check_files(folder, announced.files),
+        sha256=sha256_of(folder / "extraction.jws"),
+    )
+    if extraction.rows != extraction.counts.get("passed"):
+        raise _refused("counts", "The files hold another number of rows than the counts say.")
+    return extraction
+
+
+def read_statement(statement: Path, practice_public_key: Ed25519PublicKey) -> Announced:
+    """What the statement announces, its signature verified and its file names plain ones below records/."""
+    signed = _signed(statement, practice_public_key)
     try:
-        files = {str(name): (str(f["sha256"]), int(f["rows"])) for name, f in signed["files"].items()}
-        extraction = Extraction(
+        announced = Announced(
             permit_sha256=str(signed["permit_sha256"]),
             permit_id=str(signed["permit_id"]),
             serial=int(signed["serial"]),
             practices=tuple(signed["practices"]),
             counts=dict(signed["counts"]),
-            rows=sum(rows for _, rows in files.values()),
-            columns=_check_files(folder, files),
-            sha256=sha256_of(folder / "extraction.jws"),
+            files={str(name): (str(f["sha256"]), int(f["rows"])) for name, f in signed["files"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _refused("malformed", "The signed statement is not that of an extraction.") from error
-    if extraction.rows != extraction.counts.get("passed"):
-        raise _refused("counts", "The files hold another number of rows than the counts say.")
-    return extraction
+    if not all(RECORDS_FILE.fullmatch(name) for name in announced.files):
+        raise _refused("file_name", "A signed file has a name that no extraction gives.")
+    return announced
 
 
 def _refused(code: str, what: str, where: str = "extraction.jws") -> Refused:

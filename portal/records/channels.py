@@ -24,6 +24,7 @@ RECEIVED = f"""
     SELECT e.id AS entry_id, e.at, e.summary, CAST(t.ref AS bigint) AS patient_id,
            CASE WHEN e.kind = 'objected' AND e.actor = 'patient' THEN 'link'
                 WHEN e.kind = 'objected' AND e.actor LIKE 'doctor:%' THEN 'doctor'
+                WHEN e.kind = 'objected' AND e.actor LIKE 'software:%' THEN 'software'
                 WHEN e.kind IN ('objected_without_token', 'objected_with_code')
                 THEN CASE {_ON_PAPER} ELSE '{UNKNOWN}' END
                 ELSE '{UNKNOWN}' END AS channel

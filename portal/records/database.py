@@ -31,6 +31,7 @@ MODEL_MODULES = (
     "portal.records.governance",
     "portal.records.drafts",
     "portal.records.people",
+    "portal.records.clients",
     "portal.records.enrolments",
     "portal.records.notices",
     "portal.records.objections",

@@ -7,6 +7,7 @@ that forgetting one leaves the log in place. Places in the tree come with the se
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -16,7 +17,14 @@ from portal.records.database import Connection, rows, transact_alone, write_many
 
 Touch = tuple[str, str]
 """(kind, id): person, patient, provisional (an objection without a token), contact (read by the DPO), doctor, practice,
-import, campaign, text, study, authorisation, observatory, recipient, release."""
+import, campaign, text, study, authorisation, observatory, recipient, release, client (a program)."""
+
+
+class Acting(Protocol):
+    """Whoever acts: an account, or a program. `actor` is how the log names it."""
+
+    @property
+    def actor(self) -> str: ...
 
 
 class LogEntry(Model):
@@ -59,8 +67,8 @@ async def enter(
 ) -> int:
     """Write the entry of a step; call it before anything else in the step. Returns the entry's id.
 
-    `actor` is a role with an account's id (`operator:7`), `patient`, or `system`. `summary` holds counts, versions
-    and hashes, never a person's data.
+    `actor` is a role with an account's id (`operator:7`), `software` with a program's, `patient`, or `system`.
+    `summary` holds counts, versions and hashes, never a person's data.
     """
     inserted = await rows(
         c,

@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from portal.flow.means import Means
+from portal.flow.programs import Program
 from portal.flow.sign_in import SignedIn
 from portal.outside.identity import OpenIdProvider
 from portal.records import overview
 from portal.rules.people import iso_day
+from portal.rules.rate import Rate
 from portal.rules.refusals import Refused
 from portal.rules.words import Language, Role
 from portal.settings import Settings
@@ -44,6 +46,7 @@ class Portal:
     secret: bytes = field(repr=False)
     guide: Guide | None = None
     requests: Requests = field(default_factory=Requests)
+    programs: Rate = field(default_factory=lambda: Rate(600, burst=100))
     contacts: dict[str, str] = field(default_factory=dict)
 
 
@@ -54,6 +57,11 @@ def portal_of(request: Request) -> Portal:
 def who(request: Request) -> SignedIn:
     """Who is signed in; only a page whose policy names roles may ask."""
     return cast("SignedIn", request.scope["signed_in"])
+
+
+def program_of(request: Request) -> Program:
+    """The program that shows a token; only a page whose policy names an access may ask."""
+    return cast("Program", request.scope["program"])
 
 
 def chosen_language(request: Request) -> Language | None:

@@ -10,8 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from portal.flow.sign_in import STAFF, signed_in
 from portal.rules.refusals import Refused
-from portal.rules.words import Role
+from portal.rules.words import Access, Role
 from portal.web import (
+    api_description,
     by_code,
     desk,
     desk_campaigns,
@@ -30,6 +31,7 @@ from portal.web import (
     without_link,
 )
 from portal.web.frame import portal_of, see_other
+from portal.web.programs_door import admit_program
 from portal.web.security import session_cookie
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -39,11 +41,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Policy:
     """Who may ask: everybody (`roles` is None, and no cookie is read), or who is signed in with one of the roles.
 
-    `token`: only a program that sends the token of the settings; without one there, nobody.
+    `token`: only a program that sends the token of the settings; without one there, nobody. `access`: only a program
+    that holds a token for it, and for the practice in the address.
     """
 
     roles: frozenset[Role] | None
     token: bool = False
+    access: Access | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,13 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/recipient/releases/{id}/download", recipient.download, RECIPIENTS),
     Page("POST", "/recipient/retractions/acknowledge", recipient.acknowledge, RECIPIENTS),
     Page("POST", "/recipient/retractions/download", recipient.retraction_list, RECIPIENTS),
+    Page("GET", "/api/openapi.json", api_description.openapi, EVERYBODY),
+    *(
+        Page(
+            each.method, each.path, each.answers, EVERYBODY if each.access is None else Policy(None, access=each.access)
+        )
+        for each in api_description.OPERATIONS
+    ),
 )
 
 
@@ -188,6 +199,8 @@ class Door:
 async def _turned_away(request: Request, who: Policy) -> Response | None:
     """None admits, and leaves in the scope who is signed in. Staff are admitted with a second factor only."""
     portal = portal_of(request)
+    if who.access is not None:
+        await admit_program(request, who.access)
     if who.token and not metrics.may_read(portal.settings, request.headers.get("authorization", "")):
         raise Refused("no_token", "this page is for a program that sends its token", status=401)
     if who.roles is None:

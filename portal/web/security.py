@@ -17,6 +17,9 @@ from portal.web.problems import SAFE, on_refused
 LARGEST_BODY = 64 * 1024
 """Bytes of a request: every form of the site is far smaller; files do not come in through the pages."""
 
+LARGEST_FILE = 32 * 2**20
+"""Bytes of what a practice's program may send at once: a register of a hundred thousand patients, a part of a file."""
+
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -94,7 +97,7 @@ class Guard:
             response = await on_refused(Request(scope, receive), no)
             await response(scope, receive, guarded)
             return
-        await self.app(scope, _limited(receive), guarded)
+        await self.app(scope, _limited(receive, _largest(scope)), guarded)
 
     def _refusal(self, scope: Scope) -> Refused | None:
         headers = Headers(scope=scope)
@@ -103,12 +106,16 @@ class Guard:
         if scope["method"] not in SAFE and is_forged(headers, origin=self.origin, cookie=self.cookie):
             return Refused("forged_origin", "this request comes from another site", status=HTTPStatus.FORBIDDEN)
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
+        if not length.isdecimal() or int(length) > _largest(scope):
             return _too_large()
         return None
 
 
-def _limited(receive: Receive) -> Receive:
+def _largest(scope: Scope) -> int:
+    return LARGEST_FILE if scope["path"].startswith("/api/v1/practices/") else LARGEST_BODY
+
+
+def _limited(receive: Receive, largest: int) -> Receive:
     """Counts what arrives, whatever the request said its length was."""
     taken = 0
 
@@ -116,7 +123,7 @@ def _limited(receive: Receive) -> Receive:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > LARGEST_BODY:
+        if taken > largest:
             raise _too_large()
         return message
 

@@ -11,6 +11,7 @@ UNLOGGED = {
     "paper.make_code_of": "as make_codes",
     "typed_link.reserve": "turns in a queue: they decide nothing and are forgotten after a day",
     "typed_link.link_of": "how often a place was wrong: it decides nothing and is forgotten after a day",
+    "answered.once": "what a program was answered, kept for a day: it decides nothing",
     "sign_in.sign_out": "ends the caller's own session; the end of a session opens nothing",
     "simulate.simulate": "what it writes is always rolled back",
 }

@@ -46,12 +46,17 @@ async def by_doctor(world: World) -> None:
     await told_doctor.object_for(world.means, practice_id="practice-a", number="1", by=doctor)
 
 
+async def by_software(world: World) -> None:
+    await told_doctor.object_by_software(world.means, practice_id="practice-a", number="1", actor="software:1")
+
+
 WAYS: dict[ObjectionChannel, Say] = {
     ObjectionChannel.LINK: by_link,
     ObjectionChannel.PAPER: without_link(ObjectionChannel.PAPER),
     ObjectionChannel.PHONE: without_link(ObjectionChannel.PHONE),
     ObjectionChannel.DOCTOR: by_doctor,
     ObjectionChannel.FORM: without_link(ObjectionChannel.FORM),
+    ObjectionChannel.SOFTWARE: by_software,
 }
 
 
@@ -101,7 +106,7 @@ async def test_an_objection_that_is_lost_after_it_was_received_is_seen(told: Wor
     assert await count(told) == {channel: (1, 0, 0)}
     found = await path_overview.to_do(told.clock.now())
     assert [(row["kind"], row["count"]) for row in found] == [("channels_differ", 1)]
-    assert (await LogEntry.get(id=await last_entry(connection()))).summary == "5 channels, 1 differ, 0 silent"
+    assert (await LogEntry.get(id=await last_entry(connection()))).summary == "6 channels, 1 differ, 0 silent"
 
 
 async def test_an_objection_of_which_the_log_knows_nothing_is_seen(told: World) -> None:

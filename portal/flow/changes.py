@@ -1,0 +1,91 @@
+"""What changed for a practice since it last asked, in the order of the log: whom to look at again, never why."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from portal.flow.look import CLOSES_NOBODY
+from portal.records.database import Connection, as_moment, is_postgres, rows, transact
+
+WINDOW = 5000
+"""Entries of the log that one answer looks through."""
+
+
+class About(StrEnum):
+    """Whom a change may concern: these patients, the practice as a whole, or everybody."""
+
+    PATIENTS = "patients"
+    PRACTICE = "practice"
+    EVERYBODY = "everybody"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    at: datetime
+    about: About
+    numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """`next`: what to ask for then. `more`: there is more now."""
+
+    changes: tuple[Change, ...]
+    next: int
+    more: bool
+
+
+async def changes_since(practice_id: str, since: int) -> Changes:
+    """The entries from place `since` of the log on that may change what this practice may send; reads only.
+
+    An entry gets its place within seconds, after every entry that was committed before it, so nothing is ever passed
+    over. What changed is not said, and entries of every kind are mixed.
+    """
+
+    async def step(c: Connection) -> Changes:
+        places = await rows(
+            c, "SELECT place FROM log_place WHERE place >= $1 ORDER BY place LIMIT $2", since, WINDOW + 1
+        )
+        more = len(places) > WINDOW
+        until = places[WINDOW]["place"] if more else (places[-1]["place"] + 1 if places else since)
+        found = await rows(c, _statement(c), since, until, practice_id)
+        return Changes(tuple(_changes(found)), until, more)
+
+    return await transact(step)
+
+
+def _statement(c: Connection) -> str:
+    person = "CAST(t.ref AS uuid)" if is_postgres(c) else "t.ref"
+    narrow = ", ".join(f"'{kind}'" for kind in sorted(CLOSES_NOBODY | {"person", "patient", "doctor", "practice"}))
+    touched = (
+        "SELECT g.place, l.at, {about} AS about, {number} AS number FROM log_place g "
+        "JOIN log_entry l ON l.id = g.entry_id JOIN log_touch t ON t.entry_id = l.id AND t.{kind} {join} "
+        "WHERE g.place >= $1 AND g.place < $2"
+    )
+    patient = "JOIN patient p ON p.practice_id = $3 AND "
+    parts = (
+        touched.format(about="'patients'", number="p.number", kind="kind = 'patient'",
+                       join=f"{patient} p.id = CAST(t.ref AS bigint)"),
+        touched.format(about="'patients'", number="p.number", kind="kind = 'person'",
+                       join=f"{patient} p.person_id = {person}"),
+        touched.format(about="'practice'", number="''", kind="kind = 'practice' AND t.ref = $3", join=""),
+        touched.format(about="'everybody'", number="''", kind=f"kind NOT IN ({narrow})", join=""),
+    )  # fmt: skip
+    return f"{' UNION '.join(parts)} ORDER BY place, about, number"
+
+
+def _changes(found: list[dict[str, Any]]) -> list[Change]:
+    """One for each place; the widest of what it is about."""
+    by_place: dict[int, list[dict[str, Any]]] = {}
+    for row in found:
+        by_place.setdefault(row["place"], []).append(row)
+    made = []
+    for there in by_place.values():
+        at = as_moment(there[0]["at"])
+        abouts = {About(row["about"]) for row in there}
+        about = next(each for each in (About.EVERYBODY, About.PRACTICE, About.PATIENTS) if each in abouts)
+        if at is not None:
+            numbers = {row["number"] for row in there} - {""} if about is About.PATIENTS else ()
+            made.append(Change(at, about, tuple(sorted(numbers))))
+    return made
