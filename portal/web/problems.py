@@ -21,7 +21,7 @@ async def on_refused(request: Request, error: Exception) -> Response:
     """A refusal as a page with its own status. What is our own fault (5xx) leaves a line in the technical log."""
     no = error if isinstance(error, Refused) else Refused("fault", "", status=500)
     if no.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _shown(request, no.status, no.code, _note(request, no.code))
+        return _shown(request, no.status, no.code, noted(request, no.code))
     if no.code == "dead_link":
         known = await contacts(request)
         return framed(request, "patient/dead_link.html", status=no.status, here="/", **known)
@@ -61,7 +61,7 @@ class Faults:
             await self.app(scope, receive, noting)
         except Exception as error:  # the one place where what nobody foresaw becomes a page with a reference
             request = Request(scope, receive)
-            reference = _note(request, type(error).__name__)
+            reference = noted(request, type(error).__name__)
             if started:
                 raise RuntimeError(f"incident {reference}, in the middle of an answer") from None
             await _shown(request, 500, "", reference)(scope, receive, send)
@@ -85,7 +85,8 @@ def _shown(request: Request, status: int, code: str, reference: str | None) -> R
     )
 
 
-def _note(request: Request, what: str) -> str:
+def noted(request: Request, what: str) -> str:
+    """A line in the technical log: what kind of trouble, at which route; and the reference under which it is found."""
     reference = secrets.token_hex(4).upper()
     route = getattr(request.scope.get("endpoint"), "path", "no route")
     log.error("incident %s: %s at %s %s", reference, what, request.method, route)
