@@ -60,7 +60,8 @@ class OpenIdProvider:
         self._peer, self._clock, self._transport, self._chance = peer, clock, transport, chance
         self._provider = Discovery(peer, transport)
 
-    async def begin(self, redirect_uri: str) -> Begin:
+    async def begin(self, redirect_uri: str, *, anew: bool = False) -> Begin:
+        """`anew`: the provider asks who that is although it may know, so that another account can be used."""
         metadata = await self._provider.metadata()
         flow = {
             "issuer": self._peer.issuer,
@@ -70,6 +71,7 @@ class OpenIdProvider:
             "verifier": self._chance(48),
         }
         level = {"acr_values": self._peer.acr_values} if self._peer.acr_values else {}
+        asking = {"prompt": "login"} if anew else {}
         async with self._client() as client:
             url, _ = client.create_authorization_url(
                 metadata["authorization_endpoint"],
@@ -78,6 +80,7 @@ class OpenIdProvider:
                 nonce=flow["nonce"],
                 code_verifier=flow["verifier"],
                 **level,
+                **asking,
             )
         return Begin(url, flow)
 

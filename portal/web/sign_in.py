@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from portal.flow.sign_in import SignedOut, sign_in_doctor, sign_in_staff, sign_o
 from portal.rules.refusals import Refused
 from portal.rules.words import Role
 from portal.web import session
-from portal.web.frame import VIEWERS, Portal, portal_of, see_other, show
+from portal.web.frame import VIEWERS, Portal, chosen_language, portal_of, see_other, show
 from portal.web.problems import noted
 from portal.web.security import forget_cookie, set_cookie, sign_in_cookie
 
@@ -29,6 +30,10 @@ FAILURES: dict[str, frozenset[str]] = {
     "not_staff": frozenset({"not_staff"}),
 }
 """What the page of a failed sign-in says, by the code of the refusal; "untrue" for every other."""
+
+
+OTHER_ACCOUNT = frozenset({"level", "not_a_doctor", "not_staff"})
+"""Beginning again would fail again unless the provider asks anew who that is."""
 
 
 async def choose(request: Request) -> Response:
@@ -94,7 +99,8 @@ async def _begin(request: Request, side: Side) -> Response:
     portal = portal_of(request)
     provider = portal.doctors if side == "doctors" else portal.staff
     try:
-        begun = await provider.begin(f"{portal.settings.base_url}/login/callback")
+        anew = request.query_params.get("anew") == "yes"
+        begun = await provider.begin(f"{portal.settings.base_url}/login/callback", anew=anew)
     except Refused as no:
         return await _failed(request, no, side)
     until = (portal.means.clock.now() + UNDER_WAY).timestamp()
@@ -122,6 +128,8 @@ async def _failed(request: Request, no: Refused, side: Side | None) -> Response:
     leaves a line in the technical log."""
     why = next((name for name, codes in FAILURES.items() if no.code in codes), "untrue")
     reference = noted(request, no.code) if why in ("later", "untrue") else None
+    language = chosen_language(request)
+    query = ({"anew": "yes"} if why in OTHER_ACCOUNT else {}) | ({"lang": language.value} if language else {})
     again = {"doctors": "/login/doctor", "staff": "/login/staff", None: "/login"}[side]
     return await show(
         request,
@@ -129,7 +137,7 @@ async def _failed(request: Request, no: Refused, side: Side | None) -> Response:
         status=no.status,
         why=why,
         doctor=side == "doctors",
-        again=again,
+        again=f"{again}?{urlencode(query)}" if query else again,
         reference=reference,
         here="/login",
     )
