@@ -43,6 +43,7 @@ records | gate | outside → rules.
       flow/govern.py            load reviewed files; approve and withdraw texts; suspend and close
       flow/review.py            what a file loads is a draft until a second person approves it
       flow/sign_in.py           accounts and sessions
+      flow/staff.py             staff leave
       flow/enrol.py             a doctor enrols, pauses, leaves
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
@@ -205,6 +206,7 @@ records | gate | outside → rules.
       web/problems.py           refusals and faults as pages
       web/public.py             home, transparency
       web/sign_in.py            sign in and out
+      web/session.py            the cookie of a session, and its idle end
       web/patient.py            the personal link
       web/by_code.py            the page for a letter's code
       web/without_link.py       the form for a no without a link
@@ -258,5 +260,6 @@ records | gate | outside → rules.
     notice_commands.py   campaigns and letters      objection_commands.py   objections on paper and by telephone
     receipt_commands.py   a patient's receipt verified
     key_commands.py   the keys' commands
+    staff_commands.py   who works at the desk
     extract_command.py   the filter's command
 """

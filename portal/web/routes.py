@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from portal.flow.sign_in import STAFF, signed_in
+from portal.flow.sign_in import STAFF
 from portal.rules.refusals import Refused
 from portal.rules.words import Access, Role
 from portal.web import (
@@ -29,12 +29,12 @@ from portal.web import (
     patient,
     public,
     recipient,
+    session,
     sign_in,
     without_link,
 )
 from portal.web.frame import portal_of, see_other
 from portal.web.programs_door import admit_program
-from portal.web.security import session_cookie
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -201,7 +201,11 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         page = self.pages["GET" if request.method == "HEAD" else request.method]
-        response = await _turned_away(request, page.who) or await page.answers(request)
+        response = await _turned_away(request, page.who)
+        if response is None:
+            response = await page.answers(request)
+            if "signed_in" in scope:
+                session.renew(request, response)
         await response(scope, receive, send)
 
 
@@ -214,8 +218,7 @@ async def _turned_away(request: Request, who: Policy) -> Response | None:
         raise Refused("no_token", "this page is for a program that sends its token", status=401)
     if who.roles is None:
         return None
-    cookie = request.cookies.get(session_cookie(portal.settings))
-    found = await signed_in(portal.means, cookie) if cookie else None
+    found = await session.whose(request)
     if found is None:
         if request.method in ("GET", "HEAD"):
             return see_other(request, "/login")
