@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from portal.flow.means import Means
 from portal.outside.tokens import token_hash
 from portal.records.behind_link import listed_studies
-from portal.records.database import Connection, as_moment, rows, transact
+from portal.records.database import Connection, as_moment, connection, rows, transact
 from portal.records.ledger import Touch, enter
 from portal.records.objections import take_back, write_objections
 from portal.records.outbox import queue_receipt
@@ -130,15 +130,14 @@ async def object_(
             earlier = "UPDATE objection SET received_at = $1 WHERE id = $2 AND received_at > $1"
             await rows(c, earlier, received_at, standing.id)
             return replace(standing, again=True, received_at=min(received_at, standing.received_at))
-        objection = uuid4()
+        objection, channel = uuid4(), brought.channel if brought else ObjectionChannel.LINK
         await write_objections(
-            c, {objection: link.patient_id}, scope=scope, scope_ref=ref,
-            channel=brought.channel if brought else ObjectionChannel.LINK,
-            actor=link.addressee, received_at=received_at, entry=entry, notice_id=link.notice_id,
+            c, {objection: link.patient_id}, scope=scope, scope_ref=ref, channel=channel, actor=link.addressee,
+            received_at=received_at, entry=entry, notice_id=link.notice_id,
         )  # fmt: skip
         if brought is None:
             await queue_receipt(c, objection, link.notice_id, now=now)
-        return next(s for s in (await _link(c, token)).in_force if s.entry_id == entry)
+        return Said(objection, scope, ref, channel, received_at, None, mine=True, entry_id=entry)
 
     return await transact(step)
 
@@ -195,13 +194,10 @@ async def withdraw(means: Means, token: str, scope: Scope | None = None, study_i
 async def _notice_of(token: str) -> dict[str, Any]:
     """The notice of a token, so that the step's first statement can name whom it touches."""
 
-    async def read(c: Connection) -> dict[str, Any]:
-        found = await rows(c, _NOTICE, token_hash(token).hex())
-        if not found:
-            raise Refused("dead_link", "this link leads nowhere (any more)", status=404)
-        return found[0]
-
-    return await transact(read)
+    found = await rows(connection(), _NOTICE, token_hash(token).hex())
+    if not found:
+        raise Refused("dead_link", "this link leads nowhere (any more)", status=404)
+    return found[0]
 
 
 def _touches(notice: dict[str, Any]) -> list[Touch]:

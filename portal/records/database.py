@@ -207,7 +207,9 @@ async def rows(c: Connection, statement: str, *values: Any) -> list[dict[str, An
 
 async def write_many(c: Connection, statement: str, many: Sequence[Sequence[Any]]) -> None:
     """One statement over many rows of values, inside the caller's transaction."""
-    if many:
+    if len(many) == 1:  # alone it needs no savepoint
+        await rows(c, statement, *many[0])
+    elif many:
         await c.execute_many(in_dialect(c, statement), [bound(c, values) for values in many])
 
 

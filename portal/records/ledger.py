@@ -4,6 +4,7 @@ An entry names what it touches by kind and id, never by a person's data. Salts s
 that forgetting one leaves the log in place. Places in the tree come with the sequencer.
 """
 
+import json
 import secrets
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,7 +14,7 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
-from portal.records.database import Connection, rows, transact_alone, write_many
+from portal.records.database import Connection, is_postgres, rows, transact_alone, write_many
 
 Touch = tuple[str, str]
 """(kind, id): person, patient, provisional (an objection without a token), contact (read by the DPO), doctor, practice,
@@ -70,22 +71,33 @@ async def enter(
     `actor` is a role with an account's id (`operator:7`), `software` with a program's, `patient`, or `system`.
     `summary` holds counts, versions and hashes, never a person's data.
     """
+    named, salt = list(dict.fromkeys(touches)), secrets.token_bytes(16)
+    if is_postgres(c):
+        kinds, refs = json.dumps([kind_ for kind_, _ in named]), json.dumps([ref for _, ref in named])
+        return int((await rows(c, _ENTER, kind, at, actor, summary, salt, kinds, refs))[0]["id"])
     inserted = await rows(
         c,
         "INSERT INTO log_entry (kind, at, actor, summary) VALUES ($1, $2, $3, $4) RETURNING id",
-        kind,
-        at,
-        actor,
-        summary,
-    )
+        kind, at, actor, summary,
+    )  # fmt: skip
     entry = int(inserted[0]["id"])
-    await rows(c, "INSERT INTO log_salt (entry_id, salt) VALUES ($1, $2)", entry, secrets.token_bytes(16))
-    await write_many(
-        c,
-        "INSERT INTO log_touch (entry_id, kind, ref) VALUES ($1, $2, $3)",
-        [(entry, kind_, ref) for kind_, ref in dict.fromkeys(touches)],
-    )
+    await rows(c, "INSERT INTO log_salt (entry_id, salt) VALUES ($1, $2)", entry, salt)
+    statement = "INSERT INTO log_touch (entry_id, kind, ref) VALUES ($1, $2, $3)"
+    await write_many(c, statement, [(entry, kind_, ref) for kind_, ref in named])
     return entry
+
+
+_ENTER = """
+WITH entry AS (INSERT INTO log_entry (kind, at, actor, summary) VALUES ($1, $2, $3, $4) RETURNING id),
+salted AS (INSERT INTO log_salt (entry_id, salt) SELECT id, $5 FROM entry),
+touched AS (
+    INSERT INTO log_touch (entry_id, kind, ref) SELECT entry.id, named.kind, named.ref FROM entry, ROWS FROM (
+        json_array_elements_text($6::text::json), json_array_elements_text($7::text::json)
+    ) AS named (kind, ref)
+)
+SELECT id FROM entry
+"""
+"""Entry, salt and touches by one statement: every step begins with it."""
 
 
 async def last_entry(c: Connection) -> int:
