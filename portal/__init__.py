@@ -121,6 +121,7 @@ records | gate | outside → rules.
       records/path_overview.py  is the path of objections known to work?
       records/identity_overview.py  who is who, as the desk sees it
       records/practice_overview.py  what a doctor sees
+      records/practice_to_do.py  what she has to do
       records/release_overview.py   what is seen of releases
 
     gate/       WHAT GOES THROUGH: files in, files out; no database, no network
@@ -199,6 +200,7 @@ records | gate | outside → rules.
       web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
       web/doctor_handing.py     a notice handed out at the practice
+      web/doctor_patients.py    her patients' states, what to do, a no told to her
       web/desk.py               the desk
       web/desk_campaigns.py     campaigns at the desk
       web/desk_letters.py       letters at the desk

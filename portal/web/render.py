@@ -39,6 +39,7 @@ MONTHS: Mapping[Language, tuple[str, ...]] = {
 }
 DEFAULTS: Mapping[str, Any] = {
     "demo": False,  # True: every page says that it is a demonstration
+    "query": "",  # what the address of this page says besides its path and language
     "viewer": None,  # "doctor", "desk" or "recipient": whose navigation stands in the head
     "default_language": Language.FR,  # a link says `lang` only when the reader chose another one
     "publisher": "",
@@ -111,7 +112,7 @@ def translations(language: Language) -> NullTranslations:
 
 def address(path: str, *, language: Language, default: Language) -> str:
     """`path` in the language of the page: no cookie remembers a patient's choice, so the address does."""
-    return path if language == default else f"{path}?lang={language}"
+    return path if language == default else f"{path}{'&' if '?' in path else '?'}lang={language}"
 
 
 @cache

@@ -35,7 +35,7 @@ class Visit:
         return f"{path}?lang={language}{self.query}"
 
     def __str__(self) -> str:
-        return " ".join(filter(None, [self.route, self.state, self.reader, self.who, str(self.status)]))
+        return " ".join(filter(None, [self.route, self.state, self.reader, self.who, str(self.status), self.query]))
 
 
 LINKS = ("unanswered", "yes", "no", "no_observatory", "no_part", "taken_back", "not_mine", "child", "child_no")
@@ -87,6 +87,7 @@ DOCTOR = (
     *(Visit("/doctor/agreement", who=who) for who in ("identified", "signed", "active", "left")),
     Visit("/doctor/agreement", who="identified", status=422, press="main form button"),
     *(Visit("/doctor/patients", who=who) for who in ("signed", "active")),
+    *(Visit("/doctor/patients", who="active", query=f"&state={state}") for state in ("waiting", "out")),
     Visit("/doctor/objections/{id}", "told_doctor", "active"),
     Visit("/doctor/objections/{id}", "unknown", "active", status=404),
     *(Visit("/doctor/notices/{id}", state, "active") for state in ("handing", "handed")),
