@@ -200,6 +200,7 @@ records | gate | outside → rules.
       web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
       web/doctor_handing.py     a notice handed out at the practice
+      web/doctor_permits.py     what a practice may send
       web/doctor_patients.py    her patients' states, what to do, a no told to her
       web/desk.py               the desk
       web/desk_campaigns.py     campaigns at the desk

@@ -24,7 +24,7 @@ from portal.records.ledger import Touch, enter, take_cut
 from portal.records.releases import Permit
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
-from portal.rules.words import Crossing, EnrolmentState, Provenance
+from portal.rules.words import Crossing, EnrolmentState, Provenance, Role
 
 LIFE = timedelta(hours=24)
 """How long a permit may be used; less when the authorisation ends before."""
@@ -93,7 +93,9 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acco
     """Decide the extraction of one practice and write its permit to the folder `out`.
 
     Cut first, then a fresh snapshot; the decision is made again when the extraction arrives, so no lock is held.
+    Refused("other_practice") for a doctor who is not active there.
     """
+    await _refuse_other_practice(observatory_id, practice_id, by)
     cut = await take_cut()
     asked = Asked(observatory_id)
 
@@ -141,6 +143,13 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acco
         return Issued(permit.id, serial, sha256, len(listed), terms.expires_at)
 
     return await transact(record)
+
+
+async def _refuse_other_practice(observatory_id: str, practice_id: str, by: Account) -> None:
+    if by.role == Role.DOCTOR and not await Enrolment.exists(
+        observatory_id=observatory_id, practice_id=practice_id, account_id=by.id, state=EnrolmentState.ACTIVE
+    ):
+        raise Refused("other_practice", "a permit is for an active doctor of this practice", status=403)
 
 
 def make_terms(

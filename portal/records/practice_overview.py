@@ -180,3 +180,19 @@ async def register_of(practice_id: str, observatory_id: str) -> Row | None:
         observatory_id,
     )
     return {**found[0], "taken_at": as_moment(found[0]["taken_at"])} if found else None
+
+
+async def permits(practice_id: str, observatory_id: str) -> list[Row]:
+    """The newest extraction permits of a practice: serial, issued_at, expires_at, used_at (an extraction made with it
+    was taken in, else None), newest (bool: the only one that is still accepted)."""
+    found = await rows(
+        connection(),
+        "SELECT p.serial, l.at AS issued_at, p.expires_at, e.received_at AS used_at, p.serial = "
+        "(SELECT max(q.serial) FROM permit q WHERE q.practice_id = p.practice_id) AS newest "
+        "FROM permit p JOIN log_entry l ON l.id = p.entry_id LEFT JOIN extraction e ON e.permit_id = p.id "
+        "WHERE p.practice_id = $1 AND p.observatory_id = $2 ORDER BY p.serial DESC LIMIT 10",
+        practice_id,
+        observatory_id,
+    )
+    moments = ("issued_at", "expires_at", "used_at")
+    return [{**row, **{name: as_moment(row[name]) for name in moments}, "newest": bool(row["newest"])} for row in found]
