@@ -121,6 +121,7 @@ records | gate | outside → rules.
       records/path_overview.py  is the path of objections known to work?
       records/identity_overview.py  who is who, as the desk sees it
       records/practice_overview.py  what a doctor sees
+      records/practice_papers.py  what her papers are filled with
       records/practice_to_do.py  what she has to do
       records/release_overview.py   what is seen of releases
 
@@ -200,6 +201,7 @@ records | gate | outside → rules.
       web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
       web/doctor_handing.py     a notice handed out at the practice
+      web/doctor_papers.py      posters, leaflets, blank forms and the doctor's file
       web/doctor_permits.py     what a practice may send
       web/doctor_patients.py    her patients' states, what to do, a no told to her
       web/desk.py               the desk
@@ -213,6 +215,8 @@ records | gate | outside → rules.
       web/letters.py            notices and receipts as mail
       web/print_file.py         notices on paper
       web/on_paper.py           texts as PDF
+      web/waiting_room.py       posters and leaflets
+      web/rich_text.py          texts to be edited
       web/access_file.py        what is handed out to who asks for access
 
     demo/       WHO TRIES IT OUT: refused outside demo mode

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -80,7 +81,7 @@ def environment(language: Language) -> Environment:
     )
     env.policies["ext.i18n.trimmed"] = True
     env.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined] # Jinja2's i18n extension adds it when the environment is made
-    shown = (day, moment, number, tenths, percent, few, about)
+    shown = (day, moment, number, tenths, percent, few, about, country)
     env.filters.update({f.__name__: partial(f, language=language) for f in shown})
     env.filters["paragraphs"] = paragraphs
     env.globals.update(languages=Language, asset=asset, reason=partial(sentence, language=language))
@@ -172,6 +173,11 @@ def few(value: int, *, language: Language) -> str:
 def about(value: int, *, language: Language) -> str:
     """A count for the public: masked when small, else to the nearest ten."""
     return few(value if value < SMALLEST_COUNT else (value + 5) // 10 * 10, language=language)
+
+
+def country(code: str, *, language: Language) -> str:
+    """France for FR; a code that nobody knows is shown as it is."""
+    return str(Locale(language.value).territories.get(code, code))
 
 
 def paragraphs(text: str) -> list[list[str]]:

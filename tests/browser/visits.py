@@ -8,7 +8,15 @@ from served import NewContext, Site
 
 DEAD = "x" * 43
 MACHINES = frozenset(
-    {"/healthz", "/log/checkpoint", "/log/key", "/o/{token}/receipt.json", "/o/{token}/receipt.pdf", "/readyz"}
+    {
+        "/doctor/papers/{id}",
+        "/healthz",
+        "/log/checkpoint",
+        "/log/key",
+        "/o/{token}/receipt.json",
+        "/o/{token}/receipt.pdf",
+        "/readyz",
+    }
 )
 """Files, and answers for machines: no title, no heading."""
 
@@ -93,6 +101,13 @@ DOCTOR = (
     *(Visit("/doctor/notices/{id}", state, "active") for state in ("handing", "handed")),
     Visit("/doctor/notices/{id}", "unknown", "active", status=404),
     *(Visit("/doctor/leave", who=who) for who in ("active", "paused", "left")),
+    *(Visit("/doctor/papers", who=who) for who in ("identified", "active", "left")),
+    Visit("/doctor/papers", who="active", status=422, press="main form button"),
+    *(
+        Visit("/doctor/papers/{id}", name, "active")
+        for name in ("poster-a4.pdf", "leaflet.pdf", "dpia.pdf", "dpia.rtf")
+    ),
+    *(Visit("/doctor/permits", who=who) for who in ("signed", "active")),
     Visit("/doctor", who="operator", status=403),
 )
 DESK = (

@@ -28,6 +28,10 @@ def plain(text: str) -> str:
     return text.replace("\u00a0", " ").replace("\u202f", " ")
 
 
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def states(browser: httpx2.AsyncClient) -> list[str]:
     """What the list says of each permit, the newest first."""
     page = plain((await browser.get("/doctor/permits")).text)
@@ -36,8 +40,12 @@ async def states(browser: httpx2.AsyncClient) -> list[str]:
 
 
 @ON_BOTH
-async def test_the_permit_is_a_file_that_the_filter_reads_and_holds_only_who_passes(web: Web, tmp_path: Path) -> None:
+async def test_the_permit_is_a_file_that_the_filter_reads_and_holds_only_who_passes(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     w = web.world
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     await web.browser().post(f"/o/{w.links['patient1@example.org']}/object", data={"scope": "everything"})
     browser = await browser_of(web)
     async with one_entry("permit_issued"):
@@ -50,7 +58,7 @@ async def test_the_permit_is_a_file_that_the_filter_reads_and_holds_only_who_pas
     read = read_permit(tmp_path / "permit", w.means.ring.public_key(), w.clock.now(), crossing=Crossing.EXTRACTION)
     assert read.terms.practices == ("practice-a",)
     assert sorted(pq.read_table(read.allowed_path)["patient_id"].to_pylist()) == ["2", "3", "4"]
-    assert not list(Path(tempfile.gettempdir()).glob("portal-permit-*")), "nothing of it stays in clear"
+    assert left_in(tmp_path / "tmp") == [], "nothing of it stays in clear"
 
 
 async def test_the_list_says_which_permit_is_still_accepted(web: Web) -> None:
