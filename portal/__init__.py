@@ -132,6 +132,8 @@ records | gate | outside → rules.
       records/path_overview.py  is the path of objections known to work?
       records/identity_overview.py  who is who, as the desk sees it
       records/practice_overview.py  what a doctor sees
+      records/practice_papers.py  what her papers are filled with
+      records/practice_to_do.py  what she has to do
       records/release_overview.py   what is seen of releases
 
     gate/       WHAT GOES THROUGH: files in, files out; no database, no network
@@ -213,6 +215,9 @@ records | gate | outside → rules.
       web/doctor.py             doctors' pages
       web/doctor_handing.py     a notice handed out at the practice
       web/doctor_software.py    what acts for the practice by itself
+      web/doctor_papers.py      posters, leaflets, blank forms and the doctor's file
+      web/doctor_permits.py     what a practice may send
+      web/doctor_patients.py    her patients' states, what to do, a no told to her
       web/desk.py               the desk
       web/desk_campaigns.py     campaigns at the desk
       web/desk_letters.py       letters at the desk
@@ -226,10 +231,13 @@ records | gate | outside → rules.
       web/api_forms.py          what programs send and are answered
       web/api_description.py    every address of it, and its description
       web/programs_door.py      which programs are let in, and how often
+      web/archive.py            several files as one
       web/recipient.py          a study team's releases
       web/letters.py            notices and receipts as mail
       web/print_file.py         notices on paper
       web/on_paper.py           texts as PDF
+      web/waiting_room.py       posters and leaflets
+      web/rich_text.py          texts to be edited
       web/access_file.py        what is handed out to who asks for access
 
     demo/       WHO TRIES IT OUT: refused outside demo mode

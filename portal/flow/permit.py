@@ -16,6 +16,7 @@ from portal.flow.means import Means
 from portal.gate.permit import write_permit
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
 from portal.outside.tokens import pseudonym
+from portal.records.accounts import Account
 from portal.records.clearance import decided, rule_version
 from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.enrolments import Enrolment
@@ -23,7 +24,7 @@ from portal.records.ledger import Acting, Touch, enter, take_cut
 from portal.records.releases import Permit
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
-from portal.rules.words import Crossing, EnrolmentState, Provenance
+from portal.rules.words import Crossing, EnrolmentState, Provenance, Role
 
 LIFE = timedelta(hours=24)
 """How long a permit may be used; less when the authorisation ends before."""
@@ -92,7 +93,9 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
     """Decide the extraction of one practice and write its permit to the folder `out`.
 
     Cut first, then a fresh snapshot; the decision is made again when the extraction arrives, so no lock is held.
+    Refused("other_practice") for a doctor who is not active there.
     """
+    await _refuse_other_practice(observatory_id, practice_id, by)
     cut = await take_cut()
     asked = Asked(observatory_id)
 
@@ -140,6 +143,17 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
         return Issued(permit.id, serial, sha256, len(listed), terms.expires_at)
 
     return await transact(record)
+
+
+async def _refuse_other_practice(observatory_id: str, practice_id: str, by: Acting) -> None:
+    if (
+        isinstance(by, Account)
+        and by.role == Role.DOCTOR
+        and not await Enrolment.exists(
+            observatory_id=observatory_id, practice_id=practice_id, account_id=by.id, state=EnrolmentState.ACTIVE
+        )
+    ):
+        raise Refused("other_practice", "a permit is for an active doctor of this practice", status=403)
 
 
 def make_terms(

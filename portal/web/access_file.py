@@ -3,12 +3,10 @@
 import json
 from collections import Counter
 from datetime import UTC, date, datetime
-from io import BytesIO
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from portal.flow.access import Answer
-from portal.rules.waiting import PARIS
+from portal.web.archive import zipped
 from portal.web.frame import reference
 from portal.web.on_paper import as_pdf
 
@@ -19,12 +17,7 @@ async def access_archive(answer: Answer) -> bytes:
     """Both files, named after the request."""
     name = f"access-{reference(answer.request_id)}"
     paper = await as_pdf("letter/access.txt", language=answer.language, at=answer.made_at, **_shown(answer))
-    made = BytesIO()
-    with ZipFile(made, "w", ZIP_DEFLATED) as archive:
-        for ending, content in (("pdf", paper), ("json", _machine_file(answer))):
-            at = answer.made_at.astimezone(PARIS).timetuple()[:6]
-            archive.writestr(ZipInfo(f"{name}.{ending}", at), content, ZIP_DEFLATED)
-    return made.getvalue()
+    return zipped({f"{name}.pdf": paper, f"{name}.json": _machine_file(answer)}, at=answer.made_at)
 
 
 def _machine_file(answer: Answer) -> bytes:

@@ -1,8 +1,6 @@
 """The interface for practice software: each address reads what was sent, calls one step, and answers JSON."""
 
-import io
 import tempfile
-import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -23,6 +21,7 @@ from portal.rules.burst import is_burst
 from portal.rules.refusals import Refused
 from portal.web import api_forms as forms
 from portal.web.api_reading import content_type, items, json_body, no_such_type, query
+from portal.web.archive import zipped
 from portal.web.frame import portal_of, program_of, reference
 
 REGISTERS = {
@@ -193,18 +192,10 @@ async def issue_permit(request: Request) -> Response:
             means, observatory_id=_observatory(request), practice_id=_practice(request),
             by=program_of(request), out=folder / "permit",
         )  # fmt: skip
-        content = zipped(folder / "permit")
+        files = {path.name: path.read_bytes() for path in sorted((folder / "permit").iterdir())}
+        content = zipped(files, at=means.clock.now())
     headers = {"Permit-Serial": str(done.serial), "Expires": done.expires_at.strftime("%a, %d %b %Y %H:%M:%S GMT")}
     return Response(content, media_type="application/zip", headers=headers)
-
-
-def zipped(folder: Path) -> bytes:
-    """The files of a folder as one archive."""
-    kept = io.BytesIO()
-    with zipfile.ZipFile(kept, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, path.name)
-    return kept.getvalue()
 
 
 async def announce(request: Request) -> Response:

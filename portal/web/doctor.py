@@ -1,43 +1,25 @@
 """The doctor's pages: join, sign, look, leave. Patients are shown once an operator has verified who signed."""
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import enrol as flow
-from portal.flow import minors, told_doctor
 from portal.outside.identity import Site
 from portal.records import overview, practice_overview
 from portal.rules.refusals import Refused
 from portal.rules.words import EnrolmentState as State
+from portal.web import doctor_patients
 from portal.web.frame import (
     browser_language,
     chosen_language,
     form,
-    given_day,
-    path_uuid,
     portal_of,
-    reference,
     see_other,
     show,
     who,
 )
-
-VERIFIED = frozenset({State.ACTIVE, State.PAUSED})
-
-
-def _now(request: Request) -> datetime:
-    return portal_of(request).means.clock.now()
-
-
-async def _patients(request: Request, enrolment: dict[str, Any]) -> list[dict[str, Any]]:
-    """Nobody's patients are shown to somebody whose place at the practice was not verified, or who left it."""
-    if enrolment["state"] not in VERIFIED:
-        return []
-    return await practice_overview.patients(enrolment["practice_id"], enrolment["observatory_id"], _now(request))
 
 
 async def _enrolment(request: Request) -> dict[str, Any]:
@@ -61,8 +43,7 @@ async def home(request: Request) -> Response:
         state=enrolment["state"],
         since=enrolment["since"],
         observatory={"name": enrolment["observatory"]},
-        counts=practice_overview.counted(await _patients(request, enrolment)),
-        sent=await practice_overview.sent_from(enrolment["practice_id"], enrolment["observatory_id"]),
+        **await doctor_patients.dashboard(request, enrolment),
         agreement={
             "version": enrolment["signed_version"],
             "signed_at": enrolment["signed_at"],
@@ -111,63 +92,6 @@ async def sign(request: Request) -> Response:
         includes_history=given.get("history") == "yes",
     )
     return see_other(request, "/doctor")
-
-
-async def patients(request: Request) -> Response:
-    enrolment = await practice_overview.enrolment_of(who(request).account.id)
-    listed = await _patients(request, enrolment) if enrolment else []
-    noted = await practice_overview.noted_by(enrolment["practice_id"], who(request).account.actor) if enrolment else []
-    waiting = await practice_overview.hand_overs_to_confirm(enrolment["practice_id"]) if enrolment and listed else []
-    return await show(request, "doctor/patients.html", patients=listed, total=len(listed), waiting=waiting, noted=noted)
-
-
-async def object_for(request: Request) -> Response:
-    """A patient told her no: one click, today; or an earlier day. The number comes in the form, never in an address."""
-    given = await form(request)
-    objection = await told_doctor.object_for(
-        portal_of(request).means,
-        practice_id=(await _enrolment(request))["practice_id"],
-        number=given.get("number", ""),
-        said_on=given_day(given, "said_on"),
-        by=who(request).account,
-    )
-    return see_other(request, f"/doctor/objections/{objection}")
-
-
-async def tell_alone(request: Request) -> Response:
-    """A minor of fifteen or more asked for it: from now on notices go to her."""
-    return await _minor(request, minors.tell_alone)
-
-
-async def tell_holders(request: Request) -> Response:
-    """She does not ask for it any more: her holders of authority are told again."""
-    return await _minor(request, minors.tell_holders_again)
-
-
-async def _minor(request: Request, step: Callable[..., Awaitable[None]]) -> Response:
-    practice_id, number = (await _enrolment(request))["practice_id"], (await form(request)).get("number", "")
-    await step(portal_of(request).means, practice_id=practice_id, number=number, by=who(request).account)
-    return see_other(request, "/doctor/patients")
-
-
-async def objection(request: Request) -> Response:
-    told = await told_doctor.told(portal_of(request).means, path_uuid(request), by=who(request).account)
-    return await show(
-        request, "doctor/objection.html", told=told, reference=reference(told.id), here="/doctor/patients"
-    )
-
-
-async def undo_objection(request: Request) -> Response:
-    wanted = path_uuid(request)
-    await told_doctor.undo(portal_of(request).means, wanted, by=who(request).account)
-    return see_other(request, f"/doctor/objections/{wanted}")
-
-
-async def take_back_objection(request: Request) -> Response:
-    """The patient tells her doctor that she takes her no back."""
-    wanted, said_on = path_uuid(request), given_day(await form(request), "said_on")
-    await told_doctor.take_back_told(portal_of(request).means, wanted, said_on=said_on, by=who(request).account)
-    return see_other(request, f"/doctor/objections/{wanted}")
 
 
 async def leave_page(request: Request) -> Response:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -39,6 +40,7 @@ MONTHS: Mapping[Language, tuple[str, ...]] = {
 }
 DEFAULTS: Mapping[str, Any] = {
     "demo": False,  # True: every page says that it is a demonstration
+    "query": "",  # what the address of this page says besides its path and language
     "viewer": None,  # "doctor", "desk" or "recipient": whose navigation stands in the head
     "default_language": Language.FR,  # a link says `lang` only when the reader chose another one
     "publisher": "",
@@ -79,7 +81,7 @@ def environment(language: Language) -> Environment:
     )
     env.policies["ext.i18n.trimmed"] = True
     env.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined] # Jinja2's i18n extension adds it when the environment is made
-    shown = (day, moment, number, tenths, percent, few, about)
+    shown = (day, moment, number, tenths, percent, few, about, country)
     env.filters.update({f.__name__: partial(f, language=language) for f in shown})
     env.filters["paragraphs"] = paragraphs
     env.globals.update(languages=Language, asset=asset, reason=partial(sentence, language=language))
@@ -111,7 +113,7 @@ def translations(language: Language) -> NullTranslations:
 
 def address(path: str, *, language: Language, default: Language) -> str:
     """`path` in the language of the page: no cookie remembers a patient's choice, so the address does."""
-    return path if language == default else f"{path}?lang={language}"
+    return path if language == default else f"{path}{'&' if '?' in path else '?'}lang={language}"
 
 
 @cache
@@ -171,6 +173,11 @@ def few(value: int, *, language: Language) -> str:
 def about(value: int, *, language: Language) -> str:
     """A count for the public: masked when small, else to the nearest ten."""
     return few(value if value < SMALLEST_COUNT else (value + 5) // 10 * 10, language=language)
+
+
+def country(code: str, *, language: Language) -> str:
+    """France for FR; a code that nobody knows is shown as it is."""
+    return str(Locale(language.value).territories.get(code, code))
 
 
 def paragraphs(text: str) -> list[list[str]]:

@@ -8,7 +8,7 @@ from served import NewContext, Site
 
 DEAD = "x" * 43
 MACHINES = frozenset(
-    {"/api/openapi.json", "/healthz", "/log/checkpoint", "/log/key", "/readyz"}
+    {"/api/openapi.json", "/doctor/papers/{id}", "/healthz", "/log/checkpoint", "/log/key", "/readyz"}
     | {"/o/{token}/receipt.json", "/o/{token}/receipt.pdf"}
 )
 """Files, and answers for machines: no title, no heading."""
@@ -36,7 +36,7 @@ class Visit:
         return f"{path}?lang={language}{self.query}"
 
     def __str__(self) -> str:
-        return " ".join(filter(None, [self.route, self.state, self.reader, self.who, str(self.status)]))
+        return " ".join(filter(None, [self.route, self.state, self.reader, self.who, str(self.status), self.query]))
 
 
 LINKS = ("unanswered", "yes", "no", "no_observatory", "no_part", "taken_back", "not_mine", "child", "child_no")
@@ -89,6 +89,7 @@ DOCTOR = (
     *(Visit("/doctor/agreement", who=who) for who in ("identified", "signed", "active", "left")),
     Visit("/doctor/agreement", who="identified", status=422, press="main form button"),
     *(Visit("/doctor/patients", who=who) for who in ("signed", "active")),
+    *(Visit("/doctor/patients", who="active", query=f"&state={state}") for state in ("waiting", "out")),
     Visit("/doctor/objections/{id}", "told_doctor", "active"),
     Visit("/doctor/objections/{id}", "unknown", "active", status=404),
     *(Visit("/doctor/notices/{id}", state, "active") for state in ("handing", "handed")),
@@ -96,6 +97,13 @@ DOCTOR = (
     Visit("/doctor/software", who="active"),
     Visit("/doctor/software", who="active", status=422, press='main form[action*="/key"] button'),
     *(Visit("/doctor/leave", who=who) for who in ("active", "paused", "left")),
+    *(Visit("/doctor/papers", who=who) for who in ("identified", "active", "left")),
+    Visit("/doctor/papers", who="active", status=422, press="main form button"),
+    *(
+        Visit("/doctor/papers/{id}", name, "active")
+        for name in ("poster-a4.pdf", "leaflet.pdf", "dpia.pdf", "dpia.rtf")
+    ),
+    *(Visit("/doctor/permits", who=who) for who in ("signed", "active")),
     Visit("/doctor", who="operator", status=403),
 )
 DESK = (

@@ -121,7 +121,7 @@ async def test_nobody_sees_patients_before_being_verified_nor_after_leaving(web:
     browser = await new_doctor(web, "750000001")
     await browser.post("/doctor/enrol", data={"site": "750000001"})
     await signed(browser)
-    assert "pas encore importée" in (await browser.get("/doctor/patients")).text
+    assert "a vérifié votre inscription" in (await browser.get("/doctor/patients")).text
     known = await known_doctor(web)
     assert "Prévenu" in (await known.get("/doctor/patients")).text
     await known.post("/doctor/leave")

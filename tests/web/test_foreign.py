@@ -16,8 +16,13 @@ from portal.records.enrolments import Enrolment
 from portal.rules.words import Role
 from portal.web.routes import DOCTORS, PAGES, RECIPIENTS, Page
 
-OWNED = [p for p in PAGES if "{id" in p.path and p.who in (DOCTORS, RECIPIENTS) and "/software/" not in p.path]
-"""A program on file is nobody's: whom a doctor lets in is tried in test_programs_in.py."""
+NOBODYS = ("/software/", "/papers/")
+"""Programs on file, and papers by their name. Whom a doctor lets in is tried in test_programs_in.py."""
+
+OWNED = [
+    p for p in PAGES
+    if "{id" in p.path and p.who in (DOCTORS, RECIPIENTS) and not any(name in p.path for name in NOBODYS)
+]  # fmt: skip
 
 OF_DOCTORS = [p for p in OWNED if p.who is DOCTORS]
 STRANGERS = ("other-practice", "not-verified", "nowhere-enrolled")
