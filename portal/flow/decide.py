@@ -213,11 +213,10 @@ def _shown(value: Any) -> str:
 
 
 def person_closes_at(row: dict[str, Any], decision: Decision) -> datetime | None:
-    """When a person who passes closes by time alone: an 18th birthday, or a register that grows too old."""
-    ends = []
-    closes_on = as_day(row["closes_on"])
-    if closes_on is not None:
-        ends.append(midnight(closes_on))
+    """When a person who passes closes by time alone: an 18th birthday, the end of the practice's last locum, or a
+    register that grows too old."""
+    days = (as_day(row[name]) for name in ("closes_on", "practice_closes_on"))
+    ends = [midnight(day) for day in days if day is not None]
     taken_at = as_moment(row["taken_at"])
     if taken_at is not None and decision.ground.observatory is not None:
         ends.append(taken_at + timedelta(days=decision.ground.observatory.register_max_days))

@@ -18,10 +18,13 @@ from portal.records.ledger import Touch, last_entry, touched_since
 from portal.records.objections import MEANT, bound_by
 
 CLOSES_NOBODY = frozenset(
-    {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact", "key", "draft", "canary"}
-)
-"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins, keys, drafts, and the
-canary, who is nobody."""
+    {
+        "notice", "outbox", "returns", "permit", "extraction", "release", "account", "contact", "key", "draft",
+        "canary", "invitation",
+    }
+)  # fmt: skip
+"""Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins, keys, drafts,
+invitations, and the canary, who is nobody."""
 
 _NARROW = CLOSES_NOBODY | {"person", "patient", "provisional", "doctor", "practice"}
 """Touches that concern the named persons or practices only. Every other kind is looked at in full."""

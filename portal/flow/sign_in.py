@@ -21,10 +21,21 @@ STAFF = frozenset({Role.OPERATOR, Role.DPO, Role.RECIPIENT, Role.AUDITOR})
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """How the identity provider authenticated who is signed in, when, and the address that it vouches for (or "")."""
+
+    acr: str
+    amr: str
+    email: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     account: Account
     second_factor: bool
-    sites: tuple[Site, ...] = ()
+    sites: tuple[Site, ...]
+    proof: Proof
 
 
 async def add_staff(means: Means, *, email: str, role: Role, study_id: str | None, actor: str) -> Account:
@@ -75,7 +86,8 @@ async def sign_in_doctor(means: Means, identity: Identity) -> tuple[Account, str
             role=Role.DOCTOR,
         )
         await enter(c, "signed_in", actor=account.actor, at=now, touches=[("account", "session")])
-        return account, await _open_session(account, now, second_factor=True, sites=identity.sites)
+        proof = {"acr": identity.acr, "amr": " ".join(sorted(identity.amr)), "email": identity.email or ""}
+        return account, await _open_session(account, now, second_factor=True, sites=identity.sites, proof=proof)
 
     if not identity.rpps:
         raise Refused("not_a_doctor", "the identity provider names no RPPS number for you", status=403)
@@ -110,7 +122,9 @@ async def signed_in(means: Means, cookie: str) -> SignedIn | None:
     session = await account_of_session(token_hash(cookie).hex(), now=means.clock.now())
     if session is None:
         return None
-    return SignedIn(session.account, session.second_factor, tuple(Site(**site) for site in session.sites))
+    kept = session.proof or {"acr": "", "amr": "", "email": ""}
+    proof = Proof(kept["acr"][:200], kept["amr"][:200], kept["email"], session.created_at)
+    return SignedIn(session.account, session.second_factor, tuple(Site(**site) for site in session.sites), proof)
 
 
 async def sign_out(cookie: str) -> None:
@@ -144,7 +158,14 @@ def _fingerprint(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
-async def _open_session(account: Account, now: datetime, *, second_factor: bool, sites: tuple[Site, ...] = ()) -> str:
+async def _open_session(
+    account: Account,
+    now: datetime,
+    *,
+    second_factor: bool,
+    sites: tuple[Site, ...] = (),
+    proof: dict[str, str] | None = None,
+) -> str:
     cookie = secrets.token_urlsafe(32)
     await Session.create(
         token_hash=token_hash(cookie).hex(),
@@ -152,6 +173,7 @@ async def _open_session(account: Account, now: datetime, *, second_factor: bool,
         second_factor=second_factor,
         created_at=now,
         sites=[asdict(site) for site in sites],
+        proof=proof,
         ends_at=now + SESSION,
     )
     return cookie

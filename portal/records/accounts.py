@@ -42,7 +42,8 @@ class Account(Model):
 class Session(Model):
     """A signed-in browser. The cookie holds a random token; only its SHA-256 is at rest.
 
-    `sites` are those that the identity provider named at sign-in, from which a doctor chooses.
+    `sites` are those that the identity provider named at sign-in, from which a doctor chooses; `proof` how it
+    authenticated her (`acr`, `amr`), and the address that it vouches for.
     """
 
     token_hash = fields.CharField(max_length=64, primary_key=True)
@@ -51,6 +52,7 @@ class Session(Model):
     second_factor = fields.BooleanField()
     created_at = fields.DatetimeField()
     sites: Any = fields.JSONField()
+    proof: Any = fields.JSONField(null=True)
     ends_at = fields.DatetimeField()
 
     class Meta:

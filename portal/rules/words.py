@@ -21,14 +21,44 @@ class Role(StrEnum):
 
 
 class EnrolmentState(StrEnum):
-    """Steps of a doctor's enrolment at one practice (DOMAIN §3). Only ACTIVE lets anything pass."""
+    """Steps of a doctor's enrolment at one practice (DOMAIN §3). Only ACTIVE lets anything pass. Whoever is INVITED has
+    no account yet: an invitation says so, no enrolment does."""
 
+    INVITED = "invited"
     IDENTIFIED = "identified"
     SIGNED = "signed"
     ACTIVE = "active"
     PAUSED = "paused"
     LEFT = "left"
     SUSPENDED = "suspended"
+
+
+class Suspended(StrEnum):
+    """Why an operator suspends an enrolment: a closed list, as the log holds no free text about anybody."""
+
+    IDENTITY = "identity"
+    NOT_IN_EXERCISE = "not_in_exercise"
+    NOT_HERE = "not_here"
+    AGREEMENT = "agreement"
+    INQUIRY = "inquiry"
+
+
+class InDirectory(StrEnum):
+    """What the public directory of health professionals says of a doctor. Anything but FOUND is a warning, no wall."""
+
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    OTHER_NAME = "other_name"
+    NOT_IN_EXERCISE = "not_in_exercise"
+    UNREACHABLE = "unreachable"
+
+
+class DoctorMailKind(StrEnum):
+    """What is mailed to a doctor."""
+
+    INVITATION = "invitation"
+    COPY = "copy"
+    ACTIVE = "active"
 
 
 class Provenance(StrEnum):
