@@ -1,7 +1,7 @@
 """Decide a crossing: the batch first, then every patient in one pass; explain one patient with her evidence."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -95,12 +95,14 @@ async def _thresholds(c: Connection, g: Ground, as_delivered: bool) -> Threshold
     )
 
 
-async def _agreements_that_count(g: Ground) -> tuple[int, ...]:
-    """Every version except those that a newer one has replaced for good (its grace date is past)."""
-    texts = await AgreementText.filter(observatory_id=g.asked.observatory_id).order_by("version")
+async def _agreements_that_count(g: Ground) -> tuple[tuple[int, date | None], ...]:
+    """Every version except those that a newer one has replaced for good (its grace date is past), and from which day a
+    newer one will have replaced it."""
+    texts = await AgreementText.filter(observatory_id=g.asked.observatory_id).order_by("version", "id")
     today = paris_day(g.now)
-    floor = max((t.version for t in texts if t.grace_until is not None and t.grace_until < today), default="")
-    return tuple(t.id for t in texts if t.version >= floor)
+    graces = [(t.version, t.grace_until + timedelta(days=1)) for t in texts if t.grace_until is not None]
+    ends = [(t, min((day for version, day in graces if version > t.version), default=None)) for t in texts]
+    return tuple((t.id, day) for t, day in ends if day is None or day > today)
 
 
 def text_word(text: NoticeText, g: Ground, as_delivered: bool = False) -> Text:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
+from tortoise.expressions import Q
 
 from portal.flow.decide import Asked, Decision, person_closes_at, refuse_withheld_batch, snapshot, stand
 from portal.flow.key_custody import bind_key
@@ -231,5 +232,5 @@ async def every_doctor_active(c: Connection, observatory_id: str, practice_id: s
         observatory_id,
     )
     hers = Enrolment.filter(observatory_id=observatory_id, practice_id=practice_id)
-    waiting = await hers.exclude(state=EnrolmentState.ACTIVE, closes_on=None).exists()
+    waiting = await hers.filter(Q(state__not=EnrolmentState.ACTIVE) | Q(closes_on__isnull=False)).exists()
     return not found and not waiting

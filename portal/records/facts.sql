@@ -3,19 +3,24 @@
 --   $1 observatory  $2 study ('' at extraction)  $3 registers taken after  $4 today in Paris
 --   $5 sent before: reflection over  $6 mailed, $7 posted at or before: silence is delivery by now
 -- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.
+-- {agreement_ends}: WHEN version THEN the first day on which it does not any more.
 -- {among}: a narrowing.  In records/objections.py: whom an objection binds, and whom one without a token may mean.
-WITH standing AS (
-    SELECT practice_id, closes_on,
+WITH dated AS (
+    SELECT practice_id, state, agreement_id, closes_on, CASE agreement_id {agreement_ends} END AS replaced_on
+    FROM enrolment WHERE observatory_id = $1
+),
+standing AS (
+    SELECT practice_id, CASE WHEN closes_on IS NULL OR replaced_on < closes_on THEN replaced_on ELSE closes_on END
+           AS closes_on,
            CASE WHEN state = 'active' AND closes_on <= $4 THEN 4
                 WHEN state = 'active' AND agreement_id IN ({agreements}) THEN 0
                 WHEN state = 'active' THEN 3
                 WHEN state = 'signed' THEN 2
                 WHEN state = 'identified' THEN 3
                 ELSE 4 END AS word
-    FROM enrolment
-    WHERE observatory_id = $1
+    FROM dated
 ),
--- Where all who are active are locums, the practice closes with the last of them.
+-- Where all who are active have a last day, their own or their agreement's, the practice closes with the last of them.
 enrolled AS (
     SELECT practice_id, MIN(word) AS word,
            CASE WHEN COUNT(CASE WHEN word = 0 AND closes_on IS NULL THEN 1 END) = 0
