@@ -180,7 +180,7 @@ async def _signed(
     to = after(before, "agreement_signed")
     history, closes_on = signing.includes_history, signing.until and signing.until + timedelta(days=1)
     if before in STAYS:
-        if enrolment.agreement_id == text.id:
+        if await AgreementText.exists(id=enrolment.agreement_id, version=text.version):
             raise Refused("enrolment_step", "this version is signed already")
         history, closes_on = bool(enrolment.includes_history), enrolment.closes_on
     elif closes_on is not None and closes_on <= paris_day(now):

@@ -1,15 +1,12 @@
 """The directory of health professionals, asked over HTTP at a real server that gives recorded answers."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from answering import serving
 
 from portal.outside.directory import AnnuaireSante
 from portal.rules.words import InDirectory as Said
@@ -17,31 +14,6 @@ from portal.rules.words import InDirectory as Said
 RECORDED = json.loads((Path(__file__).parent / "annuaire_practitioner.json").read_text(encoding="utf-8"))
 """A search's answer in the form of the implementation guide's published example (AS Practitioner); nobody's data."""
 RPPS = "10003461033"
-
-
-@contextmanager
-def serving(answer: bytes, status: int = 200) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """The base of a server that answers so, and what it was asked: (path with query, key)."""
-    asked: list[tuple[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers.get("ESANTE-API-KEY", "")))
-            self.send_response(status)
-            self.send_header("Content-Type", "application/fhir+json")
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing on standard error."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/fhir/v2", asked
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def changed(**changes: Any) -> bytes:

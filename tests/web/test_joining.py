@@ -1,15 +1,21 @@
 """The doctor's way in over the pages: an invitation's link, sign-in, agreement, signature, its copy; and the desk."""
 
 import re
+from dataclasses import replace
+from datetime import date
 
 import httpx2
 import pytest
+from answering import serving
 from kept import dump
 from paper import words
 from whole_site import Shown, Web, doctor_person
 
 from portal.flow.mail_doctor import send_to_doctors
+from portal.outside.directory import AnnuaireSante
+from portal.records.accounts import Account
 from portal.records.enrolments import Enrolment, Invitation, Signature
+from portal.records.governance import AgreementText
 from portal.web.letters import render_to_doctor
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -195,3 +201,51 @@ async def test_what_is_wrong_with_an_invitation_is_asked_again(web: Web) -> None
     assert (await operator.post(withdraw[0])).status_code == 303
     assert HERS not in (await operator.get("/desk/enrolments")).text
     assert (await operator.post(withdraw[0])).status_code == 404
+
+
+async def test_a_newer_agreement_is_shown_with_its_difference_and_signed_in_one_click(web: Web) -> None:
+    old = await AgreementText.get(language="fr")
+    sections = [{**s, "text": s["text"].replace("en un clic", "en deux clics")} for s in old.body["sections"]]
+    summary = [*old.body["summary"][:-1], "Vous partez en deux clics, sans délai ni raison."]
+    await AgreementText.create(
+        observatory_id="demo", version="2026-09", language="fr", sha256="f" * 64, grace_until=date(2026, 12, 31),
+        body={**old.body, "summary": summary, "sections": sections}, entry_id=old.entry_id,
+    )  # fmt: skip
+    browser = await web.as_account(await Account.get(subject="doctor-doctor-1"))
+    home = (await browser.get("/doctor")).text
+    assert "L’accord change\u00a0: version 2026-09" in home
+    assert "plus rien ne part après le 31\u00a0décembre 2026" in home
+    page = (await browser.get("/doctor/agreement")).text
+    assert "<del>[retiré] un clic,</del>" in page
+    assert "<ins>[ajouté] deux clics,</ins>" in page
+    assert 'type="checkbox"' not in page
+    signed = await browser.post("/doctor/agreement", data=Shown(page).hidden)
+    assert signed.headers["location"] == "/doctor/signed"
+    enrolment = await Enrolment.get().select_related("agreement")
+    assert (enrolment.state, enrolment.agreement and enrolment.agreement.version) == ("active", "2026-09")
+    assert "L’accord change" not in (await browser.get("/doctor")).text
+
+
+@pytest.mark.parametrize("serves", [True, False], ids=["answers", "is gone"])
+async def test_an_operator_looks_a_doctor_up_and_verifies_whatever_it_says(web: Web, serves: bool) -> None:
+    web.persons["doctors"].append(doctor_person("new-doctor", "750000002"))
+    browser, _ = await web.sign_in("doctor", "new-doctor")
+    shown = Shown((await browser.get("/doctor/agreement")).text)
+    await browser.post("/doctor/agreement", data={**shown.hidden, "read": "yes"})
+    one = await Enrolment.get(practice_id="practice-b")
+    operator, look_up = await web.as_account(web.world.operator), f"/desk/enrolments/{one.id}/look-up"
+    page = (await operator.get("/desk/enrolments")).text
+    assert look_up not in page
+    assert (await operator.post(look_up)).status_code == 409
+    with serving(b'{"resourceType": "Bundle"}') as (base, asked):
+        there = AnnuaireSante(base if serves else "http://127.0.0.1:9", "key")
+        web.app.state.portal = replace(web.app.state.portal, directory=there)
+        assert look_up in (await operator.get("/desk/enrolments")).text
+        assert asked == [], "reading asks nobody"
+        assert (await operator.post(look_up)).status_code == 303
+        assert len(asked) == int(serves)
+    page = (await operator.get("/desk/enrolments")).text
+    assert ("Pas dans l’annuaire." if serves else "L’annuaire n’a pas répondu.") in page
+    verified = await operator.post(f"/desk/enrolments/{one.id}/verify", data={"doctor_number": "doctor-9"})
+    assert verified.status_code == 303
+    assert (await Enrolment.get(id=one.id)).state == "active", "a warning is no wall"
