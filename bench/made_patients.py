@@ -23,7 +23,7 @@ THRESHOLDS = Thresholds(
     silent_before=NOW - timedelta(days=7),
     posted_before=NOW - timedelta(days=14),
     texts=(("text-1", Text.VALID), ("text-0", Text.SUPERSEDED)),
-    agreements=(1,),
+    agreements=((1, None),),
 )
 
 FILL = """

@@ -35,6 +35,8 @@ records | gate | outside → rules.
       rules/reading.py          how hard a text is to read, and the bars of its reader
       rules/merkle.py           the tree: roots and proofs
       rules/bech32.py           the letters of age keys
+      rules/enrolment.py        the states of an enrolment, and the steps between them
+      rules/redline.py          a newer agreement against the one that was signed
       rules/log_review.py       what in the log somebody else reads, and by when
       rules/log_leaf.py         what a leaf of the log commits to
 
@@ -44,7 +46,11 @@ records | gate | outside → rules.
       flow/review.py            what a file loads is a draft until a second person approves it
       flow/sign_in.py           accounts and sessions
       flow/staff.py             staff leave
-      flow/enrol.py             a doctor enrols, pauses, leaves
+      flow/invite.py            a doctor is invited, and her link serves once
+      flow/enrol.py             a doctor enrols, signs, pauses, leaves
+      flow/look_up.py           she is looked up in the public directory
+      flow/suspend.py           an operator suspends her enrolment, and lifts it
+      flow/mail_doctor.py       what is mailed to doctors
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
       flow/campaign.py          who is due, a campaign started, stopped, resumed
@@ -110,7 +116,7 @@ records | gate | outside → rules.
       records/people.py         practices, persons, patients, contacts
       records/clients.py        programs, the practices that let them act, their tokens
       records/contacts.py       contacts of patients and holders of authority, written
-      records/enrolments.py     doctors' enrolments
+      records/enrolments.py     doctors' enrolments, invitations, signatures
       records/notices.py        notices, campaigns, the outbox, readings of returns
       records/outbox.py         what waits to be mailed
       records/hand_outs.py      hand-outs that a program reported
@@ -131,6 +137,7 @@ records | gate | outside → rules.
       records/overview.py       what the desk and the public see
       records/path_overview.py  is the path of objections known to work?
       records/identity_overview.py  who is who, as the desk sees it
+      records/enrolment_overview.py  enrolments, as their doctor and the desk see them
       records/practice_overview.py  what a doctor sees
       records/practice_papers.py  what her papers are filled with
       records/practice_to_do.py  what she has to do
@@ -191,6 +198,7 @@ records | gate | outside → rules.
       outside/identity.py       OpenID Connect
       outside/discovery.py      what a provider says of itself
       outside/claims.py         who somebody is
+      outside/directory.py      the public directory of health professionals
       outside/mail.py           SMTP
       outside/envelope.py       a notice as a message
       outside/returns.py        what comes back
@@ -207,11 +215,14 @@ records | gate | outside → rules.
       web/security.py           headers, forged origins
       web/problems.py           refusals and faults as pages
       web/public.py             home, transparency
+      web/join.py               what a doctor reads before she signs in
       web/sign_in.py            sign in and out
       web/session.py            the cookie of a session, and its idle end
       web/patient.py            the personal link
       web/by_code.py            the page for a letter's code
       web/without_link.py       the form for a no without a link
+      web/doctor_frame.py       at which of her practices a doctor looks and acts
+      web/doctor_joining.py     site, agreement, signature and its copy
       web/doctor.py             doctors' pages
       web/doctor_handing.py     a notice handed out at the practice
       web/doctor_software.py    what acts for the practice by itself
@@ -219,6 +230,7 @@ records | gate | outside → rules.
       web/doctor_permits.py     what a practice may send
       web/doctor_patients.py    her patients' states, what to do, a no told to her
       web/desk.py               the desk
+      web/desk_enrolments.py    doctors at the desk
       web/desk_campaigns.py     campaigns at the desk
       web/desk_letters.py       letters at the desk
       web/desk_objections.py    a no without a link at the desk

@@ -11,6 +11,7 @@ from tortoise.contrib.starlette import RegisterTortoise
 
 from portal.flow.means import Means
 from portal.outside.clock import Clock
+from portal.outside.directory import AnnuaireSante, Directory
 from portal.outside.identity import OpenIdProvider
 from portal.records.clearance import renew_verdicts
 from portal.records.database import configuration, connection
@@ -28,6 +29,12 @@ from portal.web.security import Guard
 def make_providers(settings: Settings, clock: Clock) -> tuple[OpenIdProvider, OpenIdProvider]:
     """Where doctors and where staff sign in."""
     return OpenIdProvider(settings.doctor_oidc, clock), OpenIdProvider(settings.staff_oidc, clock)
+
+
+def make_directory(settings: Settings) -> Directory | None:
+    """Where doctors are looked up; nowhere unless the settings say where."""
+    key = settings.directory_key.get_secret_value()
+    return AnnuaireSante(settings.directory_url, key) if settings.directory_url else None
 
 
 def build(
@@ -66,5 +73,7 @@ def build(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # the redirect would be made from the Host header
-    app.state.portal = Portal(settings, means, doctors, staff, signing_secret(settings), guide, requests)
+    app.state.portal = Portal(
+        settings, means, doctors, staff, signing_secret(settings), make_directory(settings), guide, requests
+    )
     return app

@@ -14,6 +14,8 @@ from portal.flow.clear_away import clear_away
 from portal.flow.counters import count_when_due
 from portal.flow.erase import alarm_overdue, reconcile_store
 from portal.flow.hatch import hatch
+from portal.flow.invite import forget_over
+from portal.flow.mail_doctor import send_to_doctors
 from portal.flow.mail_receipt import send_receipts
 from portal.flow.means import Means
 from portal.flow.notify import read_returns, send_due
@@ -31,7 +33,7 @@ from portal.records.durable import refuse_forgetful
 from portal.rules.pace import Pace
 from portal.rules.refusals import Refused, RefusedFile
 from portal.settings import Settings, unsafe
-from portal.web.letters import render_letter, render_receipt
+from portal.web.letters import render_letter, render_receipt, render_to_doctor
 from portal.wiring import make_means, worker_post
 
 BETWEEN_ROUNDS = 15.0
@@ -108,6 +110,8 @@ async def one_round(
         pass
     while await send_receipts(means, post, render_receipt):
         pass
+    while await send_to_doctors(means, post, render_to_doctor):
+        pass
     while await make_codes(means):
         pass
     if reading:
@@ -121,6 +125,7 @@ async def one_round(
     await remind_due(means)
     await alarm_overdue(means)
     await sequence(means)
+    await forget_over(means)
     await clear_away(means)
     await clear_arrivals(means)
     return seen

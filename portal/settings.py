@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     returns_address: str = "returns+{ref}@portal.invalid"
     returns_maildir: Path | None = None
 
+    directory_url: str = ""  # the Annuaire Santé, such as https://gateway.api.esante.gouv.fr/fhir/v2; empty: not asked
+    directory_key: SecretStr = SecretStr("")
+
     doctor_oidc: DoctorSignIn = DoctorSignIn()
     staff_oidc: StaffSignIn = StaffSignIn()
 
@@ -190,6 +193,8 @@ def _unsafe_service(s: Settings) -> list[Problem]:
          "The folder of keys does not exist: create the keys with `portal keys create`."),
         (_is_open(s.keys_dir), "keys_exposed", "keys_dir",
          "Others on this machine can read or change the keys: chmod 700 the folder, 600 each file."),
+        (bool(s.directory_url) and not _is_https(s.directory_url), "directory_in_clear", "directory_url",
+         "The directory's key would travel in clear: use its https:// address."),
         (s.clock != "system", "demo_clock", "clock", "Only the demo may play with time: set it to system."),
         (s.log_level == "debug", "debug_log", "log_level",
          "Debug logs of libraries can hold personal data: set info or warning."),

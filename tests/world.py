@@ -16,7 +16,7 @@ from portal.demo.clock import PlayedClock
 from portal.flow import campaign, enrol, govern, notify, register, review
 from portal.flow.means import Means
 from portal.flow.notify import Letter, Rendered
-from portal.flow.sign_in import add_staff, sign_in_doctor
+from portal.flow.sign_in import Proof, add_staff, sign_in_doctor
 from portal.gate.register import write_register_csv
 from portal.gate.register_row import RegisterRow
 from portal.outside.bounces import Kind
@@ -190,9 +190,7 @@ class World:
         account, _ = await sign_in_doctor(self.means, identity)
         enrolment = await enrol.choose_site(self.means, account, site, observatory_id="demo")
         text = await AgreementText.get(language="fr")
-        await enrol.sign(
-            self.means, account, enrolment.id, agreement_id=text.id, sha256=text.sha256, includes_history=history
-        )
+        await enrol.sign(self.means, account, enrolment.id, signing(self, text, history=history))
         if verified:
             await enrol.verify(self.means, enrolment.id, doctor_number=number, by=self.operator)
         return account
@@ -228,6 +226,12 @@ class World:
 
     async def read_returns(self) -> int:
         return await notify.read_returns(self.means, self.returns)
+
+
+def signing(world: World, text: AgreementText, *, history: bool = True, **changes: Any) -> enrol.Signing:
+    """A doctor's signature of this text, as her sign-in proves her."""
+    proof = Proof("eidas1", "hwk", "", world.clock.now())
+    return replace(enrol.Signing(text.id, text.sha256, history, proof), **changes)
 
 
 async def load(means: Means, file: ReviewedFile, operator: Account, dpo: Account) -> list[str]:

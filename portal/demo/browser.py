@@ -64,7 +64,8 @@ class Browser:
         form = next((f for f in shown.found if action in (f.action.partition("?")[0], *f.actions)), None)
         if form is None:
             raise Refused("no_form", "the page shows no such form", where=f"{_route(page)} → {_route(action)}")
-        return _page(await self._client.post(action, data={**form.fields, **fields}))
+        where = action if action in form.actions else form.action
+        return _page(await self._client.post(where, data={**form.fields, **fields}))
 
     async def sign_in(self, way: str, person: str) -> str:
         """Through the identity provider: `way` is `doctor` or `staff`, `person` who is chosen there."""

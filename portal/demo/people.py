@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from portal.demo.bulk import Practice
+from portal.demo.bulk import Doctor, Practice
 from portal.demo.provider import DemoPerson
 
 STAFF = {
@@ -11,6 +11,10 @@ STAFF = {
     "recipient": ("recipient@example.org", "Équipe", "de démonstration"),
 }
 """By role: address, and the words that stand where a name would."""
+
+
+NEWCOMERS = (("89999000006", "Nouvelle", 1), ("89999000014", "Partagée", 2), ("89999000022", "Remplaçante", 3))
+"""Doctors who are in no record and may join: RPPS number, name, and at how many practices they work."""
 
 
 def demo_persons() -> list[DemoPerson]:
@@ -24,13 +28,16 @@ def demo_persons() -> list[DemoPerson]:
 
 
 def demo_doctors(practices: Sequence[Practice]) -> list[DemoPerson]:
-    """Every doctor with claims of Pro Santé Connect's shape: one exercise, one activity for each site."""
+    """Every doctor, and the newcomers, with claims of Pro Santé Connect's shape: one exercise, one activity a site."""
     sites: dict[str, list[Practice]] = {}
     doctors = {}
     for practice in practices:
         for doctor in practice.doctors:
             doctors[doctor.id] = doctor
             sites.setdefault(doctor.id, []).append(practice)
+    for rpps, family, places in NEWCOMERS:
+        doctors[rpps] = Doctor(rpps, rpps, "Camille", family)
+        sites[rpps] = list(practices[:places])
     return [
         DemoPerson(
             f"Dr {d.given} {d.family} · {', '.join(p.name for p in sites[d.id])}",

@@ -22,13 +22,14 @@ from portal.demo.people import STAFF, demo_doctors
 from portal.demo.play import before_release, finish_release
 from portal.demo.stage import Stage, stage
 from portal.flow.clear_away import clear_away
+from portal.flow.mail_doctor import send_to_doctors
 from portal.flow.mail_receipt import send_receipts
 from portal.flow.sequence import sequence
 from portal.gate.age import read_identity
 from portal.gate.folders import write_whole
 from portal.gate.verify import open_release
 from portal.outside.clock import SystemClock
-from portal.web.letters import render_receipt
+from portal.web.letters import render_receipt, render_to_doctor
 
 BETWEEN_PLACES = 2.0
 """Seconds between two rounds of the sequencer and of receipts by mail while the pages are served: no worker runs
@@ -67,6 +68,7 @@ async def demo(
         while True:
             await sequence(served.means)
             await send_receipts(served.means, served.post, render_receipt)
+            await send_to_doctors(served.means, served.post, render_to_doctor)
             await asyncio.sleep(BETWEEN_PLACES)
 
 

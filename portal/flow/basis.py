@@ -12,12 +12,11 @@ from portal.outside.tokens import pseudonym
 from portal.records.canaries import NO_CANARY
 from portal.records.clearance import decided
 from portal.records.database import Connection, rows, transact
-from portal.records.enrolments import Enrolment
+from portal.records.enrolments import active
 from portal.records.governance import Study
 from portal.records.ledger import take_cut
 from portal.rules.conditions import fingerprint
 from portal.rules.refusals import Refused
-from portal.rules.words import EnrolmentState
 
 StoreFile = tuple[str, str, str]
 
@@ -67,13 +66,13 @@ async def has_narrowed(means: Means, c: Connection, observatory_id: str, approve
     family = f"observatory:{observatory_id}"
     there = [
         [e.practice_id, pseudonym(means.ring, family, f"doctor:{e.account_id}".encode()).hex(), _iso(first_day(e))]
-        for e in await Enrolment.filter(observatory_id=observatory_id, state=EnrolmentState.ACTIVE)
+        for e in await active(means.clock.now(), observatory_id)
     ]
     if any(span not in there for span in approved["spans"]):
         return True
     partly = await rows(
         c,
-        "SELECT practice_id FROM enrolment WHERE observatory_id = $1 AND state <> 'active' "
+        "SELECT practice_id FROM enrolment WHERE observatory_id = $1 AND (state <> 'active' OR closes_on IS NOT NULL) "
         "UNION SELECT p.practice_id FROM patient p WHERE p.doctor_number <> '' AND NOT EXISTS "
         "(SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = $1 "
         "AND e.state = 'active' AND e.doctor_number = p.doctor_number)",

@@ -1,7 +1,7 @@
 """Decide a crossing: the batch first, then every patient in one pass; explain one patient with her evidence."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -95,12 +95,14 @@ async def _thresholds(c: Connection, g: Ground, as_delivered: bool) -> Threshold
     )
 
 
-async def _agreements_that_count(g: Ground) -> tuple[int, ...]:
-    """Every version except those that a newer one has replaced for good (its grace date is past)."""
-    texts = await AgreementText.filter(observatory_id=g.asked.observatory_id).order_by("version")
+async def _agreements_that_count(g: Ground) -> tuple[tuple[int, date | None], ...]:
+    """Every version except those that a newer one has replaced for good (its grace date is past), and from which day a
+    newer one will have replaced it."""
+    texts = await AgreementText.filter(observatory_id=g.asked.observatory_id).order_by("version", "id")
     today = paris_day(g.now)
-    floor = max((t.version for t in texts if t.grace_until is not None and t.grace_until < today), default="")
-    return tuple(t.id for t in texts if t.version >= floor)
+    graces = [(t.version, t.grace_until + timedelta(days=1)) for t in texts if t.grace_until is not None]
+    ends = [(t, min((day for version, day in graces if version > t.version), default=None)) for t in texts]
+    return tuple((t.id, day) for t, day in ends if day is None or day > today)
 
 
 def text_word(text: NoticeText, g: Ground, as_delivered: bool = False) -> Text:
@@ -213,11 +215,10 @@ def _shown(value: Any) -> str:
 
 
 def person_closes_at(row: dict[str, Any], decision: Decision) -> datetime | None:
-    """When a person who passes closes by time alone: an 18th birthday, or a register that grows too old."""
-    ends = []
-    closes_on = as_day(row["closes_on"])
-    if closes_on is not None:
-        ends.append(midnight(closes_on))
+    """When a person who passes closes by time alone: an 18th birthday, the end of the practice's last locum, or a
+    register that grows too old."""
+    days = (as_day(row[name]) for name in ("closes_on", "practice_closes_on"))
+    ends = [midnight(day) for day in days if day is not None]
     taken_at = as_moment(row["taken_at"])
     if taken_at is not None and decision.ground.observatory is not None:
         ends.append(taken_at + timedelta(days=decision.ground.observatory.register_max_days))

@@ -19,10 +19,10 @@ from portal.records.objections import MEANT, bound_by
 
 CLOSES_NOBODY = frozenset(
     {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "client", "contact", "key", "draft"}
-    | {"canary"}
+    | {"canary", "invitation"}
 )
 """Touches that can close nobody: answers noted, mail handed over, permits, releases, sign-ins of humans and programs,
-keys, drafts, and the canary, who is nobody."""
+keys, drafts, invitations, and the canary, who is nobody."""
 
 _NARROW = CLOSES_NOBODY | {"person", "patient", "provisional", "doctor", "practice"}
 """Touches that concern the named persons or practices only. Every other kind is looked at in full."""

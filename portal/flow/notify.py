@@ -10,7 +10,7 @@ from uuid import UUID
 
 from portal.flow.means import Means
 from portal.flow.register_rows import contact_binding
-from portal.outside.envelope import build_message, return_path
+from portal.outside.envelope import Attached, build_message, return_path
 from portal.outside.mail import Answer, Outcome, Post
 from portal.outside.returns import Reading, ReturnMailbox
 from portal.outside.tokens import open_sealed, sent_link_token
@@ -56,6 +56,7 @@ class Rendered:
     subject: str
     text: str
     html: str
+    attached: Attached | None = None
 
 
 Render = Callable[[Letter], Rendered]
@@ -182,6 +183,7 @@ async def send_rendered(means: Means, post: Post, rendered: Rendered, to: Addres
         html=rendered.html,
         language=to.language,
         written_at=to.written_at,
+        attached=rendered.attached,
     )
     return await post.send(message, return_path(means.returns_address, str(reference)), to.email)
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
+from tortoise.expressions import Q
 
 from portal.flow.decide import Asked, Decision, person_closes_at, refuse_withheld_batch, snapshot, stand
 from portal.flow.key_custody import bind_key
@@ -19,7 +20,7 @@ from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.clearance import decided, rule_version
 from portal.records.database import Connection, as_moment, rows, transact
-from portal.records.enrolments import Enrolment
+from portal.records.enrolments import Enrolment, active
 from portal.records.ledger import Acting, Touch, enter, take_cut
 from portal.records.releases import Permit
 from portal.rules.refusals import Refused
@@ -69,7 +70,8 @@ async def passing(c: Connection, decision: Decision, *, among: str = "", values:
     found = await decided(
         c,
         decision.thresholds,
-        "SELECT practice_id, number, person_id, taken_at, taken_back_at, closes_on FROM decided WHERE bits = 0 "
+        "SELECT practice_id, number, person_id, taken_at, taken_back_at, closes_on, "
+        "practice_closes_on FROM decided WHERE bits = 0 "
         "ORDER BY practice_id, number",
         among=among,
         values=values,
@@ -207,16 +209,16 @@ def allowed_table(listed: Any) -> pa.Table:
 
 
 async def doctor_spans(means: Means, observatory_id: str, practice_id: str) -> tuple[list[DoctorSpan], list[int]]:
-    """The active doctors of a practice, and from which day their records may pass: all if history is signed for."""
-    found = await Enrolment.filter(
-        observatory_id=observatory_id, practice_id=practice_id, state=EnrolmentState.ACTIVE
-    ).order_by("id")
+    """The active doctors of a practice, and from which day their records may pass (all if history is signed for), until
+    which for a locum."""
+    found = await active(means.clock.now(), observatory_id).filter(practice_id=practice_id).order_by("id")
     spans = [
         DoctorSpan(
             practice_id,
             e.doctor_number or "",
             pseudonym(means.ring, f"observatory:{observatory_id}", f"doctor:{e.account_id}".encode()).hex(),
             first_day(e),
+            e.closes_on and e.closes_on - timedelta(days=1),
         )
         for e in found
     ]
@@ -229,7 +231,8 @@ def first_day(enrolment: Enrolment) -> date | None:
 
 
 async def every_doctor_active(c: Connection, observatory_id: str, practice_id: str) -> bool:
-    """True when each doctor whom the register names, and each who began to enrol, is active.
+    """True when each doctor whom the register names, and each who began to enrol, is active, and none is a locum: what
+    names nobody may have been noted after her last day.
 
     Only then may a record that names nobody pass.
     """
@@ -241,7 +244,6 @@ async def every_doctor_active(c: Connection, observatory_id: str, practice_id: s
         practice_id,
         observatory_id,
     )
-    waiting = await Enrolment.filter(
-        observatory_id=observatory_id, practice_id=practice_id, state__not=EnrolmentState.ACTIVE
-    ).exists()
+    hers = Enrolment.filter(observatory_id=observatory_id, practice_id=practice_id)
+    waiting = await hers.filter(Q(state__not=EnrolmentState.ACTIVE) | Q(closes_on__isnull=False)).exists()
     return not found and not waiting

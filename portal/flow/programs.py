@@ -18,11 +18,13 @@ from portal.outside.tokens import token_hash
 from portal.records.accounts import Account
 from portal.records.clients import Client, ClientPractice, client_of_token
 from portal.records.database import Connection, connection, rows, transact
+from portal.records.enrolments import Enrolment, takes_part
 from portal.records.ledger import Touch, enter
 from portal.records.people import Practice
 from portal.rules.refusals import Refused
-from portal.rules.scopes import ALSO_AFTER_LEAVING, asked_access
-from portal.rules.words import Access, ClientKind, Role
+from portal.rules.scopes import ALSO_AFTER_LEAVING, Access, ClientKind, asked_access
+from portal.rules.waiting import paris_day
+from portal.rules.words import Role
 
 LIFE = timedelta(minutes=5)
 """How long an access token opens anything (SMART: at most five minutes)."""
@@ -161,10 +163,8 @@ async def _entered(c: Connection, means: Means, kind: str, client_id: str, pract
     entry = await enter(
         c, kind, actor=by.actor, at=await means.now(c), touches=touches, summary=f"{practice_id} {client_id}"
     )
-    verified = (
-        "SELECT 1 AS one FROM enrolment WHERE practice_id = $1 AND account_id = $2 AND state IN ('active', 'paused')"
-    )
-    if not await rows(c, verified, practice_id, by.id):
+    hers = Enrolment.filter(takes_part(await means.now(c)), practice_id=practice_id, account_id=by.id)
+    if not await hers.exists():
         raise Refused("other_practice", "only a verified doctor of this practice says so", status=403)
     return entry
 
@@ -215,19 +215,24 @@ async def program_of(means: Means, token: str) -> Program | None:
     return Program(found.client.id, ClientKind(found.client.kind), found.client.actor, access)
 
 
-async def observatory_of(program: Program, practice_id: str, access: Access) -> str:
+async def observatory_of(means: Means, program: Program, practice_id: str, access: Access) -> str:
     """The observatory of the practice for which the program may do this now; reads only.
 
     Refused("not_let_in", 404), the same for a practice that does not exist, for one whose doctors did not let it in,
     and for one that no doctor is active or paused at any more; a no is heard even then.
     """
-    states = "" if access in ALSO_AFTER_LEAVING else "AND e.state IN ('active', 'paused') "
+    states = (
+        ""
+        if access in ALSO_AFTER_LEAVING
+        else ("AND e.state IN ('active', 'paused') AND (e.closes_on IS NULL OR e.closes_on > $3) ")
+    )
+    today = () if access in ALSO_AFTER_LEAVING else (paris_day(means.clock.now()),)
     found = await rows(
         connection(),
         "SELECT e.observatory_id FROM client_practice p JOIN enrolment e ON e.practice_id = p.practice_id "
         f"WHERE p.client_id = $1 AND p.practice_id = $2 AND p.ended_at IS NULL {states}"
         "ORDER BY CASE e.state WHEN 'active' THEN 0 ELSE 1 END, e.id LIMIT 1",
-        program.id, practice_id,
+        program.id, practice_id, *today,
     )  # fmt: skip
     if not found:
         raise Refused(

@@ -18,10 +18,21 @@ STAFF = frozenset({Role.OPERATOR, Role.DPO, Role.RECIPIENT, Role.AUDITOR})
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """How the identity provider authenticated who is signed in, when, and the address that it vouches for (or "")."""
+
+    acr: str
+    amr: str
+    email: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     account: Account
     second_factor: bool
-    sites: tuple[Site, ...] = ()
+    sites: tuple[Site, ...]
+    proof: Proof
     session: str = field(default="", repr=False)
 
 
@@ -125,8 +136,10 @@ async def signed_in(means: Means, cookie: str) -> SignedIn | None:
     session = await account_of_session(token_hash(cookie).hex(), now=means.clock.now())
     if session is None:
         return None
+    kept = session.proof or {"acr": "", "amr": "", "email": ""}
+    proof = Proof(kept["acr"][:200], kept["amr"][:200], kept["email"], session.created_at)
     sites = tuple(Site(**site) for site in session.sites)
-    return SignedIn(session.account, session.second_factor, sites, session.token_hash)
+    return SignedIn(session.account, session.second_factor, sites, proof, session.token_hash)
 
 
 async def sign_out(cookie: str) -> SignedOut | None:
@@ -161,6 +174,10 @@ def _fingerprint(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
+def _proof(identity: Identity) -> dict[str, str]:
+    return {"acr": identity.acr, "amr": " ".join(sorted(identity.amr)), "email": identity.email or ""}
+
+
 async def _open_session(
     means: Means, account: Account, now: datetime, identity: Identity, *, second_factor: bool
 ) -> str:
@@ -174,6 +191,7 @@ async def _open_session(
         sites=[asdict(site) for site in identity.sites if account.role == Role.DOCTOR],
         ends_at=now + means.session_lasts,
         id_token=seal_under(cookie, identity.id_token) if identity.id_token else None,
+        proof=_proof(identity) if account.role == Role.DOCTOR else None,
     )
     return cookie
 

@@ -43,8 +43,9 @@ class Account(Model):
 class Session(Model):
     """A signed-in browser. The cookie holds a random token; only its SHA-256 is at rest.
 
-    `sites` are those that the identity provider named at sign-in, from which a doctor chooses. `id_token` is what it
-    said then, kept for signing out there too, and sealed so that only who brings the cookie can open it.
+    `sites` are those that the identity provider named at sign-in, from which a doctor chooses; `proof` how it
+    authenticated her (`acr`, `amr`), and the address that it vouches for. `id_token` is what
+    the provider said then, kept for signing out there too, and sealed so that only who brings the cookie opens it.
     """
 
     token_hash = fields.CharField(max_length=64, primary_key=True)
@@ -53,6 +54,7 @@ class Session(Model):
     second_factor = fields.BooleanField()
     created_at = fields.DatetimeField()
     sites: Any = fields.JSONField()
+    proof: Any = fields.JSONField(null=True)
     ends_at = fields.DatetimeField()
     id_token = fields.BinaryField(null=True)
 

@@ -41,7 +41,8 @@ async def renew_verdicts() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Everything that facts.sql compares with, worked out in Python. `texts`: the word of each notice text."""
+    """Everything that facts.sql compares with, worked out in Python. `texts`: the word of each notice text.
+    `agreements`: those that count, each with the first day on which a newer one has replaced it (None: none has)."""
 
     observatory_id: str
     study_id: str
@@ -51,7 +52,7 @@ class Thresholds:
     silent_before: datetime
     posted_before: datetime
     texts: tuple[tuple[str, Text], ...]
-    agreements: tuple[int, ...]
+    agreements: tuple[tuple[int, date | None], ...]
 
 
 async def decided(
@@ -74,13 +75,18 @@ async def decided(
     for text_id, word in t.texts:
         parameters.append(text_id)
         whens.append(f"WHEN ${len(parameters)} THEN {int(word)}")
+    ends = []
+    for agreement_id, replaced_on in t.agreements:
+        parameters.append(replaced_on)
+        ends.append(f"WHEN {agreement_id} THEN ${len(parameters)}::date")
     for place, value in enumerate(values, 1):
         parameters.append(value)
         among = among.replace(f"{{v{place}}}", f"${len(parameters)}")
         tail = tail.replace(f"{{v{place}}}", f"${len(parameters)}")
     statement = _FACTS.format(
         texts=" ".join(whens) or "WHEN NULL THEN 2",
-        agreements=", ".join(map(str, t.agreements)) or "NULL",
+        agreements=", ".join(str(agreement_id) for agreement_id, _ in t.agreements) or "NULL",
+        agreement_ends=" ".join(ends) or "WHEN NULL THEN closes_on",
         among=among,
         bound=BOUND,
         contested=CONTESTED,

@@ -12,7 +12,7 @@ from portal.records.database import as_moment, connection, rows
 from portal.records.fields import one_of, word
 from portal.records.ledger import LogEntry
 from portal.records.people import Practice
-from portal.rules.words import ClientKind
+from portal.rules.scopes import ClientKind
 
 
 class Client(Model):

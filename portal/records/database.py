@@ -169,7 +169,7 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 @cache
 def _for_sqlite(statement: str) -> str:
-    return re.sub(r"\$(\d+)", r"?\1", statement).replace("::text", "").replace("::uuid", "")
+    return re.sub(r"\$(\d+)", r"?\1", statement).replace("::text", "").replace("::uuid", "").replace("::date", "")
 
 
 def in_dialect(c: Connection, statement: str) -> str:

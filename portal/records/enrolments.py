@@ -1,19 +1,31 @@
-"""A doctor's enrolment at one practice for one observatory. The doctor enrols, not the site."""
+"""A doctor's enrolment at one practice for one observatory: who was invited, what was signed, what is mailed. The
+doctor enrols, not the site."""
+
+from datetime import datetime
+from uuid import UUID
 
 from tortoise import fields
+from tortoise.expressions import Q
 from tortoise.indexes import Index
 from tortoise.models import Model
+from tortoise.queryset import QuerySet
 
 from portal.records.accounts import Account
-from portal.records.fields import one_of, together, word
+from portal.records.fields import exactly_one, one_of, together, word
 from portal.records.governance import AgreementText, Observatory
 from portal.records.ledger import LogEntry
 from portal.records.people import Practice
-from portal.rules.words import EnrolmentState
+from portal.rules.waiting import paris_day
+from portal.rules.words import DoctorMailKind, EnrolmentState, InDirectory
+
+ENROLLED = tuple(state for state in EnrolmentState if state is not EnrolmentState.INVITED)
+"""The states that an enrolment may be in."""
 
 
 class Enrolment(Model):
-    """`doctor_number` is how the practice's software names this doctor (the register's doctor_id)."""
+    """`doctor_number` is how the practice's software names this doctor (the register's doctor_id). `closes_on`: the
+    first day on which nothing of hers passes any more (a locum). `before_suspension`: where lifting it leads back to.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=True)
     account_id: int
@@ -37,6 +49,10 @@ class Enrolment(Model):
     active_from = fields.DatetimeField(null=True)
     verified_by = fields.CharField(max_length=80, null=True)
     ended_at = fields.DatetimeField(null=True)
+    closes_on = fields.DateField(null=True)
+    before_suspension = word(EnrolmentState, null=True)
+    in_directory = word(InDirectory, null=True)
+    looked_up_at = fields.DatetimeField(null=True)
     entry_id: int
     entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
 
@@ -50,7 +66,130 @@ class Enrolment(Model):
             Index(fields=("entry_id",), name="enrolment_entry"),
         )
         constraints = (
-            one_of("state", EnrolmentState, name="enrolment_state"),
+            one_of("state", ENROLLED, name="enrolment_state"),
+            one_of("before_suspension", ENROLLED, name="enrolment_before_suspension", or_null=True),
+            one_of("in_directory", InDirectory, name="enrolment_in_directory", or_null=True),
+            together("in_directory", "looked_up_at", name="enrolment_looked_up"),
             together("signed_at", "agreement_id", "agreement_sha256", "includes_history", name="enrolment_signed"),
             together("active_from", "verified_by", "doctor_number", name="enrolment_verified"),
+        )
+
+
+def active(now: datetime, observatory_id: str) -> QuerySet[Enrolment]:
+    """The enrolments that let something pass at this moment: active, and no locum's whose last day is over."""
+    return Enrolment.filter(_goes_on(now), observatory_id=observatory_id, state=EnrolmentState.ACTIVE)
+
+
+def takes_part(now: datetime) -> Q:
+    """Those who were verified and have not left, a pause included, and no locum whose last day is over."""
+    return Q(_goes_on(now), state__in=[EnrolmentState.ACTIVE, EnrolmentState.PAUSED])
+
+
+def _goes_on(now: datetime) -> Q:
+    return Q(closes_on=None) | Q(closes_on__gt=paris_day(now))
+
+
+class Signature(Model):
+    """One signing of an agreement, never overwritten: who, when, which text, and how she was authenticated.
+
+    `email`: where the copy goes, when she gave an address.
+    """
+
+    id = fields.UUIDField(primary_key=True)
+    enrolment_id: int
+    enrolment: fields.ForeignKeyRelation[Enrolment] = fields.ForeignKeyField(
+        "portal.Enrolment", on_delete=fields.RESTRICT
+    )
+    agreement_id: int
+    agreement: fields.ForeignKeyRelation[AgreementText] = fields.ForeignKeyField(
+        "portal.AgreementText", on_delete=fields.RESTRICT
+    )
+    agreement_sha256 = fields.CharField(max_length=64)
+    includes_history = fields.BooleanField()
+    closes_on = fields.DateField(null=True)
+    signed_at = fields.DatetimeField()
+    name = fields.CharField(max_length=160)
+    rpps = fields.CharField(max_length=11, null=True)
+    issuer = fields.CharField(max_length=200)
+    subject = fields.CharField(max_length=200)
+    acr = fields.CharField(max_length=200)
+    amr = fields.CharField(max_length=200)
+    signed_in_at = fields.DatetimeField()
+    email = fields.CharField(max_length=254, null=True)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "signature"
+        indexes = (
+            Index(fields=("enrolment_id",), name="signature_enrolment"),
+            Index(fields=("agreement_id",), name="signature_agreement"),
+            Index(fields=("entry_id",), name="signature_entry"),
+        )
+
+
+class Invitation(Model):
+    """A doctor is invited by mail, to one practice when it is named. Only the hash of the link is at rest. The link
+    serves whoever first signs in with it; the address goes once it is used or over."""
+
+    id = fields.UUIDField(primary_key=True)
+    observatory_id: str
+    observatory: fields.ForeignKeyRelation[Observatory] = fields.ForeignKeyField(
+        "portal.Observatory", on_delete=fields.RESTRICT
+    )
+    practice_id: str | None
+    practice: fields.ForeignKeyNullableRelation[Practice] = fields.ForeignKeyField(
+        "portal.Practice", on_delete=fields.RESTRICT, null=True
+    )
+    token_hash = fields.CharField(max_length=64, unique=True)
+    email = fields.CharField(max_length=254, null=True)
+    invited_at = fields.DatetimeField()
+    ends_at = fields.DatetimeField()
+    account_id: int | None
+    account: fields.ForeignKeyNullableRelation[Account] = fields.ForeignKeyField(
+        "portal.Account", on_delete=fields.RESTRICT, null=True
+    )
+    used_at = fields.DatetimeField(null=True)
+    entry_id: int
+    entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
+
+    class Meta:
+        table = "invitation"
+        indexes = (
+            Index(fields=("observatory_id",), name="invitation_observatory"),
+            Index(fields=("practice_id",), name="invitation_practice"),
+            Index(fields=("account_id",), name="invitation_account"),
+            Index(fields=("entry_id",), name="invitation_entry"),
+        )
+        constraints = (together("account_id", "used_at", name="invitation_used"),)
+
+
+class DoctorMail(Model):
+    """A message to a doctor that waits to be sent: her invitation, or what follows a signature."""
+
+    id = fields.BigIntField(primary_key=True, generated=True)
+    kind = word(DoctorMailKind)
+    invitation_id: UUID | None
+    invitation: fields.ForeignKeyNullableRelation[Invitation] = fields.ForeignKeyField(
+        "portal.Invitation", on_delete=fields.CASCADE, null=True
+    )
+    signature_id: UUID | None
+    signature: fields.ForeignKeyNullableRelation[Signature] = fields.ForeignKeyField(
+        "portal.Signature", on_delete=fields.CASCADE, null=True
+    )
+    due_at = fields.DatetimeField()
+    attempts = fields.IntField(default=0)
+    claimed_until = fields.DatetimeField(null=True)
+    done_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "doctor_mail"
+        indexes = (
+            Index(fields=("done_at", "due_at"), name="doctor_mail_due"),
+            Index(fields=("invitation_id",), name="doctor_mail_invitation"),
+            Index(fields=("signature_id",), name="doctor_mail_signature"),
+        )
+        constraints = (
+            one_of("kind", DoctorMailKind, name="doctor_mail_kind"),
+            exactly_one("invitation_id", "signature_id", name="doctor_mail_about"),
         )

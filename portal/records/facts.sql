@@ -3,17 +3,29 @@
 --   $1 observatory  $2 study ('' at extraction)  $3 registers taken after  $4 today in Paris
 --   $5 sent before: reflection over  $6 mailed, $7 posted at or before: silence is delivery by now
 -- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.
+-- {agreement_ends}: WHEN version THEN the first day on which it does not any more.
 -- {among}: a narrowing.  In records/objections.py: whom an objection binds, and whom one without a token may mean.
-WITH enrolled AS (
-    SELECT practice_id,
-           MIN(CASE WHEN state = 'active' AND agreement_id IN ({agreements}) THEN 0
-                    WHEN state = 'active' THEN 3
-                    WHEN state = 'signed' THEN 2
-                    WHEN state = 'identified' THEN 3
-                    ELSE 4 END) AS word
-    FROM enrolment
-    WHERE observatory_id = $1
-    GROUP BY practice_id
+WITH dated AS (
+    SELECT practice_id, state, agreement_id, closes_on, CASE agreement_id {agreement_ends} END AS replaced_on
+    FROM enrolment WHERE observatory_id = $1
+),
+standing AS (
+    SELECT practice_id, CASE WHEN closes_on IS NULL OR replaced_on < closes_on THEN replaced_on ELSE closes_on END
+           AS closes_on,
+           CASE WHEN state = 'active' AND closes_on <= $4 THEN 4
+                WHEN state = 'active' AND agreement_id IN ({agreements}) THEN 0
+                WHEN state = 'active' THEN 3
+                WHEN state = 'signed' THEN 2
+                WHEN state = 'identified' THEN 3
+                ELSE 4 END AS word
+    FROM dated
+),
+-- Where all who are active have a last day, their own or their agreement's, the practice closes with the last of them.
+enrolled AS (
+    SELECT practice_id, MIN(word) AS word,
+           CASE WHEN COUNT(CASE WHEN word = 0 AND closes_on IS NULL THEN 1 END) = 0
+                THEN MAX(CASE WHEN word = 0 THEN closes_on END) END AS closes_on
+    FROM standing GROUP BY practice_id
 ),
 register AS (
     SELECT practice_id, MAX(taken_at) AS taken_at FROM register_import WHERE NOT partial GROUP BY practice_id
@@ -155,6 +167,7 @@ stored AS (
 keyed AS (
     SELECT p.id, p.practice_id, p.number, p.person_id, r.taken_at,
            CASE WHEN b.at IS NULL OR sb.at > b.at THEN sb.at ELSE b.at END AS taken_back_at,
+           e.closes_on AS practice_closes_on,
            CASE WHEN p.teen_on > $4 AND a.patient_id IS NOT NULL THEN p.teen_on
                 WHEN p.adult_on > $4 AND a.patient_id IS NOT NULL AND v.patient_id IS NULL THEN NULL
                 WHEN p.adult_on > $4 AND a.patient_id IS NULL AND v.guardian = 1 AND v.mandate = 0 THEN NULL

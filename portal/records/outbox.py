@@ -1,4 +1,4 @@
-"""What waits to be mailed, in the tables `outbox_item` and `receipt_mail`: claimed, then done or tried again."""
+"""What waits to be mailed, in the three tables of `Table`: claimed, then done or tried again."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 from portal.records.database import Connection, is_postgres, rows, write_many
 from portal.rules.words import NoticeChannel, NoticeState
 
-Table = Literal["outbox_item", "receipt_mail"]
+Table = Literal["outbox_item", "receipt_mail", "doctor_mail"]
 
 
 async def claim(

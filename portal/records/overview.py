@@ -164,27 +164,6 @@ async def figures(now: datetime) -> list[Row]:
     return [*counts, {"kind": "released", "count": released}]
 
 
-async def enrolments() -> list[Row]:
-    """Every enrolment, those to verify first, with the doctor numbers of that practice's register as a hint."""
-    c = connection()
-    found = await rows(
-        c,
-        "SELECT e.id, a.display_name AS doctor, coalesce(a.rpps, '–') AS rpps, p.id AS practice_id, "
-        "p.name AS practice, e.state, l.at AS since FROM enrolment e JOIN account a ON a.id = e.account_id "
-        "JOIN practice p ON p.id = e.practice_id JOIN log_entry l ON l.id = e.entry_id "
-        f"WHERE p.id <> '{CANARY}' ORDER BY CASE e.state WHEN 'signed' THEN 0 ELSE 1 END, e.id DESC",
-    )
-    named = await rows(
-        c,
-        "SELECT DISTINCT practice_id, doctor_number FROM patient WHERE doctor_number <> '' "
-        "AND practice_id IN (SELECT practice_id FROM enrolment WHERE state = 'signed') ORDER BY doctor_number",
-    )
-    numbers: dict[str, list[str]] = {}
-    for row in named:
-        numbers.setdefault(row["practice_id"], []).append(row["doctor_number"])
-    return [{**row, "since": as_moment(row["since"]), "numbers": numbers.get(row["practice_id"], [])} for row in found]
-
-
 async def texts() -> list[Row]:
     """Notice texts and agreements (reader: None), drafts first; the author of an agreement is who loaded it."""
     found = await rows(

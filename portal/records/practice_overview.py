@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from portal.records.database import as_moment, connection, from_json, rows
+from portal.records.database import as_moment, connection, rows
 from portal.records.notices import Silences, silences
 from portal.records.objections import bound_by
 from portal.records.overview import Row
@@ -11,36 +11,6 @@ from portal.rules.waiting import paris_day
 
 PATIENT_STATES = ("informed", "waiting", "not_reachable", "out")
 PER_PAGE = 50
-
-
-async def enrolment_of(account_id: int) -> Row | None:
-    """The doctor's newest enrolment that she has not left, else the newest; with names, and since when in its state."""
-    found = await rows(
-        connection(),
-        "SELECT e.id, e.state, e.practice_id, e.observatory_id, e.agreement_id, e.includes_history, e.signed_at, "
-        "e.ended_at, p.name AS practice, o.name AS observatory, t.version AS signed_version, l.at AS since "
-        "FROM enrolment e JOIN practice p ON p.id = e.practice_id JOIN observatory o ON o.id = e.observatory_id "
-        "JOIN log_entry l ON l.id = e.entry_id LEFT JOIN agreement_text t ON t.id = e.agreement_id "
-        "WHERE e.account_id = $1 ORDER BY CASE e.state WHEN 'left' THEN 1 ELSE 0 END, e.id DESC LIMIT 1",
-        account_id,
-    )
-    if not found:
-        return None
-    moments = {name: as_moment(found[0][name]) for name in ("signed_at", "ended_at", "since")}
-    return {**found[0], **moments, "includes_history": bool(found[0]["includes_history"])}
-
-
-async def agreement(observatory_id: str, language: str, *, text_id: int | None = None) -> Row | None:
-    """The agreement of this id; else the newest version, in this language when there is one."""
-    found = await rows(
-        connection(),
-        "SELECT id, version, language, sha256, body FROM agreement_text WHERE observatory_id = $1",
-        observatory_id,
-    )
-    if text_id is not None:
-        found = [row for row in found if row["id"] == text_id]
-    found.sort(key=lambda row: (row["version"], row["language"] == language, row["language"] == "fr"))
-    return {**found[-1], "body": from_json(found[-1]["body"])} if found else None
 
 
 def _situated(silent: Silences) -> str:

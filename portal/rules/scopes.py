@@ -1,8 +1,31 @@
 """What each kind of program may ever ask for; the practice's doctor says for whose patients."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
-from portal.rules.words import Access, ClientKind
+
+class ClientKind(StrEnum):
+    """Programs that speak to the portal for themselves: the small client at one practice, a publisher's software that
+    serves many, and a partner who passes objections on."""
+
+    PRACTICE = "practice"
+    SOFTWARE = "software"
+    PARTNER = "partner"
+
+
+class Access(StrEnum):
+    """What a program may ask for, as SMART backend services name it: a scope."""
+
+    REGISTER = "system/register.u"
+    HAND_OUTS = "system/hand-outs.c"
+    OBJECTIONS = "system/objections.c"
+    PERMITS = "system/permits.c"
+    EXTRACTIONS = "system/extractions.c"
+    PATIENTS = "system/patients.s"
+    CHECK = "system/check.s"
+    CONSENT_READ = "system/Consent.rs"
+    CONSENT_WRITE = "system/Consent.c"
+
 
 _AT_A_PRACTICE = frozenset(Access)
 

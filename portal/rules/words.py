@@ -21,14 +21,43 @@ class Role(StrEnum):
 
 
 class EnrolmentState(StrEnum):
-    """Steps of a doctor's enrolment at one practice (DOMAIN §3). Only ACTIVE lets anything pass."""
+    """Steps of a doctor's enrolment at one practice (DOMAIN §3). Only ACTIVE lets anything pass; INVITED has no row."""
 
+    INVITED = "invited"
     IDENTIFIED = "identified"
     SIGNED = "signed"
     ACTIVE = "active"
     PAUSED = "paused"
     LEFT = "left"
     SUSPENDED = "suspended"
+
+
+class Suspended(StrEnum):
+    """Why an operator suspends an enrolment: a closed list, as the log holds no free text about anybody."""
+
+    IDENTITY = "identity"
+    NOT_IN_EXERCISE = "not_in_exercise"
+    NOT_HERE = "not_here"
+    AGREEMENT = "agreement"
+    INQUIRY = "inquiry"
+
+
+class InDirectory(StrEnum):
+    """What the public directory of health professionals says of a doctor. Anything but FOUND is a warning, no wall."""
+
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    OTHER_NAME = "other_name"
+    NOT_IN_EXERCISE = "not_in_exercise"
+    UNREACHABLE = "unreachable"
+
+
+class DoctorMailKind(StrEnum):
+    """What is mailed to a doctor."""
+
+    INVITATION = "invitation"
+    COPY = "copy"
+    ACTIVE = "active"
 
 
 class Provenance(StrEnum):
@@ -110,29 +139,6 @@ class ObjectionChannel(StrEnum):
     DOCTOR = "doctor"
     FORM = "form"
     SOFTWARE = "software"
-
-
-class ClientKind(StrEnum):
-    """Programs that speak to the portal for themselves: the small client at one practice, a publisher's software that
-    serves many, and a partner who passes objections on."""
-
-    PRACTICE = "practice"
-    SOFTWARE = "software"
-    PARTNER = "partner"
-
-
-class Access(StrEnum):
-    """What a program may ask for, as SMART backend services name it: a scope."""
-
-    REGISTER = "system/register.u"
-    HAND_OUTS = "system/hand-outs.c"
-    OBJECTIONS = "system/objections.c"
-    PERMITS = "system/permits.c"
-    EXTRACTIONS = "system/extractions.c"
-    PATIENTS = "system/patients.s"
-    CHECK = "system/check.s"
-    CONSENT_READ = "system/Consent.rs"
-    CONSENT_WRITE = "system/Consent.c"
 
 
 class CanaryOutcome(StrEnum):

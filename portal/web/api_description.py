@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from portal.rules.words import Access
+from portal.rules.scopes import Access
 from portal.web import api
 from portal.web import api_forms as forms
 from portal.web.api_reading import LINES

@@ -1,17 +1,17 @@
-"""The desk: what to do now, enrolments to verify, texts to approve, outages, the log."""
+"""The desk: what to do now, texts to approve, outages, the log."""
 
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from portal.flow import enrol, govern, outage, read_log
+from portal.flow import govern, outage, read_log
 from portal.records import identity_overview, log_reviews, overview, path_overview, store_overview
 from portal.rules.reading import BARS, notice_reading
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
-from portal.rules.words import EnrolmentState, Reader, Role, TextState
-from portal.web.frame import form, given_day, path_id, path_number, portal_of, see_other, show, who, words
+from portal.rules.words import Reader, Role, TextState
+from portal.web.frame import form, given_day, path_id, path_number, portal_of, see_other, show, who
 
 WAYS = {
     "enrolments": "/desk/enrolments",
@@ -82,24 +82,6 @@ async def read_up_to(request: Request) -> Response:
     return see_other(request, "/desk/log")
 
 
-async def enrolments(request: Request) -> Response:
-    return await _enrolments(request, wrong=None)
-
-
-async def verify(request: Request) -> Response:
-    """A number that does not do is asked again beside its field."""
-    enrolment_id = path_number(request)
-    number = (await form(request)).get("doctor_number", "")
-    try:
-        await enrol.verify(portal_of(request).means, enrolment_id, doctor_number=number, by=who(request).account)
-    except Refused as no:
-        if no.code != "doctor_number":
-            raise
-        sentence = words(request, "Le numéro du médecin ne convient pas. Reprenez celui de la liste des patients.")
-        return await _enrolments(request, wrong={"id": enrolment_id, "sentence": sentence})
-    return see_other(request, "/desk/enrolments")
-
-
 async def texts(request: Request) -> Response:
     found = await overview.texts()
     names = await overview.names_of([a for t in found for a in (t["author"], t["approved_by"])])
@@ -142,21 +124,6 @@ async def begin_outage(request: Request) -> Response:
 async def end_outage(request: Request) -> Response:
     await outage.end_outage(portal_of(request).means, path_number(request), actor=who(request).account.actor)
     return see_other(request, "/desk/outages")
-
-
-async def _enrolments(request: Request, *, wrong: dict[str, Any] | None) -> Response:
-    may = who(request).account.role == Role.OPERATOR
-    found = [
-        {**row, "may_verify": may and row["state"] == EnrolmentState.SIGNED} for row in await overview.enrolments()
-    ]
-    return await show(
-        request,
-        "desk/enrolments.html",
-        status=422 if wrong else 200,
-        enrolments=found,
-        wrong=wrong if wrong and any(e["id"] == wrong["id"] and e["may_verify"] for e in found) else None,
-        here="/desk/enrolments",
-    )
 
 
 def _sections(body: dict[str, Any]) -> list[dict[str, str]]:

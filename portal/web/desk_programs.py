@@ -8,7 +8,8 @@ from starlette.responses import Response
 from portal.flow import programs as flow
 from portal.records import clients, hand_outs
 from portal.rules.refusals import Refused
-from portal.rules.words import ClientKind, Role
+from portal.rules.scopes import ClientKind
+from portal.rules.words import Role
 from portal.web.frame import form, path_id, portal_of, see_other, show, who
 
 HERE = "/desk/programs"

@@ -1,39 +1,22 @@
-"""The doctor's pages: join, sign, look, leave. Patients are shown once an operator has verified who signed."""
-
-from typing import Any
+"""The doctor's pages: look, leave; her patients. Patients are shown once an operator has verified who signed."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import enrol as flow
-from portal.outside.identity import Site
-from portal.records import overview, practice_overview
-from portal.rules.refusals import Refused
 from portal.rules.words import EnrolmentState as State
 from portal.web import doctor_patients
-from portal.web.frame import (
-    browser_language,
-    chosen_language,
-    form,
-    portal_of,
-    see_other,
-    show,
-    who,
-)
-
-
-async def _enrolment(request: Request) -> dict[str, Any]:
-    found = await practice_overview.enrolment_of(who(request).account.id)
-    if found is None:
-        raise Refused("not_enrolled", "choose a practice first", status=409)
-    return found
+from portal.web.doctor_frame import chosen
+from portal.web.doctor_frame import enrolment as _enrolment
+from portal.web.doctor_joining import newer_agreement, sites_to_join
+from portal.web.frame import portal_of, see_other, show, who
 
 
 async def home(request: Request) -> Response:
     account = who(request).account
-    enrolment = await practice_overview.enrolment_of(account.id)
+    enrolment = await chosen(request)
     if enrolment is None:
-        return await show(request, "doctor/home.html", doctor=account.display_name, state=None)
+        return await show(request, "doctor/home.html", doctor=account.display_name, state=None, newer=None, sites=())
     signed = enrolment["signed_at"] is not None
     return await show(
         request,
@@ -51,51 +34,13 @@ async def home(request: Request) -> Response:
         }
         if signed
         else None,
+        newer=await newer_agreement(request, enrolment),
+        sites=await sites_to_join(request),
     )
-
-
-async def enrol_page(request: Request) -> Response:
-    return await _choice_of_site(request, missing=False)
-
-
-async def enrol(request: Request) -> Response:
-    """Only a site that the identity provider named at sign-in can be chosen."""
-    wanted = (await form(request)).get("site", "")
-    site = next((each for each in _sites(request) if each.finess == wanted), None)
-    if site is None:
-        return await _choice_of_site(request, missing=True)
-    house = await _observatory()
-    await flow.choose_site(portal_of(request).means, who(request).account, site, observatory_id=house["id"])
-    return see_other(request, "/doctor/agreement")
-
-
-async def agreement(request: Request) -> Response:
-    if await practice_overview.enrolment_of(who(request).account.id) is None:
-        return see_other(request, "/doctor/enrol")
-    return await _agreement(request, missing=False)
-
-
-async def sign(request: Request) -> Response:
-    """Signs the text that was shown: its id and hash come back with the form."""
-    given = await form(request)
-    if given.get("read") != "yes":
-        return await _agreement(request, missing=True)
-    text_id = given.get("agreement", "")
-    if not text_id.isdecimal() or len(text_id) > 18:
-        raise Refused("other_agreement", "the form does not say which agreement was read", status=422)
-    await flow.sign(
-        portal_of(request).means,
-        who(request).account,
-        (await _enrolment(request))["id"],
-        agreement_id=int(text_id),
-        sha256=given.get("sha256", ""),
-        includes_history=given.get("history") == "yes",
-    )
-    return see_other(request, "/doctor")
 
 
 async def leave_page(request: Request) -> Response:
-    enrolment = await practice_overview.enrolment_of(who(request).account.id)
+    enrolment = await chosen(request)
     if enrolment is None:
         return see_other(request, "/doctor")
     return await show(
@@ -122,52 +67,3 @@ async def pause(request: Request) -> Response:
 async def resume(request: Request) -> Response:
     await flow.resume(portal_of(request).means, who(request).account, (await _enrolment(request))["id"])
     return see_other(request, "/doctor")
-
-
-def _sites(request: Request) -> list[Site]:
-    return [site for site in who(request).sites if site.finess]
-
-
-async def _observatory() -> dict[str, Any]:
-    house = await overview.house()
-    if house is None:
-        raise Refused("no_observatory", "no observatory is open", status=409)
-    return house
-
-
-async def _choice_of_site(request: Request, *, missing: bool) -> Response:
-    sites = [{"id": s.finess, "name": s.name, "place": f"FINESS {s.finess}"} for s in _sites(request)]
-    return await show(
-        request,
-        "doctor/enrol.html",
-        status=422 if missing else 200,
-        sites=sites,
-        observatory={"name": (await _observatory())["name"]},
-        missing=missing and bool(sites),
-    )
-
-
-async def _agreement(request: Request, *, missing: bool) -> Response:
-    enrolment = await _enrolment(request)
-    signable = State.SIGNED in flow.ALLOWED[State(enrolment["state"])]
-    language = chosen_language(request) or browser_language(request)
-    text = await practice_overview.agreement(
-        enrolment["observatory_id"], language, text_id=None if signable else enrolment["agreement_id"]
-    )
-    if text is None:
-        raise Refused("no_agreement", "no agreement is published", status=409)
-    signed = {
-        "at": enrolment["signed_at"],
-        "version": enrolment["signed_version"],
-        "history": enrolment["includes_history"],
-    }
-    return await show(
-        request,
-        "doctor/agreement.html",
-        status=422 if missing else 200,
-        practice=enrolment["practice"],
-        agreement={**text["body"], "id": text["id"], "version": text["version"], "hash": text["sha256"]},
-        signed=signed if enrolment["signed_at"] else None,
-        signable=signable,
-        missing=missing and signable,
-    )

@@ -9,8 +9,7 @@ from starlette.responses import Response
 from portal.flow import hand_over
 from portal.flow.hand_over import HandOut
 from portal.flow.paper import PrintJob
-from portal.records import practice_overview
-from portal.rules.refusals import Refused
+from portal.web.doctor_frame import enrolment as chosen_enrolment
 from portal.web.frame import form, path_uuid, portal_of, see_other, show, who
 from portal.web.on_paper import pdf_file, press
 from portal.web.print_file import compose_letters, square
@@ -18,9 +17,7 @@ from portal.web.print_file import compose_letters, square
 
 async def prepare(request: Request) -> Response:
     """For the patient of a row; the number comes in the form, never in an address."""
-    enrolment = await practice_overview.enrolment_of(who(request).account.id)
-    if enrolment is None:
-        raise Refused("not_enrolled", "choose a practice first", status=409)
+    enrolment = await chosen_enrolment(request)
     notice = await hand_over.prepare_hand_out(
         portal_of(request).means,
         observatory_id=enrolment["observatory_id"],

@@ -13,7 +13,8 @@ from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState as State
 from portal.web import render
-from portal.web.doctor_patients import VERIFIED, enrolled
+from portal.web.doctor_frame import enrolment as enrolment_here
+from portal.web.doctor_patients import VERIFIED
 from portal.web.frame import (
     browser_language,
     chosen_language,
@@ -43,7 +44,7 @@ async def papers(request: Request) -> Response:
 
 async def handed_in(request: Request) -> Response:
     """A patient handed the doctor the paper form: the same as telling her, from the day that stands on it."""
-    enrolment, given = await enrolled(request), await form(request)
+    enrolment, given = await enrolment_here(request), await form(request)
     number = given.get("number", "").strip()
     try:
         objection = await told_doctor.object_for(
@@ -58,7 +59,7 @@ async def handed_in(request: Request) -> Response:
 
 
 async def _page(request: Request, wrong: str, given: Mapping[str, str] | None = None) -> Response:
-    enrolment = await enrolled(request)
+    enrolment = await enrolment_here(request)
     return await show(
         request,
         "doctor/papers.html",
@@ -73,7 +74,7 @@ async def _page(request: Request, wrong: str, given: Mapping[str, str] | None = 
 
 async def paper(request: Request) -> Response:
     """One of them, in the language asked for; a GET changes nothing, and says nothing of any patient."""
-    enrolment, name = await enrolled(request), path_id(request)
+    enrolment, name = await enrolment_here(request), path_id(request)
     now = portal_of(request).means.clock.now()
     language = chosen_language(request) or browser_language(request)
     stem, _, ending = name.rpartition(".")

@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from portal.flow import minors, told_doctor
 from portal.records import practice_overview, practice_to_do
-from portal.rules.refusals import Refused
 from portal.rules.words import EnrolmentState as State
+from portal.web.doctor_frame import chosen
+from portal.web.doctor_frame import enrolment as enrolment_here
 from portal.web.frame import form, given_day, path_uuid, portal_of, reference, see_other, show, who
 
 VERIFIED = frozenset({State.ACTIVE, State.PAUSED})
@@ -23,14 +24,6 @@ NOT_YET = frozenset({State.IDENTIFIED, State.SIGNED})
 """Before that, nobody sees what left the practice either; who left it may go on looking at that."""
 
 NOBODY = {**dict.fromkeys(practice_overview.PATIENT_STATES, 0), "total": 0}
-
-
-async def enrolled(request: Request) -> dict[str, Any]:
-    """The enrolment whose pages the doctor looks at."""
-    found = await practice_overview.enrolment_of(who(request).account.id)
-    if found is None:
-        raise Refused("not_enrolled", "choose a practice first", status=409)
-    return found
 
 
 async def dashboard(request: Request, enrolment: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +40,7 @@ async def dashboard(request: Request, enrolment: dict[str, Any]) -> dict[str, An
 
 async def patients(request: Request) -> Response:
     """All, or those of one state, fifty a page; the first page also shows what waits and what was noted."""
-    enrolment = await practice_overview.enrolment_of(who(request).account.id)
+    enrolment = await chosen(request)
     wanted = request.query_params.get("state", "")
     state = wanted if wanted in practice_overview.PATIENT_STATES else ""
     if enrolment is None or enrolment["state"] not in VERIFIED:
@@ -69,7 +62,7 @@ async def patients(request: Request) -> Response:
 
 async def find(request: Request) -> Response:
     """The one patient of a number that was typed; changes nothing."""
-    enrolment, number = await enrolled(request), (await form(request)).get("number", "").strip()
+    enrolment, number = await enrolment_here(request), (await form(request)).get("number", "").strip()
     if enrolment["state"] not in VERIFIED:
         return await _show(request, [], NOBODY, verified=False)
     here = (enrolment["practice_id"], enrolment["observatory_id"], _now(request))
@@ -89,9 +82,7 @@ async def _show(request: Request, listed: list[dict[str, Any]], counts: dict[str
         "sought": None,
         **changes,
     }
-    state, page = shown["state"], shown["page"]
-    query = "&".join(filter(None, [f"state={state}" if state else "", f"page={page}" if page > 1 else ""]))
-    return await show(request, "doctor/patients.html", patients=listed, counts=counts, query=query, **shown)
+    return await show(request, "doctor/patients.html", patients=listed, counts=counts, **shown)
 
 
 async def _counts(request: Request, enrolment: dict[str, Any]) -> dict[str, int]:
@@ -117,7 +108,7 @@ async def object_for(request: Request) -> Response:
     given = await form(request)
     objection = await told_doctor.object_for(
         portal_of(request).means,
-        practice_id=(await enrolled(request))["practice_id"],
+        practice_id=(await enrolment_here(request))["practice_id"],
         number=given.get("number", ""),
         said_on=given_day(given, "said_on"),
         by=who(request).account,
@@ -136,7 +127,7 @@ async def tell_holders(request: Request) -> Response:
 
 
 async def _minor(request: Request, step: Callable[..., Awaitable[None]]) -> Response:
-    practice_id, number = (await enrolled(request))["practice_id"], (await form(request)).get("number", "")
+    practice_id, number = (await enrolment_here(request))["practice_id"], (await form(request)).get("number", "")
     await step(portal_of(request).means, practice_id=practice_id, number=number, by=who(request).account)
     return see_other(request, "/doctor/patients")
 

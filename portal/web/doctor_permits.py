@@ -10,12 +10,12 @@ from portal.flow import permit as flow
 from portal.records import practice_overview
 from portal.rules.words import EnrolmentState
 from portal.web.archive import zipped
-from portal.web.doctor_patients import enrolled
+from portal.web.doctor_frame import enrolment as enrolment_here
 from portal.web.frame import portal_of, show, who
 
 
 async def permits(request: Request) -> Response:
-    enrolment, now = await enrolled(request), portal_of(request).means.clock.now()
+    enrolment, now = await enrolment_here(request), portal_of(request).means.clock.now()
     issued = await practice_overview.permits(enrolment["practice_id"], enrolment["observatory_id"])
     return await show(
         request,
@@ -28,7 +28,7 @@ async def permits(request: Request) -> Response:
 
 async def prepare(request: Request) -> Response:
     """A new permit for the practice of her enrolment, as one file; nothing of it stays here in clear."""
-    enrolment, means = await enrolled(request), portal_of(request).means
+    enrolment, means = await enrolment_here(request), portal_of(request).means
     with TemporaryDirectory(prefix="portal-permit-") as folder:
         out = Path(folder) / "permit"
         issued = await flow.issue(

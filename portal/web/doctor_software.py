@@ -6,19 +6,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from portal.flow import programs as flow
-from portal.records import clients, practice_overview
+from portal.records import clients
 from portal.rules.refusals import Refused
-from portal.rules.words import ClientKind
+from portal.rules.scopes import ClientKind
+from portal.web.doctor_frame import enrolment
 from portal.web.frame import form, path_id, portal_of, see_other, show, who
 
 HERE = "/doctor/software"
 
 
 async def _practice(request: Request) -> str:
-    found = await practice_overview.enrolment_of(who(request).account.id)
-    if found is None:
-        raise Refused("not_enrolled", "choose a practice first", status=409)
-    return str(found["practice_id"])
+    return str((await enrolment(request))["practice_id"])
 
 
 async def page(request: Request) -> Response:

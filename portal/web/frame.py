@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from portal.flow.means import Means
 from portal.flow.programs import Program
 from portal.flow.sign_in import SignedIn
+from portal.outside.directory import Directory
 from portal.outside.identity import OpenIdProvider
 from portal.records import overview
 from portal.rules.people import iso_day
@@ -34,6 +35,9 @@ VIEWERS: Mapping[Role, str] = {
 }
 """Whose navigation stands in the head; also the path under which each role's pages are."""
 
+STAY = ("at", "site", "state", "page")
+"""What an address says besides its language, kept when the language is changed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Portal:
@@ -44,6 +48,7 @@ class Portal:
     doctors: OpenIdProvider
     staff: OpenIdProvider
     secret: bytes = field(repr=False)
+    directory: Directory | None = None
     guide: Guide | None = None
     requests: Requests = field(default_factory=Requests)
     programs: Rate = field(default_factory=lambda: Rate(600, burst=100))
@@ -109,15 +114,18 @@ def framed(
         "demo": portal_of(request).settings.demo,
         "viewer": VIEWERS[Role(signed_in.account.role)] if signed_in else None,
         "default_language": default,
+        "at": request.scope.get("at"),
+        "stay": {name: request.query_params[name] for name in STAY if name in request.query_params},
+        "own_practices": request.scope.get("practices", ()),
     }
     language = chosen_language(request) or default
     return HTMLResponse(render.page(template, language=language, **{**given, **context}), status_code=status)
 
 
 def see_other(request: Request, path: str, **query: str) -> Response:
-    """303 to a path of ours, in the language that the reader chose."""
-    language = chosen_language(request)
-    query = {**query, **({"lang": language.value} if language else {})}
+    """303 to a path of ours, in the language that the reader chose, and at the practice where a doctor was."""
+    language, at = chosen_language(request), request.scope.get("at")
+    query = {**({"at": str(at)} if at else {}), **query, **({"lang": language.value} if language else {})}
     return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, status_code=303)
 
 

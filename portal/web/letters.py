@@ -1,12 +1,16 @@
 """The messages that are mailed, from the templates of mails; the language is the text's."""
 
+from dataclasses import replace
 from typing import Any
 
+from portal.flow.mail_doctor import ToDoctor
 from portal.flow.mail_receipt import Receipt
 from portal.flow.notify import Letter, Rendered
-from portal.rules.words import Language
+from portal.outside.envelope import Attached
+from portal.rules.words import DoctorMailKind, Language
 from portal.web import render
 from portal.web.frame import reference
+from portal.web.on_paper import signed_copy
 
 
 def render_letter(letter: Letter) -> Rendered:
@@ -36,6 +40,24 @@ def render_receipt(receipt: Receipt) -> Rendered:
         reference=reference(receipt.objection_id),
         url=receipt.link,
     )
+
+
+async def render_to_doctor(mail: ToDoctor) -> Rendered:
+    """An invitation, or what follows a signature; with the copy of what was signed when that is what it is about."""
+    rendered = _rendered(
+        ("doctor_subject.txt", "doctor.txt", "doctor.html"),
+        mail.language,
+        kind=mail.kind,
+        practice=mail.practice,
+        observatory=mail.observatory,
+        ends_at=mail.ends_at,
+        version=mail.signed["version"] if mail.signed else None,
+        url=mail.link,
+    )
+    if mail.kind is not DoctorMailKind.COPY or mail.signed is None:
+        return rendered
+    name = f"agreement-{mail.signed['version']}.pdf"
+    return replace(rendered, attached=Attached(name, await signed_copy(mail.signed)))
 
 
 def _rendered(templates: tuple[str, str, str], language: str, **context: Any) -> Rendered:

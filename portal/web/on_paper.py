@@ -1,5 +1,6 @@
 """A text of marked lines as a PDF in its reader's language, and PDFs as answers."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,13 @@ async def as_pdf(template: str, *, language: Language, at: datetime, **context: 
     """The template of marked lines on its pages; the same context and moment give the same bytes."""
     marked = render.page(template, language=language, **context)
     return await press().set("text", text_of(marked, language), at=at)
+
+
+async def signed_copy(signed: Mapping[str, Any]) -> bytes:
+    """What was signed, by whom and how, in the language that was signed; the same each time."""
+    return await as_pdf(
+        "letter/signed.txt", language=Language(signed["language"]), at=signed["signed_at"], signed=signed
+    )
 
 
 def pdf_file(content: bytes, name: str) -> Response:

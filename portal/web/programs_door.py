@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from portal.flow import programs
 from portal.rules.refusals import Refused
-from portal.rules.words import Access
+from portal.rules.scopes import Access
 from portal.web.frame import portal_of
 
 
@@ -27,7 +27,7 @@ async def admit_program(request: Request, access: Access) -> None:
     request.scope["program"] = program
     practice = request.path_params.get("practice")
     if practice is not None:
-        request.scope["observatory"] = await programs.observatory_of(program, practice, access)
+        request.scope["observatory"] = await programs.observatory_of(portal.means, program, practice, access)
 
 
 class TooOften(Refused):

@@ -13,6 +13,7 @@ from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -40,8 +41,10 @@ MONTHS: Mapping[Language, tuple[str, ...]] = {
 }
 DEFAULTS: Mapping[str, Any] = {
     "demo": False,  # True: every page says that it is a demonstration
-    "query": "",  # what the address of this page says besides its path and language
     "viewer": None,  # "doctor", "desk" or "recipient": whose navigation stands in the head
+    "at": None,  # the enrolment that a doctor looks at, when she has several
+    "stay": {},  # what else the address says
+    "own_practices": (),  # of a doctor, when she has several
     "default_language": Language.FR,  # a link says `lang` only when the reader chose another one
     "publisher": "",
     "dpo_email": "",
@@ -63,7 +66,7 @@ def folder(name: str) -> Path:
 def page(name: str, *, language: Language, **context: Any) -> str:
     """The template `name` as text. Its first comment lists what `context` must hold."""
     given = {**DEFAULTS, **context, "language": language}
-    link = partial(address, language=language, default=given["default_language"])
+    link = partial(address, language=language, default=given["default_language"], at=given["at"])
     return environment(language).get_template(name).render(given, link=link)
 
 
@@ -111,9 +114,12 @@ def translations(language: Language) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
-def address(path: str, *, language: Language, default: Language) -> str:
-    """`path` in the language of the page: no cookie remembers a patient's choice, so the address does."""
-    return path if language == default else f"{path}{'&' if '?' in path else '?'}lang={language}"
+def address(path: str, *, language: Language, default: Language, at: int | None = None) -> str:
+    """`path` in the language of the page: no cookie remembers a patient's choice, so the address does. A doctor's pages
+    also say at which practice, `at`, when she has several: two windows of hers never mean each other's patients."""
+    said = {} if at is None or not path.startswith("/doctor") else {"at": str(at)}
+    said |= {} if language == default else {"lang": str(language)}
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(said)}" if said else path
 
 
 @cache

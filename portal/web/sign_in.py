@@ -8,7 +8,10 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from portal.flow import invite
 from portal.flow.sign_in import SignedOut, sign_in_doctor, sign_in_staff, sign_out
+from portal.records.accounts import Account
+from portal.records.enrolment_overview import invitations_of
 from portal.rules.refusals import Refused
 from portal.rules.words import Role
 from portal.web import session
@@ -18,6 +21,8 @@ from portal.web.security import forget_cookie, set_cookie, sign_in_cookie
 
 UNDER_WAY = timedelta(minutes=10)
 """How long somebody may take at the identity provider."""
+
+LONGEST_TOKEN = 64
 
 Side = Literal["doctors", "staff"]
 
@@ -58,12 +63,12 @@ async def come_back(request: Request) -> Response:
     try:
         kept = _kept(request, portal)
         side = kept["side"]
-        role, secret = await _finish(request, portal, kept)
+        path, secret = await _finish(portal, kept, dict(request.query_params))
     except Refused as no:
         response = await _failed(request, no, side)
     else:
         await sign_out(session.secret_of(request))
-        response = see_other(request, f"/{VIEWERS[role]}")
+        response = see_other(request, path)
         session.keep(request, response, secret)
     forget_cookie(response, portal.settings, sign_in_cookie(portal.settings))
     return response
@@ -104,23 +109,12 @@ async def _begin(request: Request, side: Side) -> Response:
     except Refused as no:
         return await _failed(request, no, side)
     until = (portal.means.clock.now() + UNDER_WAY).timestamp()
-    kept = _signer(portal).dumps({"side": side, "flow": begun.flow, "until": until})
+    join = request.query_params.get("join", "")[:LONGEST_TOKEN] if side == "doctors" else ""
+    kept = _signer(portal).dumps({"side": side, "flow": begun.flow, "until": until, "join": join})
     response = RedirectResponse(begun.url, status_code=303)
     seconds = int(UNDER_WAY.total_seconds())
     set_cookie(response, portal.settings, sign_in_cookie(portal.settings), str(kept), seconds=seconds)
     return response
-
-
-async def _finish(request: Request, portal: Portal, kept: dict[str, Any]) -> tuple[Role, str]:
-    """The role and the session's secret of whom the identity provider names."""
-    callback = dict(request.query_params)
-    if kept["side"] == "doctors":
-        account, secret = await sign_in_doctor(portal.means, await portal.doctors.finish(kept["flow"], callback))
-        return Role(account.role), secret
-    identity = await portal.staff.finish(kept["flow"], callback)
-    proved = portal.settings.staff_oidc.second_factor_required  # then `finish` refused whoever showed none
-    accounts, secret = await sign_in_staff(portal.means, identity, second_factor=proved)
-    return Role(accounts[0].role), secret
 
 
 async def _failed(request: Request, no: Refused, side: Side | None) -> Response:
@@ -141,6 +135,27 @@ async def _failed(request: Request, no: Refused, side: Side | None) -> Response:
         reference=reference,
         here="/login",
     )
+
+
+async def _finish(portal: Portal, kept: dict[str, Any], callback: dict[str, str]) -> tuple[str, str]:
+    """Where whom the identity provider names goes on, and the session's secret. A doctor who came to join goes on to
+    the agreement; her invitation, if the link was one, is hers from now on."""
+    if kept["side"] == "doctors":
+        account, secret = await sign_in_doctor(portal.means, await portal.doctors.finish(kept["flow"], callback))
+        if not kept.get("join"):
+            return "/doctor", secret
+        used = await invite.use(portal.means, account, kept["join"])
+        return await _where_to_join(account) if used else "/doctor/agreement", secret
+    identity = await portal.staff.finish(kept["flow"], callback)
+    proved = portal.settings.staff_oidc.second_factor_required  # then `finish` refused whoever showed none
+    accounts, secret = await sign_in_staff(portal.means, identity, second_factor=proved)
+    return f"/{VIEWERS[Role(accounts[0].role)]}", secret
+
+
+async def _where_to_join(account: Account) -> str:
+    """The agreement, of the practice that the invitation named."""
+    finess = (await invitations_of(account.id))[0]["finess"]
+    return f"/doctor/agreement?site={finess}" if finess else "/doctor/agreement"
 
 
 def _kept(request: Request, portal: Portal) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from portal.demo.bulk import SHIPPED, read_practices
 from portal.demo.mailbox import MailFolder
+from portal.demo.people import NEWCOMERS
 
 TEXTS = Path(__file__).parents[2] / "portal" / "demo" / "texts"
 STARTS_WITHIN = 60  # seconds
@@ -113,20 +114,27 @@ class Site:
         practices = {p["id"] for p in self.story["practices"] if p["part"] == part}
         return self._handed_once(d["rpps"] for d in self.story["doctors"] if d["practice_id"] in practices)
 
-    def newcomer(self) -> str:
-        """A doctor who did not enrol, handed out once."""
+    def newcomer(self, *, several: bool = False) -> str:
+        """A doctor who did not enrol, handed out once; of several sites when asked for."""
         known = {d["rpps"] for d in self.story["doctors"]}
-        everybody = (d.rpps for p in read_practices(SHIPPED) for d in p.doctors)
-        return self._handed_once(rpps for rpps in everybody if rpps not in known)
+        everybody = {(d.rpps, False) for p in read_practices(SHIPPED) for d in p.doctors}
+        listed = [*sorted(everybody), *((rpps, places > 1) for rpps, _, places in NEWCOMERS)]
+        return self._handed_once(rpps for rpps, more in listed if rpps not in known and more is several)
 
     def _handed_once(self, doctors: Iterable[str]) -> str:
         rpps = next(each for each in doctors if each not in self._handed)
         self._handed.add(rpps)
         return f"f:demo:{rpps}"
 
-    def doctor_of_several_sites(self) -> str:
-        sites = Counter(d.rpps for p in read_practices(SHIPPED) for d in p.doctors)
-        return next(f"f:demo:{rpps}" for rpps, n in sites.items() if n > 1)
+    def mailed(self, address: str, pattern: str) -> str:
+        """What a mail to this address holds of this form, once it is there."""
+        until = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < until:
+            hers = (mail for mail in MailFolder(self.folder / "mail").all() if mail["Delivered-To"] == address)
+            if found := next((match for mail in hers if (match := re.search(pattern, _text(mail)))), None):
+                return found[1]
+            time.sleep(0.2)
+        raise TimeoutError("no such mail came")
 
     def sign_in(self, page: Page, way: str, person: str) -> None:
         """Through the sign-in page and the identity provider; `way` is doctor or staff."""

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from paper import seen_codes, words
 from playwright.sync_api import Locator, Page, expect
 from served import Letter, NewContext, Site
-from visits import approve, prepare
+from visits import approve, invite, prepare
 
 from portal.gate.age import read_identity
 from portal.gate.verify import verify_release
@@ -287,3 +287,38 @@ def test_the_form_without_a_link_ends_in_two_clicks(page: Page) -> None:
     clicks.on(page.get_by_role("button", name="Dire non"))
     heading(page, "C’est reçu")
     assert clicks.made + 1 <= 3, "choosing for whom is a click too"
+
+
+# --- a doctor joins in three clicks with one site, in five with several ----------------------------------------------
+
+
+@pytest.mark.parametrize(("sites", "most"), [("one", 3), ("several", 5)])
+def test_from_the_invitation_to_active(site: Site, context: NewContext, sites: str, most: int) -> None:
+    """The clicks are those on our pages: Pro Santé Connect's own are its own."""
+    operator, page = context().new_page(), context(java_script_enabled=False).new_page()
+    site.sign_in(operator, "staff", "demo-operator")
+    address = f"dr.{sites}@example.org"
+    token = invite(site, operator, address)
+    person = site.newcomer(several=sites == "several")
+
+    clicks = Clicks(page)
+    page.goto(f"/join/{token}")
+    heading(page, "Participer : 2 minutes. Arrêter : un clic.".replace(" :", "\u00a0:"))
+    clicks.on(page.get_by_role("link", name="Se connecter avec Pro Santé Connect"))
+    page.locator(f'button[value="{person}"]').click()
+    if sites == "several":
+        clicks.on(page.locator('input[name="site"]').first)
+        clicks.on(page.get_by_role("button", name="Continuer vers l’accord"))
+    clicks.on(page.locator("#read-yes"))
+    clicks.on(page.get_by_role("button", name="Signer"))
+    heading(page, "Rien ne part avant la vérification.")
+    assert clicks.made == most
+
+    operator.reload()
+    row = operator.locator("tr", has_text=person.rpartition(":")[2])
+    row.locator("input").fill(f"number of {sites}")
+    row.get_by_role("button", name="Vérifier").click()
+    expect(row.locator(".state")).to_have_text("Actif")
+    page.goto("/doctor")
+    expect(page.locator(".state").first).to_have_text("Actif")
+    assert "/doctor" in site.mailed(address, r"(http://\S+/doctor)\b")

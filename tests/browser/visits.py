@@ -62,6 +62,9 @@ PATIENT = (
 )
 PUBLIC = (
     *(Visit(route) for route in ("/", "/transparency", "/legal", "/login", "/login/doctor", "/login/staff")),
+    Visit("/join"),
+    Visit("/join/{token}", "invitation"),
+    Visit("/join/{token}", DEAD, status=404),
     Visit("/code"),
     Visit("/code", status=422, press="main form button"),
     Visit("/object"),
@@ -88,6 +91,8 @@ DOCTOR = (
     Visit("/doctor/enrol", who="several_sites", status=422, press="main form button"),
     *(Visit("/doctor/agreement", who=who) for who in ("identified", "signed", "active", "left")),
     Visit("/doctor/agreement", who="identified", status=422, press="main form button"),
+    Visit("/doctor/agreement", who="newcomer"),
+    *(Visit("/doctor/signed", who=who) for who in ("signed", "active")),
     *(Visit("/doctor/patients", who=who) for who in ("signed", "active")),
     *(Visit("/doctor/patients", who="active", query=f"&state={state}") for state in ("waiting", "out")),
     Visit("/doctor/objections/{id}", "told_doctor", "active"),
@@ -131,6 +136,7 @@ DESK = (
     Visit("/desk/campaigns/plan", who="operator", status=422),
     Visit("/desk/enrolments", who="operator", status=422, press='main form[action*="/verify"] button'),
     Visit("/desk/programs", who="operator", status=422, press='main form[action*="/programs"] button'),
+    Visit("/desk/enrolments", who="operator", status=422, press='main form[action*="/invitations"] button'),
     Visit("/desk/objections", who="operator", status=422, press='main form[action*="/objections"] button'),
     Visit("/desk/objections", who="dpo", press='main form[action*="/open"] button'),
     Visit("/desk/doubts", who="dpo", press='main form[action*="/open"] button'),
@@ -211,17 +217,25 @@ def doctors(site: Site) -> dict[str, tuple[str, str]]:
     """Who signs in, by the name that visits use; `signed` and `paused` still have to become so."""
     parts = {"identified": "not_signed", "active": "full", "paused": "full", "left": "leaves"}
     found = {name: site.doctor(part) for name, part in parts.items()}
-    found |= {"newcomer": site.newcomer(), "signed": site.newcomer(), "several_sites": site.doctor_of_several_sites()}
+    found |= {"newcomer": site.newcomer(), "signed": site.newcomer(), "several_sites": site.newcomer(several=True)}
     return {name: ("doctor", person) for name, person in found.items()}
 
 
 def enrol(page: Page) -> None:
     """From the dashboard to a signed agreement."""
-    page.locator('main a[href^="/doctor/enrol"]').click()
-    page.locator("main form button").click()
+    page.locator('main a[href^="/doctor/agreement"]').click()
     page.locator("#read-yes").check()
     page.locator("main form button").click()
-    page.wait_for_url("**/doctor")
+    page.wait_for_url("**/doctor/signed")
+
+
+def invite(site: Site, page: Page, address: str) -> str:
+    """The operator invites; the token of the link that was mailed."""
+    page.goto("/desk/enrolments")
+    page.locator("#email").fill(address)
+    page.locator('form[action^="/desk/invitations"] button').first.click()
+    page.wait_for_url("**/desk/enrolments")
+    return site.mailed(address, r"/join/([\w-]{43})")
 
 
 def prepare(page: Page) -> str:
@@ -256,7 +270,8 @@ def states(site: Site, new: NewContext) -> tuple[dict[str, str], dict[str, Any]]
     pages["paused"].goto("/doctor/leave")
     pages["paused"].locator('form[action^="/doctor/pause"] button').click()
     pages["paused"].wait_for_url("**/doctor")
-    known = {**links(site, new().new_page()), "sealed": site.story["release"]["id"]}
+    known = {**links(site, new().new_page()), "invitation": invite(site, pages["operator"], "dr.visite@example.org")}
+    known |= {"sealed": site.story["release"]["id"]}
     known["told_doctor"] = told_no(pages["active"])
     known |= {state: hand_over(pages["active"], place) for place, state in enumerate(("handing", "handed"))}
     pages["active"].locator('form[action*="/confirm"] button').click()

@@ -21,7 +21,7 @@ from portal.flow.outage import begin_outage
 from portal.flow.permit import issue
 from portal.flow.simulate import simulate
 from portal.outside.own_pages import Pages
-from portal.records import identity_overview, overview, path_overview
+from portal.records import enrolment_overview, identity_overview, overview, path_overview
 from portal.records.canaries import CANARY, CanaryRound
 from portal.records.database import Connection, connection, rows, transact
 from portal.records.ledger import last_entry
@@ -264,7 +264,7 @@ async def seen(world: World) -> dict[str, Any]:
         "observatories": await overview.observatories(),
         "house": await overview.house(),
         "authorisations": await overview.authorisations(),
-        "enrolments": await overview.enrolments(),
+        "enrolments": await enrolment_overview.enrolments(),
         "texts": await overview.texts(),
         "practices": [await overview.practices_to_tell(), await identity_overview.practices()],
         "campaigns": await overview.campaigns(now),

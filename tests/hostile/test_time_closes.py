@@ -22,7 +22,8 @@ from portal.flow.retract import reconcile
 from portal.gate.filtering import filter_extraction
 from portal.gate.permit import read_permit
 from portal.outside.tokens import pseudonym
-from portal.records.governance import Observatory, Recipient
+from portal.records.enrolments import Enrolment
+from portal.records.governance import AgreementText, Observatory, Recipient
 from portal.records.people import Patient
 from portal.records.releases import ReleasePerson
 from portal.rules.refusals import Refused
@@ -185,6 +186,20 @@ async def register_grows_old(world: World) -> None:
     await Observatory.filter(id="demo").update(register_max_days=41)
 
 
+async def the_locum_goes(world: World) -> None:
+    """Her last day is 11 April, and nobody else is active."""
+    await Enrolment.all().update(closes_on=date(2026, 4, 12))
+
+
+async def a_grace_date_passes(world: World) -> None:
+    """The doctor has not signed the newer agreement, whose grace ends with 11 April."""
+    for old in await AgreementText.all():
+        await AgreementText.create(
+            observatory_id="demo", version="2026-09", language=old.language, body=old.body, sha256=old.sha256,
+            grace_until=date(2026, 4, 11), entry_id=old.entry_id,
+        )  # fmt: skip
+
+
 async def a_retraction_is_open(world: World) -> None:
     """Somebody of an earlier release says no: the recipient has thirty days to delete her row."""
     line = Line(world)
@@ -203,6 +218,8 @@ CAUSES = {
         MIDNIGHT, reviewed={"authorisation__dpia_review_on": date(2026, 4, 12)}
     ),
     "two patients turn 18": Cause(MIDNIGHT, closes=GROWN, born="2008-04-12"),
+    "the last day of a locum is over": Cause(MIDNIGHT, begins=the_locum_goes),
+    "the grace date of a newer agreement is over": Cause(MIDNIGHT, begins=a_grace_date_passes),
     "the recipient's contract ends": Cause(MIDNIGHT, steps=tuple(AT_THE_PORTAL), begins=contract_ends),
     "the register grows too old": Cause(paris(2026, 4, 12, 11, 0), begins=register_grows_old),
     "a permit is kept for a month": Cause(

@@ -109,6 +109,8 @@ class World:
 
     def _enrolment(self, e: Row) -> str:
         match e["state"]:
+            case "active" if (ends := day(e["closes_on"])) is not None and ends <= self.today:
+                return "stopped"
             case "active":
                 return "active" if e["agreement_id"] in self._agreements() else "not_signed"
             case "signed":

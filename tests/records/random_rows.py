@@ -110,6 +110,7 @@ class Random:
                 signed_at=agreement and self.now,
                 active_from=self.now if active else None,
                 verified_by="operator:1" if active else None,
+                closes_on=self.pick(None, None, *(self.today + timedelta(days=n) for n in (-1, 0, 1))),
                 entry_id=self.entry(),
             )
         for turn in range(self.pick(0, 1, 2)):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from story.made import EXTRACTED, STUDIED, Inputs
 from story.plans import PRACTICES, Enrolled, Event, Plan
 from story.saying import add_encounters, add_record
-from world import World, paris, plain_letter, publish, reviewed
+from world import World, paris, plain_letter, publish, reviewed, signing
 
 from portal.flow import (
     campaign,
@@ -190,9 +190,7 @@ class Player:
         if doctor.stands == "identified":
             return
         text = await AgreementText.get(language="fr")
-        await enrol.sign(
-            means, account, enrolment.id, agreement_id=text.id, sha256=text.sha256, includes_history=doctor.history
-        )
+        await enrol.sign(means, account, enrolment.id, signing(self.world, text, history=doctor.history))
         told |= {"signed_at": self.now, "includes_history": doctor.history}
         if doctor.stands == "verified":
             await enrol.verify(means, enrolment.id, doctor_number=name, by=self.world.operator)

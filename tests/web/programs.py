@@ -11,7 +11,7 @@ from whole_site import Web
 from portal.flow import programs
 from portal.outside.assertion import sign_assertion
 from portal.records.accounts import Account
-from portal.rules.words import ClientKind
+from portal.rules.scopes import ClientKind
 
 API = "/api/v1/practices/practice-a"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

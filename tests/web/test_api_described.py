@@ -12,7 +12,7 @@ from programs import program
 from whole_site import Web, free_port, served
 
 from portal.rules.rate import Rate
-from portal.rules.words import Access
+from portal.rules.scopes import Access
 from portal.web.api_description import OPERATIONS, description
 
 CHECKS = (

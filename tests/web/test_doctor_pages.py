@@ -25,9 +25,9 @@ async def known_doctor(web: Web) -> httpx2.AsyncClient:
     return await web.as_account(await Account.get(role=Role.DOCTOR, subject="doctor-doctor-1"))
 
 
-async def signed(browser: httpx2.AsyncClient, **changes: str) -> httpx2.Response:
-    shown = Shown((await browser.get("/doctor/agreement")).text)
-    return await browser.post("/doctor/agreement", data={**shown.hidden, "read": "yes", **changes})
+async def signed(browser: httpx2.AsyncClient, path: str = "/doctor/agreement", **changes: str) -> httpx2.Response:
+    shown = Shown((await browser.get(path)).text)
+    return await browser.post(path, data={**shown.hidden, "read": "yes", **changes})
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
@@ -41,7 +41,7 @@ async def test_from_sign_in_to_active_and_out_again(web: Web) -> None:
     assert chosen.headers["location"] == "/doctor/agreement"
     assert "Accord à signer" in (await browser.get("/doctor")).text
     assert (await signed(browser, read="")).status_code == 422
-    assert (await signed(browser, history="yes")).headers["location"] == "/doctor"
+    assert (await signed(browser, history="yes")).headers["location"] == "/doctor/signed"
     assert "en attente de vérification" in (await browser.get("/doctor")).text
 
     operator = await web.as_account(web.world.operator)
@@ -65,8 +65,8 @@ async def test_from_sign_in_to_active_and_out_again(web: Web) -> None:
     assert "Vous avez quitté l’observatoire." in (await browser.get(left.headers["location"])).text
     assert (await Enrolment.get(id=int(action[1]))).state == "left"
     assert "Participer de nouveau" in (await browser.get("/doctor")).text
-    await browser.post("/doctor/enrol", data={"site": "750000002"})
-    assert (await signed(browser)).status_code == 303
+    again = await browser.post("/doctor/enrol", data={"site": "750000002"})
+    assert (await signed(browser, again.headers["location"])).status_code == 303
     assert (await Enrolment.get(id=int(action[1]))).state == "signed", "and is verified again"
 
 
@@ -143,7 +143,7 @@ async def test_who_is_not_reachable_is_counted(web: Web) -> None:
 
 
 async def test_before_enrolling_every_page_leads_to_the_choice(web: Web) -> None:
-    browser = await new_doctor(web, "750000002")
+    browser = await new_doctor(web, "750000002", "750000009")
     assert (await browser.get("/doctor/agreement")).headers["location"] == "/doctor/enrol"
     assert (await browser.get("/doctor/leave")).headers["location"] == "/doctor"
     for act in ("leave", "pause", "resume"):

@@ -12,7 +12,7 @@ from world import patient
 from portal.flow import enrol
 from portal.flow.sign_in import add_staff
 from portal.records.accounts import Account
-from portal.records.enrolments import Enrolment
+from portal.records.enrolments import Enrolment, Signature
 from portal.rules.words import Role
 from portal.web.routes import DOCTORS, PAGES, RECIPIENTS, Page
 
@@ -53,6 +53,7 @@ async def stranger(web: Web, kind: str) -> Account:
     if kind == "not-verified":
         return await w.enrol(1, number="doctor-3", rpps="10000000003", verified=False)
     account = await w.enrol(2, number="doctor-4", rpps="10000000004")
+    await Signature.filter(enrolment__account_id=account.id).delete()
     await Enrolment.filter(account_id=account.id).delete()
     return account
 

@@ -23,7 +23,7 @@ from portal.records.enrolments import Enrolment
 from portal.records.ledger import LogEntry
 from portal.records.people import Practice
 from portal.rules.refusals import Refused
-from portal.rules.words import Access, ClientKind
+from portal.rules.scopes import Access, ClientKind
 
 Bad = Callable[[SomeProgram], str]
 
