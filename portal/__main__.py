@@ -17,6 +17,7 @@ from portal import (
     log_commands,
     notice_commands,
     objection_commands,
+    practice_commands,
     receipt_commands,
     release_commands,
 )
@@ -55,6 +56,7 @@ groups = {
     "log": log_commands.group,
     "notices": notice_commands.group,
     "objections": objection_commands.group,
+    "practice": practice_commands.group,
     "receipt": receipt_commands.group,
     "release": release_commands.group,
 }
