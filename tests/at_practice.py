@@ -152,8 +152,11 @@ class AtPractice:
     async def run(self, *arguments: str) -> Ended:
         return await self.end(await self.start(*arguments))
 
-    async def killed(self, *arguments: str, at: str, acted: bool = False) -> None:
-        """The program is killed while the portal holds the request `at`: before it acts, or once it has."""
+    async def killed(self, *arguments: str, at: str, acted: bool = False, waits: bool = True) -> None:
+        """The program is killed while the portal holds the request `at`: before it acts, or once it has.
+
+        `waits` until the portal, which does not know that nobody listens any more, is done with it.
+        """
         started = await self.start(*arguments)
 
         async def kill() -> None:
@@ -163,7 +166,7 @@ class AtPractice:
         (self.watched.after if acted else self.watched.before)[at] = kill
         await asyncio.wait_for(started.communicate(), 60)
         assert started.returncode == -signal.SIGKILL
-        while self.watched.inside:  # noqa: ASYNC110 - the portal does not know that nobody listens any more
+        while waits and self.watched.inside:  # noqa: ASYNC110 - several requests count
             await asyncio.sleep(0.01)
 
     def stored(self) -> list[tuple[Any, ...]]:

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from portal.gate.folders import write_whole
+from portal.gate.unfinished import if_alone_with
 from portal.outside.clock import Clock
 from portal.rules.refusals import Refused
 
@@ -40,15 +40,12 @@ class WorkFolder:
     def alone(self) -> Iterator[None]:
         """Refused("run_under_way") while another process is inside; let go however a process ends."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if not _taken(handle):
+        with if_alone_with(self.path / "lock") as alone:
+            if not alone:
                 self.note("run", outcome="another_is_under_way")
                 raise Refused("run_under_way", "another run is under way: this one did nothing", where=self.path.name)
             self._turn_log()
             yield
-        finally:
-            os.close(handle)
 
     def clear(self) -> None:
         """No permit and no extraction is here any more, nor half of one."""
@@ -90,24 +87,3 @@ class WorkFolder:
             newer = self.log.with_name(f"practice.log.{number - 1}") if number > 1 else self.log
             if newer.exists():
                 newer.replace(older)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _taken(handle: int) -> bool:
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _taken(handle: int) -> bool:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

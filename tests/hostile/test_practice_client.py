@@ -94,6 +94,13 @@ async def test_killed_when_everything_had_been_taken_in_the_next_run_says_so(pra
     assert (practice.stored(), practice.left_here(), incoming(practice)) == (stored, [], [])
 
 
+async def test_the_next_run_waits_for_a_portal_that_is_still_taking_it_in(practice: AtPractice) -> None:
+    practice.configure(patience=30)
+    await practice.killed("run", at="receive", waits=False)
+    assert (await done(practice, "run"))["send"]["outcome"] in ("already_received", "received")
+    assert (len(practice.stored()), practice.left_here(), incoming(practice)) == (1200, [], [])
+
+
 async def test_killed_in_the_filter_the_next_run_begins_again(practice: AtPractice) -> None:
     practice.write_records(many_records(days=60_000))
     started = await practice.start("run")
