@@ -43,6 +43,7 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       flow/govern.py            load reviewed files; approve and withdraw texts; suspend and close
       flow/review.py            what a file loads is a draft until a second person approves it
       flow/sign_in.py           accounts and sessions
+      flow/staff.py             staff leave
       flow/enrol.py             a doctor enrols, pauses, leaves
       flow/register.py          a register is taken in, persons are matched
       flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
@@ -207,15 +208,18 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       web/problems.py           refusals and faults as pages
       web/public.py             home, transparency
       web/sign_in.py            sign in and out
+      web/session.py            the cookie of a session, and its idle end
       web/patient.py            the personal link
       web/by_code.py            the page for a letter's code
       web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
       web/doctor_handing.py     a notice handed out at the practice
+      web/doctor_software.py    what acts for the practice by itself
       web/desk.py               the desk
       web/desk_campaigns.py     campaigns at the desk
       web/desk_letters.py       letters at the desk
       web/desk_objections.py    a no without a link at the desk
+      web/desk_programs.py      programs at the desk
       web/desk_identity.py      doubts and requests at the desk
       web/desk_drafts.py        drafts, authorisations and studies at the desk
       web/desk_releases.py      releases at the desk
@@ -265,5 +269,6 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
     notice_commands.py   campaigns and letters      objection_commands.py   objections on paper and by telephone
     receipt_commands.py   a patient's receipt verified
     key_commands.py   the keys' commands
+    staff_commands.py   who works at the desk
     extract_command.py   the filter's command      practice_commands.py   a practice's program
 """

@@ -20,6 +20,7 @@ from portal import (
     practice_commands,
     receipt_commands,
     release_commands,
+    staff_commands,
 )
 from portal.demo.bulk import SHIPPED
 from portal.flow import erase, govern, permit, receive, register, release, retract, sign_in
@@ -37,7 +38,7 @@ from portal.rules.clearance import Withheld
 from portal.rules.reasons import sentence
 from portal.rules.refusals import Refused, RefusedFile
 from portal.rules.waiting import paris_day
-from portal.rules.words import CanaryOutcome, Language, Role
+from portal.rules.words import CanaryOutcome, Language
 from portal.settings import PORT, Settings, unsafe
 from portal.web.render import folder
 from portal.wiring import run_step
@@ -46,7 +47,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 groups = {
     name: typer.Typer(no_args_is_help=True, help=words)
     for name, words in {
-        "staff": "Staff accounts.",
         "register": "Registers of practices.",
         "gate": "What would pass, and why not.",
         "permit": "Extraction permits.",
@@ -59,6 +59,7 @@ groups = {
     "practice": practice_commands.group,
     "receipt": receipt_commands.group,
     "release": release_commands.group,
+    "staff": staff_commands.group,
 }
 for _name, _group in groups.items():
     app.add_typer(_group, name=_name)
@@ -179,13 +180,6 @@ def load(
     typer.echo("\n".join(f"loaded {name}" for name in run_step(step)) or "nothing changed")
     for warning in govern.too_hard(reviewed):
         typer.echo(f"warning: {warning}", err=True)
-
-
-@groups["staff"].command()
-def add(email: str, role: Annotated[Role, typer.Option()], study: Annotated[str | None, typer.Option()] = None) -> None:
-    """Invite one human for one role; recipients name their study."""
-    run_step(lambda means, _: sign_in.add_staff(means, email=email, role=role, study_id=study, actor="system:cli"))
-    typer.echo("invited")
 
 
 @groups["register"].command(name="import")

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from portal.flow import key_custody
 from portal.flow.means import Means
-from portal.flow.sign_in import operator_of
+from portal.flow.sign_in import operator
 from portal.rules.refusals import Refused
 from portal.settings import Settings
 from portal.wiring import key_ring, run_with_means
@@ -57,7 +57,7 @@ def rotate(family: str, acting: As = "") -> None:
         return
 
     async def step(means: Means) -> str:
-        actor = (await operator_of(acting)).actor
+        actor = (await operator(acting)).actor
         unfinished = family == "contacts" and means.ring.former(family) and await key_custody.sealed_with_former(means)
         if not unfinished:
             await key_custody.rotate(means, family, actor=actor)
@@ -89,7 +89,7 @@ def forget(family: str, acting: As) -> None:
     """Delete the former keys of the contacts, once nothing is sealed with them."""
 
     async def step(means: Means) -> int:
-        return await key_custody.forget(means, family, actor=(await operator_of(acting)).actor)
+        return await key_custody.forget(means, family, actor=(await operator(acting)).actor)
 
     typer.echo(f"{run_with_means(step)} former keys deleted")
 
@@ -105,7 +105,7 @@ def delete(
         raise Refused("not_confirmed", "say --confirm with the study's id: this cannot be undone", where="--confirm")
 
     async def step(means: Means) -> None:
-        await key_custody.delete_study_key(means, study, actor=(await operator_of(acting)).actor)
+        await key_custody.delete_study_key(means, study, actor=(await operator(acting)).actor)
 
     run_with_means(step)
     typer.echo(f"the key of {study} is deleted; delete it in your backups too")

@@ -48,6 +48,7 @@ class SignIn(BaseModel):
     acr_values: str = ""  # what is asked for
     acr: frozenset[str] = frozenset()  # what is accepted
     second_factor_required: bool = False
+    second_factor_acr: frozenset[str] = frozenset()  # levels that prove a second factor; empty: only amr can
     doctors_only: bool = False
 
 
@@ -87,6 +88,8 @@ class Settings(BaseSettings):
     silence_factor: float = Field(default=3, ge=1, le=10)  # a channel silent for so many times its longest gap
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    session_hours: float = Field(default=8, gt=0, le=24)  # a session ends then, used or not
+    session_idle_minutes: float = Field(default=60, gt=0, le=1440)  # and before, when nobody used it for so long
     client_address_header: str = ""  # set by the proxy in front, such as x-forwarded-for; empty: the connection's
 
     smtp_host: str = ""  # empty: the embedded mailbox

@@ -5,6 +5,7 @@ import asyncio
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 from portal.flow.means import Means
@@ -29,6 +30,7 @@ def make_means(settings: Settings, clock: Clock) -> Means:
         mail_from=settings.mail_from,
         returns_address=settings.returns_address,
         releases_in_plain=settings.demo,
+        session_lasts=timedelta(hours=settings.session_hours),
     )
 
 

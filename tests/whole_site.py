@@ -15,6 +15,7 @@ import httpx2
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
+from itsdangerous import URLSafeSerializer
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -32,6 +33,7 @@ from portal.records.accounts import Account, Session
 from portal.rules.words import Crossing
 from portal.settings import DoctorSignIn, Settings, StaffSignIn
 from portal.web.routes import Page
+from portal.web.session import stamped
 
 PARAMS = {
     "{token}": "x" * 43, "{reader}": "easy", "{id:int}": "77", "{id}": "unknown", "{practice}": "practice-a",
@@ -40,6 +42,7 @@ PARAMS = {
 BASE = "http://127.0.0.1:8000"
 ISSUER = f"{BASE}/demo/id"
 STAFF_ISSUER = "https://id.example.org"
+SECRET = b"s" * 40
 
 
 def address(page: Page) -> str:
@@ -92,6 +95,11 @@ class Shown(HTMLParser):
         self.heading += data if self._in_heading else ""
 
 
+def secret_of(browser: httpx2.AsyncClient) -> str:
+    """The secret in a browser's session cookie, of which the database has the hash."""
+    return str(URLSafeSerializer(SECRET, salt="session").loads(browser.cookies["session"])[0])
+
+
 @dataclass
 class Web:
     """The application over a small observatory."""
@@ -130,7 +138,7 @@ class Web:
         if not second_factor:
             await Session.filter(account_id=account.id).update(second_factor=False)
         client = self.browser()
-        client.cookies.set("session", cookie)
+        client.cookies.set("session", stamped(SECRET, cookie, self.world.clock.now().timestamp()))
         return client
 
     async def sign_in(self, way: str, sub: str) -> tuple[httpx2.AsyncClient, httpx2.Response]:
@@ -184,13 +192,13 @@ def _write_records(path: Path, practice_id: str, patients: tuple[str, ...]) -> N
             out.writerow([practice_id, number, "doctor-1", "2026-02-03", "entered", "sct|44054006"])
 
 
-def site(world: World, *, base: str = BASE) -> Web:
+def site(world: World, *, base: str = BASE, **changes: Any) -> Web:
     """The application as `portal.app.build` makes it, with the demo's identity provider inside and beside it."""
     secret = {"issuer": ISSUER, "client_secret": SecretStr("secret")}
     settings = Settings(
         demo=True, base_url=base, data_dir=world.means.data_dir, keys_dir=world.means.ring.folder,
-        secret=SecretStr("s" * 40), doctor_oidc=DoctorSignIn(client_id="doctors", **secret),
-        staff_oidc=StaffSignIn(client_id="desk", **secret),
+        secret=SecretStr(SECRET.decode()), doctor_oidc=DoctorSignIn(client_id="doctors", **secret),
+        staff_oidc=StaffSignIn(client_id="desk", **secret), **changes,
     )  # fmt: skip
     persons: dict[str, list[DemoPerson]] = {"doctors": [], "desk": []}
     clients = {

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from portal.flow.means import Means
 from portal.outside.identity import Identity, Site
-from portal.records.accounts import Account
+from portal.records.accounts import Account, end_sessions
 from portal.records.database import Connection, transact
 from portal.records.enrolments import Enrolment
 from portal.records.governance import AgreementText
@@ -112,9 +112,12 @@ async def verify(means: Means, enrolment_id: int, *, doctor_number: str, by: Acc
     await transact(step)
 
 
-async def leave(means: Means, account: Account, enrolment_id: int) -> None:
-    """Takes effect at once: nothing of this doctor passes any more, and what is under way is refused on arrival."""
-    await _move(means, account, enrolment_id, State.LEFT, "doctor_left")
+async def leave(means: Means, account: Account, enrolment_id: int, *, session: str = "") -> None:
+    """Takes effect at once: nothing of this doctor passes any more, and what is under way is refused on arrival.
+
+    She is signed out everywhere but in `session`, in which she reads that it is done.
+    """
+    await _move(means, account, enrolment_id, State.LEFT, "doctor_left", session=session)
 
 
 async def pause(means: Means, account: Account, enrolment_id: int) -> None:
@@ -127,7 +130,14 @@ async def resume(means: Means, account: Account, enrolment_id: int) -> None:
 
 
 async def _move(
-    means: Means, account: Account, enrolment_id: int, to: State, kind: str, only_from: State | None = None
+    means: Means,
+    account: Account,
+    enrolment_id: int,
+    to: State,
+    kind: str,
+    *,
+    only_from: State | None = None,
+    session: str = "",
 ) -> None:
     async def step(c: Connection) -> None:
         now = await means.now(c)
@@ -139,6 +149,8 @@ async def _move(
             raise Refused("enrolment_step", "only a paused enrolment can be resumed")
         _may(enrolment, to)
         ended = now if to is State.LEFT else None
+        if to is State.LEFT:
+            await end_sessions([account], but=session)
         await Enrolment.filter(id=enrolment.id).update(state=to, ended_at=ended, entry_id=entry)
 
     await transact(step)

@@ -107,15 +107,8 @@ async def confirm_handed_over(means: Means, notice_id: UUID, *, by: Account) -> 
     async def step(c: Connection) -> None:
         now = await means.now(c)
         await enter(c, "notice_hand_over_confirmed", actor=by.actor, at=now, touches=[("notice", str(notice_id))])
-        found = await rows(
-            c,
-            "SELECT p.practice_id FROM notice n JOIN patient p ON p.id = n.patient_id "
-            "WHERE n.id = $1 AND n.state = 'reported'",
-            notice_id,
-        )
-        if not found:
+        if (await _own(c, notice_id, by))["state"] != NoticeState.REPORTED:
             raise Refused("not_reported", "no hand-over of this notice waits for a confirmation", status=404)
-        await _refuse_other_practice(c, found[0]["practice_id"], by)
         await rows(
             c,
             "UPDATE notice SET state = 'handed_over', server_answer = 'confirmed' WHERE id = $1 AND state = 'reported'",
@@ -130,18 +123,12 @@ async def undo_handed_over(means: Means, notice_id: UUID, *, by: Account) -> Non
 
     async def step(c: Connection) -> None:
         now = await means.now(c)
-        found = await rows(
-            c,
-            "SELECT p.practice_id, p.person_id, n.sent_at FROM notice n JOIN patient p ON p.id = n.patient_id "
-            "WHERE n.id = $1 AND n.state = 'handed_over'",
-            notice_id,
-        )
-        touches = [("person", str(row["person_id"])) for row in found] or [("notice", str(notice_id))]
+        own = await _own(c, notice_id, by)
+        touches = [("person", str(own["person_id"]))]
         await enter(c, "notice_hand_over_undone", actor=by.actor, at=now, touches=touches)
-        sent_at = as_moment(found[0]["sent_at"]) if found else None
-        if sent_at is None or paris_day(sent_at) != paris_day(now):
+        sent_at = as_moment(own["sent_at"])
+        if own["state"] != NoticeState.HANDED_OVER or sent_at is None or paris_day(sent_at) != paris_day(now):
             raise Refused("too_late", "only a hand-over of today is undone", status=409)
-        await _refuse_other_practice(c, found[0]["practice_id"], by)
         await rows(
             c,
             "UPDATE notice SET state = 'reported', server_answer = 'reported' WHERE id = $1 AND state = 'handed_over'",
@@ -170,6 +157,7 @@ async def hand_out(means: Means, notice_id: UUID, *, by: Account) -> HandOut:
     """What the doctor shows; reads only. Refused for a notice of another practice, or one that did not go by hand."""
 
     async def step(c: Connection) -> HandOut:
+        await _own(c, notice_id, by)
         found = await rows(
             c,
             f"{LETTER} WHERE n.id = $1 AND n.channel = 'hand' AND c.addressee = n.addressee "
@@ -179,7 +167,6 @@ async def hand_out(means: Means, notice_id: UUID, *, by: Account) -> HandOut:
         if not found:
             raise Refused("unknown_notice", "there is no such notice", status=404)
         row = found[0]
-        await _refuse_other_practice(c, row["practice_id"], by)
         letter, holder = letter_of(means, row, number=str(notice_id)[:8].upper())
         sent_at, confirmed = as_moment(row["sent_at"]), row["state"] == NoticeState.HANDED_OVER
         if sent_at is None:
@@ -196,6 +183,20 @@ async def hand_out(means: Means, notice_id: UUID, *, by: Account) -> HandOut:
         )
 
     return await transact(step)
+
+
+async def _own(c: Connection, notice_id: UUID, by: Account) -> dict[str, Any]:
+    """A notice handed out at a practice at which this doctor is active; for her there is no other."""
+    found = await rows(
+        c,
+        "SELECT n.state, n.sent_at, p.person_id FROM notice n JOIN patient p ON p.id = n.patient_id "
+        "JOIN enrolment e ON e.practice_id = p.practice_id AND e.account_id = $2 AND e.state = 'active' "
+        "WHERE n.id = $1 AND n.channel = 'hand'",
+        notice_id, by.id,
+    )  # fmt: skip
+    if not found:
+        raise Refused("unknown_notice", "there is no such notice", status=404)
+    return found[0]
 
 
 async def _refuse_other_practice(c: Connection, practice_id: str, by: Account) -> None:

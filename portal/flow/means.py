@@ -1,7 +1,7 @@
 """What a step needs from outside, handed in by the door."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from portal.outside.clock import Clock, SystemClock
@@ -19,6 +19,9 @@ class Means:
     returns_address: str
     releases_in_plain: bool = False
     """Whether a release may leave unencrypted to a recipient that has no age key: in demo mode and in tests."""
+
+    session_lasts: timedelta = timedelta(hours=8)
+    """From signing in to the end of a session, used or not."""
 
     @property
     def store(self) -> Path:

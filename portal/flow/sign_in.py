@@ -2,20 +2,17 @@
 
 import hashlib
 import secrets
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from portal.flow.means import Means
 from portal.outside.identity import Identity, Site
-from portal.outside.tokens import token_hash
-from portal.records.accounts import Account, Session, account_of_session
+from portal.outside.tokens import open_under, seal_under, token_hash
+from portal.records.accounts import Account, Session, account_of_session, end_sessions
 from portal.records.database import Connection, transact
 from portal.records.ledger import enter
 from portal.rules.refusals import Refused
 from portal.rules.words import Role
-
-SESSION = timedelta(hours=8)
-"""A session ends then, used or not: a read never prolongs it, because a read never writes."""
 
 STAFF = frozenset({Role.OPERATOR, Role.DPO, Role.RECIPIENT, Role.AUDITOR})
 
@@ -25,17 +22,35 @@ class SignedIn:
     account: Account
     second_factor: bool
     sites: tuple[Site, ...] = ()
+    session: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """Whose session ended, and what its identity provider said at its beginning (empty when that was not kept)."""
+
+    role: Role
+    id_token: str = field(repr=False)
 
 
 async def add_staff(means: Means, *, email: str, role: Role, study_id: str | None, actor: str) -> Account:
-    """Invite one human for one role, by e-mail address; the account binds to whoever first signs in with it."""
+    """Invite one human for one role, by e-mail address; the account binds to whoever first signs in with it.
+
+    An account that was removed is hers again, bound as it was. Her other roles' sessions end: she signs in anew.
+    """
 
     async def step(c: Connection) -> Account:
         now = await means.now(c)
         await enter(c, "staff_added", actor=actor, at=now, touches=[("account", "new")], summary=str(role))
-        if await Account.exists(email=email, role=role):
+        known = {each.role: each for each in await Account.filter(email=email)}
+        await end_sessions(known.values())
+        if (former := known.get(role)) is None:
+            return await Account.create(role=role, email=email, study_id=study_id, created_at=now)
+        if former.closed_at is None:
             raise Refused("staff_exists", f"this address already has the role {role}")
-        return await Account.create(role=role, email=email, study_id=study_id, created_at=now)
+        former.closed_at, former.study_id = None, study_id
+        await former.save()
+        return former
 
     email = email.strip().casefold()
     if role not in STAFF:
@@ -75,7 +90,7 @@ async def sign_in_doctor(means: Means, identity: Identity) -> tuple[Account, str
             role=Role.DOCTOR,
         )
         await enter(c, "signed_in", actor=account.actor, at=now, touches=[("account", "session")])
-        return account, await _open_session(account, now, second_factor=True, sites=identity.sites)
+        return account, await _open_session(means, account, now, identity, second_factor=True)
 
     if not identity.rpps:
         raise Refused("not_a_doctor", "the identity provider names no RPPS number for you", status=403)
@@ -98,7 +113,7 @@ async def sign_in_staff(means: Means, identity: Identity, *, second_factor: bool
         if not accounts:
             raise Refused("not_staff", "nobody invited you here: ask an operator", status=403)
         await enter(c, "signed_in", actor=accounts[0].actor, at=now, touches=[("account", "session")])
-        return accounts, await _open_session(accounts[0], now, second_factor=second_factor)
+        return accounts, await _open_session(means, accounts[0], now, identity, second_factor=second_factor)
 
     if not second_factor:
         raise Refused("no_second_factor", "staff sign in with a second factor", status=403)
@@ -110,19 +125,21 @@ async def signed_in(means: Means, cookie: str) -> SignedIn | None:
     session = await account_of_session(token_hash(cookie).hex(), now=means.clock.now())
     if session is None:
         return None
-    return SignedIn(session.account, session.second_factor, tuple(Site(**site) for site in session.sites))
+    sites = tuple(Site(**site) for site in session.sites)
+    return SignedIn(session.account, session.second_factor, sites, session.token_hash)
 
 
-async def sign_out(cookie: str) -> None:
-    await Session.filter(token_hash=token_hash(cookie).hex()).delete()
+async def sign_out(cookie: str) -> SignedOut | None:
+    """The session of this cookie ends here, whatever else can be reached; None when there is none."""
 
+    async def step(_: Connection) -> Session | None:
+        found = await Session.get_or_none(token_hash=token_hash(cookie).hex()).select_related("account")
+        if found is not None:
+            await found.delete()
+        return found
 
-async def operator_of(email: str) -> Account:
-    """The operator who acts by a command; Refused("unknown_operator")."""
-    account = await Account.get_or_none(email=email.casefold(), role=Role.OPERATOR, closed_at=None)
-    if account is None:
-        raise Refused("unknown_operator", "no operator has this address: `portal staff add`", where="--as")
-    return account
+    ended = await transact(step)
+    return SignedOut(Role(ended.account.role), open_under(cookie, ended.id_token or b"")) if ended else None
 
 
 def same_human(one: Account, other: Account) -> bool:
@@ -144,15 +161,19 @@ def _fingerprint(text: str | None) -> str | None:
     return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
-async def _open_session(account: Account, now: datetime, *, second_factor: bool, sites: tuple[Site, ...] = ()) -> str:
+async def _open_session(
+    means: Means, account: Account, now: datetime, identity: Identity, *, second_factor: bool
+) -> str:
+    await Session.filter(account_id=account.id, ends_at__lte=now).delete()
     cookie = secrets.token_urlsafe(32)
     await Session.create(
         token_hash=token_hash(cookie).hex(),
         account=account,
         second_factor=second_factor,
         created_at=now,
-        sites=[asdict(site) for site in sites],
-        ends_at=now + SESSION,
+        sites=[asdict(site) for site in identity.sites if account.role == Role.DOCTOR],
+        ends_at=now + means.session_lasts,
+        id_token=seal_under(cookie, identity.id_token) if identity.id_token else None,
     )
     return cookie
 

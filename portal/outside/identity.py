@@ -60,7 +60,8 @@ class OpenIdProvider:
         self._peer, self._clock, self._transport, self._chance = peer, clock, transport, chance
         self._provider = Discovery(peer, transport)
 
-    async def begin(self, redirect_uri: str) -> Begin:
+    async def begin(self, redirect_uri: str, *, anew: bool = False) -> Begin:
+        """`anew`: the provider asks who that is although it may know, so that another account can be used."""
         metadata = await self._provider.metadata()
         flow = {
             "issuer": self._peer.issuer,
@@ -70,6 +71,7 @@ class OpenIdProvider:
             "verifier": self._chance(48),
         }
         level = {"acr_values": self._peer.acr_values} if self._peer.acr_values else {}
+        asking = {"prompt": "login"} if anew else {}
         async with self._client() as client:
             url, _ = client.create_authorization_url(
                 metadata["authorization_endpoint"],
@@ -78,6 +80,7 @@ class OpenIdProvider:
                 nonce=flow["nonce"],
                 code_verifier=flow["verifier"],
                 **level,
+                **asking,
             )
         return Begin(url, flow)
 
@@ -87,8 +90,9 @@ class OpenIdProvider:
         self._check_callback(flow, callback, bool(metadata["names_itself"]))
         token = await self._redeem(flow, callback["code"])
         claims = self._checked(await self._decoded(token["id_token"]), token["access_token"], flow["nonce"])
+        acr = str(claims.get("acr", ""))
         amr = frozenset(each for each in claims.get("amr") or () if isinstance(each, str))
-        if self._peer.second_factor_required and not _has_second_factor(amr):
+        if self._peer.second_factor_required and not self._shows_second_factor(acr, amr):
             raise _no("no_second_factor", "Sign in with a second factor.", status=403)
         userinfo = await self._provider.json(metadata["userinfo_endpoint"], bearer=token["access_token"])
         if userinfo.get("sub") != claims["sub"]:
@@ -96,22 +100,20 @@ class OpenIdProvider:
         return read_identity(
             userinfo,
             issuer=self._peer.issuer,
-            acr=str(claims.get("acr", "")),
+            acr=acr,
             amr=amr,
             doctors_only=self._peer.doctors_only,
             id_token=token["id_token"],
         )
 
     async def logout_url(self, id_token: str, return_to: str) -> str | None:
-        """Where to send the browser to sign out there too; None if the provider has no such page."""
+        """Where to send the browser to sign out there too; None if the provider has no such page.
+
+        Without an ID token the provider is told which application asks, and asks the person.
+        """
         page = (await self._provider.metadata())["end_session_endpoint"]
-        query = urlencode(
-            {
-                "id_token_hint": id_token,
-                "post_logout_redirect_uri": return_to,
-                "client_id": self._peer.client_id,
-            }
-        )
+        hint = {"id_token_hint": id_token} if id_token else {}
+        query = urlencode({**hint, "post_logout_redirect_uri": return_to, "client_id": self._peer.client_id})
         return f"{page}{'&' if '?' in page else '?'}{query}" if page else None
 
     def _check_callback(self, flow: Mapping[str, str], callback: Mapping[str, str], names_itself: bool) -> None:
@@ -174,6 +176,9 @@ class OpenIdProvider:
             raise _no(*_BY_CLAIM.get(error.claim, _OTHER_CLAIM)) from None
         return dict(claims)
 
+    def _shows_second_factor(self, acr: str, amr: frozenset[str]) -> bool:
+        return acr in self._peer.second_factor_acr or "mfa" in amr or (len(amr) > 1 and bool(amr & SECOND_FACTORS))
+
     def _client(self) -> AsyncOAuth2Client:
         return AsyncOAuth2Client(
             client_id=self._peer.client_id,
@@ -184,10 +189,6 @@ class OpenIdProvider:
             transport=self._transport,
             timeout=SECONDS,
         )
-
-
-def _has_second_factor(amr: frozenset[str]) -> bool:
-    return "mfa" in amr or (len(amr) > 1 and bool(amr & SECOND_FACTORS))
 
 
 def _no(code: str, what: str, *, status: int = 400) -> Refused:

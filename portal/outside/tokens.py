@@ -120,6 +120,23 @@ def token_hash(token: str | bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
+def seal_under(token: str, text: str, *, chance: Chance = secrets.token_bytes) -> bytes:
+    """Sealed with a random token, of which only the hash is at rest: it opens for who brings the token again."""
+    nonce = chance(12)
+    return nonce + AESGCM(_own_key(token)).encrypt(nonce, text.encode(), None)
+
+
+def open_under(token: str, sealed: bytes) -> str:
+    """What was sealed under the token; empty when it was not, or is damaged."""
+    with suppress(InvalidTag, ValueError):
+        return AESGCM(_own_key(token)).decrypt(sealed[:12], sealed[12:], None).decode()
+    return ""
+
+
+def _own_key(token: str) -> bytes:
+    return hmac.digest(token.encode("utf-8", "surrogatepass"), b"sealed under a token", "sha256")
+
+
 def pseudonym(ring: KeyRing, family: str, person_id: bytes) -> bytes:
     """The 16 bytes that stand for a person in one observatory or study, and nowhere else."""
     if not family.startswith(("observatory:", "study:")):

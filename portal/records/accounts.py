@@ -1,5 +1,6 @@
 """Who signs in: doctors and staff, one account a human and role, and their server-side sessions."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -42,7 +43,8 @@ class Account(Model):
 class Session(Model):
     """A signed-in browser. The cookie holds a random token; only its SHA-256 is at rest.
 
-    `sites` are those that the identity provider named at sign-in, from which a doctor chooses.
+    `sites` are those that the identity provider named at sign-in, from which a doctor chooses. `id_token` is what it
+    said then, kept for signing out there too, and sealed so that only who brings the cookie can open it.
     """
 
     token_hash = fields.CharField(max_length=64, primary_key=True)
@@ -52,6 +54,7 @@ class Session(Model):
     created_at = fields.DatetimeField()
     sites: Any = fields.JSONField()
     ends_at = fields.DatetimeField()
+    id_token = fields.BinaryField(null=True)
 
     class Meta:
         table = "session"
@@ -63,3 +66,13 @@ async def account_of_session(token_hash: str, *, now: datetime) -> Session | Non
     return await Session.get_or_none(token_hash=token_hash, ends_at__gt=now, account__closed_at=None).select_related(
         "account"
     )
+
+
+async def staff() -> list[Account]:
+    """Everybody who is not a doctor and may sign in, by role."""
+    return await Account.filter(closed_at=None).exclude(role=Role.DOCTOR).order_by("role", "id")
+
+
+async def end_sessions(accounts: Iterable[Account], *, but: str = "") -> None:
+    """Inside a step: whatever browser these accounts are signed in with, but one, is so no more."""
+    await Session.filter(account_id__in=[each.id for each in accounts]).exclude(token_hash=but).delete()

@@ -13,10 +13,11 @@ TO_REVIEW = frozenset(
         "practice_key_registered",
         "right_answered",
         "staff_added",
+        "staff_removed",
         "study_key_deleted",
     }
 )
-"""Kinds of entries: who opened contacts, said who is who, answered a right, invited somebody, changed a key."""
+"""Kinds of entries: who opened contacts, said who is who, answered a right, invited or removed staff, changed a key."""
 
 WITHIN = timedelta(days=7)
 

@@ -185,7 +185,8 @@ async def leave_page(request: Request) -> Response:
 
 
 async def leave(request: Request) -> Response:
-    await flow.leave(portal_of(request).means, who(request).account, (await _enrolment(request))["id"])
+    enrolment_id = (await _enrolment(request))["id"]
+    await flow.leave(portal_of(request).means, who(request).account, enrolment_id, session=who(request).session)
     return see_other(request, "/doctor/leave")
 
 

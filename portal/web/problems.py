@@ -26,7 +26,7 @@ async def on_refused(request: Request, error: Exception) -> Response:
     if for_programs(request):
         return as_problem(request, no)
     if no.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _shown(request, no.status, no.code, _note(request, no.code))
+        return _shown(request, no.status, no.code, noted(request, no.code))
     if no.code == "dead_link":
         known = await contacts(request)
         return framed(request, "patient/dead_link.html", status=no.status, here="/", **known)
@@ -70,7 +70,7 @@ class Faults:
             await self.app(scope, receive, noting)
         except Exception as error:  # the one place where what nobody foresaw becomes a page with a reference
             request = Request(scope, receive)
-            reference = _note(request, type(error).__name__)
+            reference = noted(request, type(error).__name__)
             if started:
                 raise RuntimeError(f"incident {reference}, in the middle of an answer") from None
             if for_programs(request):
@@ -87,7 +87,7 @@ def for_programs(request: Request) -> bool:
 def as_problem(request: Request, no: Refused) -> Response:
     """A refusal as RFC 9457 has it; what is our own fault says no more than a reference."""
     fault = no.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    what = f"incident {_note(request, no.code)}" if fault and no.code != "fault" else no.what
+    what = f"incident {noted(request, no.code)}" if fault and no.code != "fault" else no.what
     places = no.problems[:MOST_PLACES] if isinstance(no, RefusedFile) else []
     content = {
         "type": "about:blank",
@@ -121,7 +121,8 @@ def _shown(request: Request, status: int, code: str, reference: str | None) -> R
     )
 
 
-def _note(request: Request, what: str) -> str:
+def noted(request: Request, what: str) -> str:
+    """A line in the technical log: what kind of trouble, at which route; and the reference under which it is found."""
     reference = secrets.token_hex(4).upper()
     route = getattr(request.scope.get("endpoint"), "path", "no route")
     log.error("incident %s: %s at %s %s", reference, what, request.method, route)

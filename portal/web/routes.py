@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from portal.flow.sign_in import STAFF, signed_in
+from portal.flow.sign_in import STAFF
 from portal.rules.refusals import Refused
 from portal.rules.words import Access, Role
 from portal.web import (
@@ -20,19 +20,21 @@ from portal.web import (
     desk_identity,
     desk_letters,
     desk_objections,
+    desk_programs,
     desk_releases,
     doctor,
     doctor_handing,
+    doctor_software,
     metrics,
     patient,
     public,
     recipient,
+    session,
     sign_in,
     without_link,
 )
 from portal.web.frame import portal_of, see_other
 from portal.web.programs_door import admit_program
-from portal.web.security import session_cookie
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -118,6 +120,10 @@ PAGES: tuple[Page, ...] = (
     Page("GET", "/doctor/objections/{id}", doctor.objection, DOCTORS),
     Page("POST", "/doctor/objections/{id}/undo", doctor.undo_objection, DOCTORS),
     Page("POST", "/doctor/objections/{id}/take-back", doctor.take_back_objection, DOCTORS),
+    Page("GET", "/doctor/software", doctor_software.page, DOCTORS),
+    Page("POST", "/doctor/software/key", doctor_software.register_key, DOCTORS),
+    Page("POST", "/doctor/software/{id}/let-act", doctor_software.let_act, DOCTORS),
+    Page("POST", "/doctor/software/{id}/end", doctor_software.end, DOCTORS),
     Page("GET", "/doctor/leave", doctor.leave_page, DOCTORS),
     Page("POST", "/doctor/leave", doctor.leave, DOCTORS),
     Page("POST", "/doctor/pause", doctor.pause, DOCTORS),
@@ -158,6 +164,9 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/desk/objections/{id}/settle", desk_objections.settle, DPOS),
     Page("POST", "/desk/objections/{id}/take-back", desk_objections.take_back, DPOS),
     Page("POST", "/desk/objections/told", desk_objections.take_back_told, DPOS),
+    Page("GET", "/desk/programs", desk_programs.page, DESK),
+    Page("POST", "/desk/programs", desk_programs.put_on_file, OPERATORS),
+    Page("POST", "/desk/programs/{id}/close", desk_programs.close, DESK),
     Page("GET", "/desk/outages", desk.outages, DESK),
     Page("POST", "/desk/outages", desk.begin_outage, DESK),
     Page("POST", "/desk/outages/{id:int}/end", desk.end_outage, DESK),
@@ -192,7 +201,11 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         page = self.pages["GET" if request.method == "HEAD" else request.method]
-        response = await _turned_away(request, page.who) or await page.answers(request)
+        response = await _turned_away(request, page.who)
+        if response is None:
+            response = await page.answers(request)
+            if "signed_in" in scope:
+                session.renew(request, response)
         await response(scope, receive, send)
 
 
@@ -205,8 +218,7 @@ async def _turned_away(request: Request, who: Policy) -> Response | None:
         raise Refused("no_token", "this page is for a program that sends its token", status=401)
     if who.roles is None:
         return None
-    cookie = request.cookies.get(session_cookie(portal.settings))
-    found = await signed_in(portal.means, cookie) if cookie else None
+    found = await session.whose(request)
     if found is None:
         if request.method in ("GET", "HEAD"):
             return see_other(request, "/login")

@@ -185,14 +185,15 @@ def serve(folder: Path) -> Iterator[Site]:
     with (folder.parent / "served.log").open("w") as log:
         serving = subprocess.Popen([*command, "--port", base.rpartition(":")[2]], stdout=log, stderr=log)
     try:
-        _answers(base, serving, folder.parent / "served.log")
+        answers(base, serving, folder.parent / "served.log")
         yield Site(base, folder)
     finally:
         serving.terminate()
         serving.wait(timeout=30)
 
 
-def _answers(base: str, serving: subprocess.Popen[bytes], log: Path) -> None:
+def answers(base: str, serving: subprocess.Popen[bytes], log: Path) -> None:
+    """Waits until the pages are served; what the program said when it ends instead."""
     until = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < until:
         assert serving.poll() is None, log.read_text()

@@ -102,6 +102,23 @@ def test_a_small_observatory_is_set_up_by_commands_and_waits_for_the_desk(tmp_pa
     assert "loaded cabinet" in run("load", str(practice), "--as", "second@example.org", cwd=tmp_path).stdout
 
 
+def test_staff_are_invited_listed_and_removed(tmp_path: Path) -> None:
+    run("keys", "create", "signing", cwd=tmp_path)
+    run("migrate", cwd=tmp_path)
+    for role in ("operator", "dpo"):
+        assert run("staff", "add", "Both@example.org", "--role", role, cwd=tmp_path).stdout == "invited\n"
+    listed = run("staff", "list", cwd=tmp_path).stdout.splitlines()
+    assert listed == ["dpo\t-\tboth@example.org\tinvited", "operator\t-\tboth@example.org\tinvited"]
+    assert run("staff", "remove", "both@example.org", "--role", "dpo", cwd=tmp_path).stdout == "removed: dpo\n"
+    assert len(run("staff", "list", cwd=tmp_path).stdout.splitlines()) == 1
+    nobody = run("staff", "remove", "nobody@example.org", cwd=tmp_path)
+    assert (nobody.returncode, nobody.stderr.count("\n"), "nobody@" in nobody.stderr) == (1, 1, False)
+    assert run("staff", "remove", "both@example.org", cwd=tmp_path).stdout == "removed: operator\n"
+    assert run("staff", "list", cwd=tmp_path).stdout == ""
+    gone = run("load", str(TEXTS.parent / "observatory.toml"), "--as", "both@example.org", cwd=tmp_path)
+    assert (gone.returncode, "[unknown_operator]" in gone.stderr) == (1, True)
+
+
 def test_a_notice_that_is_hard_to_read_is_loaded_with_a_warning(tmp_path: Path) -> None:
     run("keys", "create", "signing", cwd=tmp_path)
     run("migrate", cwd=tmp_path)

@@ -188,7 +188,7 @@ async def test_a_hand_over_reported_by_software_waits_for_the_doctor(told: World
         )
     await later(told)
     assert await reasons(told, "9") == ("G55",)
-    async with refused("other_practice"):
+    async with refused("unknown_notice"):
         await hand_over.confirm_handed_over(told.means, notice, by=told.operator)
     async with one_entry("notice_hand_over_confirmed"):
         await hand_over.confirm_handed_over(told.means, notice, by=doctor)

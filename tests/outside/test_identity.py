@@ -16,6 +16,7 @@ from portal.demo.provider import DemoPerson
 from portal.outside.identity import OpenIdProvider
 from portal.rules.refusals import Refused
 
+BY_LEVEL = {"second_factor_acr": frozenset({"gold"})}
 SECONDS = int(NOW.timestamp())
 
 
@@ -235,6 +236,21 @@ async def test_staff_without_a_second_factor_are_refused(amr: tuple[str, ...]):
 @pytest.mark.parametrize("amr", [("mfa",), ("pwd", "hwk"), ("pwd", "otp")])
 async def test_staff_with_a_second_factor_are_let_in(amr: tuple[str, ...]):
     assert await Rig(staff=True, person=DemoPerson("operator", OPERATOR, amr=amr)).sign_in()
+
+
+@pytest.mark.shows("R13")
+@pytest.mark.parametrize("acr", ["silver", "", "gold "])
+async def test_a_level_that_is_not_set_is_no_second_factor(acr: str):
+    rig = Rig(staff=True, person=DemoPerson("operator", OPERATOR, acr=acr, amr=("pwd",)), peer=BY_LEVEL)
+    assert await refused(rig.sign_in()) == "no_second_factor"
+
+
+async def test_a_level_that_is_set_proves_a_second_factor_and_amr_still_does():
+    for person in (
+        DemoPerson("operator", OPERATOR, acr="gold", amr=()),
+        DemoPerson("operator", OPERATOR, acr="silver", amr=("pwd", "otp")),
+    ):
+        assert await Rig(staff=True, person=person, peer=BY_LEVEL).sign_in()
 
 
 async def test_an_unverified_address_is_no_address():

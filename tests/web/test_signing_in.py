@@ -1,9 +1,13 @@
 """Signing in over HTTP against the demo's identity provider, and every way not to be signed in."""
 
+import hashlib
+
 import pytest
-from whole_site import BASE, Web, doctor_person, staff_person
+from kept import dump
+from whole_site import BASE, Web, doctor_person, secret_of, staff_person
 
 from portal.flow.sign_in import add_staff
+from portal.outside.tokens import open_under
 from portal.records.accounts import Session
 from portal.rules.words import Role
 from portal.web.security import session_cookie, sign_in_cookie
@@ -41,8 +45,14 @@ async def test_the_cookie_is_a_secret_that_no_script_and_no_other_site_uses(web:
     assert "Path=/" in session
     assert "max-age" not in session.lower()
     assert any(c.startswith("sign-in=") and "Max-Age=0" in c for c in cookies), "the sign-in under way is forgotten"
-    secret = browser.cookies["session"]
-    assert not await Session.exists(token_hash=secret), "only its hash is kept"
+    secret = secret_of(browser)
+    kept = str(await dump())
+    assert hashlib.sha256(secret.encode()).hexdigest() in kept
+    assert secret not in kept, "only its hash is kept"
+    session = await Session.get(account__email="new@example.org").select_related("account")
+    assert session.id_token
+    assert open_under(secret, session.id_token).count(".") == 2, "sealed under the secret that only the browser has"
+    assert open_under("another", session.id_token) == ""
 
 
 def test_over_https_the_cookies_belong_to_this_host_alone(web: Web) -> None:
@@ -104,8 +114,24 @@ async def test_signing_out_ends_the_session_on_the_server(web: Web) -> None:
     stolen.cookies.set("session", browser.cookies["session"])
     assert (await stolen.get("/desk")).status_code == 200
     out = await browser.post("/logout")
-    assert (out.status_code, out.headers["location"]) == (303, "/")
+    assert out.status_code == 200
+    assert "Vous êtes déconnecté de ce portail." in out.text
     assert (await stolen.get("/desk")).headers["location"] == "/login"
+    again = await browser.post("/logout")
+    assert (again.status_code, again.headers["location"]) == (303, "/"), "nobody is signed in any more"
+
+
+async def test_a_failed_sign_in_leaves_a_line_without_a_name_and_shows_its_reference(
+    web: Web, caplog: pytest.LogCaptureFixture
+) -> None:
+    web.persons["doctors"].append(doctor_person("liar", "750000001"))
+    web.provider.twist = lambda name, told: told | {"aud": "another"} if name == "claims" else told
+    _, back = await web.sign_in("doctor", "liar")
+    assert back.status_code == 400
+    assert "<h1>La réponse du service d’identité n’est pas valable.</h1>" in back.text
+    line = next(record.getMessage() for record in caplog.records if "audience" in record.getMessage())
+    assert line.split()[1].rstrip(":") in back.text
+    assert not [record for record in caplog.records if "liar" in record.getMessage()]
 
 
 async def test_the_way_back_is_the_settings_and_never_the_hosts(web: Web) -> None:
