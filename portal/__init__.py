@@ -1,7 +1,7 @@
 """Observatory Portal: doctors enrol, patients are told and can say no, and the gate lets only the others through.
 
 Each step of the mission and its files. Arrows go one way: __main__ → demo, service → app → web → flow →
-records | gate | outside → rules.
+records | gate | outside → rules. practice stands beside: gate, outside and rules are all that it may use.
 
     rules/      WHAT IS DECIDED: pure, no input or output
       rules/words.py            the closed words of the mission
@@ -204,6 +204,8 @@ records | gate | outside → rules.
       outside/returns.py        what comes back
       outside/bounces.py        what a message says that came back
       outside/typeset.py        paper as PDF
+      outside/portal_api.py     the portal's interface, as a practice's program meets it
+      outside/portal_answers.py  and what it answers
       outside/own_pages.py      the portal's own pages, as a patient meets them
 
     web/        WHO IS LOOKING
@@ -273,6 +275,13 @@ records | gate | outside → rules.
       demo/story.py             what the driver did
       demo/funnel.py            what passed, and why the rest stayed
 
+    practice/   WHAT RUNS AT THE DOCTOR'S: no database, only the portal is spoken to
+      practice/practice_file.py  what its program is told
+      practice/work_folder.py   its lock, its log, what an unfinished run left
+      practice/at_hand.py       what is there and still good
+      practice/sending.py       from where it was cut off
+      practice/steps.py         register, permit, filter, sending
+
     __main__.py   the command line      app.py   puts the parts together
     wiring.py     what the settings say, made
     service.py    pages and worker      settings.py   what the operator may set
@@ -281,5 +290,5 @@ records | gate | outside → rules.
     receipt_commands.py   a patient's receipt verified
     key_commands.py   the keys' commands
     staff_commands.py   who works at the desk
-    extract_command.py   the filter's command
+    extract_command.py   the filter's command      practice_commands.py   a practice's program
 """

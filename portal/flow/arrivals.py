@@ -7,6 +7,8 @@ Whatever would refuse it at the end refuses it before the first byte: a practice
 import asyncio
 import hashlib
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +27,12 @@ LARGEST = 8 * 2**30
 KEPT = timedelta(days=2)
 """Longer than a permit lives, so whatever is older can never be taken in."""
 
+REQUEST = "request~"
+"""How the folder of one request's files begins its name: a register in clear, a permit."""
+
+LONGEST_REQUEST = timedelta(hours=1)
+"""No request takes so long: what lies about longer was left by a killed process."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arriving:
@@ -38,14 +46,24 @@ async def announce(means: Means, practice_id: str, statement: bytes) -> Arriving
     """Keep the signed statement, once nothing speaks against taking in what it announces; the same again finds it."""
     key, named = await practice_key(practice_id), hashlib.sha256(statement).hexdigest()
     folder = _folder(means, practice_id, named)
-    await asyncio.to_thread(_keep_statement, folder, statement)
-    try:
-        announced = read_statement(folder / STATEMENT, key)
-        await refuse_superseded(means, await permit_of(practice_id, announced.permit_sha256))
-    except Refused:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        raise
-    return await _arriving(means, practice_id, named)
+    with _alone_with(folder):
+        await asyncio.to_thread(_keep_statement, folder, statement)
+        try:
+            announced = read_statement(folder / STATEMENT, key)
+            await refuse_superseded(means, await permit_of(practice_id, announced.permit_sha256))
+        except Refused:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
+        return await _arriving(means, practice_id, named)
+
+
+@contextmanager
+def _alone_with(folder: Path) -> Iterator[None]:
+    """Refused("busy") while somebody else writes to this extraction, or takes it in."""
+    with if_alone_with(folder.with_suffix(".lock")) as alone:
+        if not alone:
+            raise Refused("busy", "another request is at work on this extraction: wait and ask again", status=409)
+        yield
 
 
 def _keep_statement(folder: Path, statement: bytes) -> None:
@@ -70,17 +88,15 @@ async def _arriving(means: Means, practice_id: str, named: str) -> Arriving:
 async def append(means: Means, practice_id: str, named: str, name: str, *, offset: int, part: bytes) -> Arriving:
     """Add a part at the end of one announced file. Refused("other_offset") when it does not begin where the file ends:
     ask how much has arrived, and go on from there."""
-    there = await _arriving(means, practice_id, named)
-    if name not in there.files:
-        raise Refused("unknown_file", "the statement announces no such file", where="file", status=404)
-    if sum(there.files.values()) + len(part) > LARGEST:
-        raise Refused("too_large", "an extraction is never so large", where="file", status=413)
     folder = _folder(means, practice_id, named)
-    with if_alone_with(folder.with_suffix(".lock")) as alone:
-        if not alone:
-            raise Refused("busy", "another part of this extraction is being written: wait and ask again", status=409)
+    with _alone_with(folder):
+        there = await _arriving(means, practice_id, named)
+        if name not in there.files:
+            raise Refused("unknown_file", "the statement announces no such file", where="file", status=404)
+        if sum(there.files.values()) + len(part) > LARGEST:
+            raise Refused("too_large", "an extraction is never so large", where="file", status=413)
         await asyncio.to_thread(_append, folder / name, offset, part)
-    return await _arriving(means, practice_id, named)
+        return await _arriving(means, practice_id, named)
 
 
 def _append(path: Path, offset: int, part: bytes) -> None:
@@ -91,33 +107,49 @@ def _append(path: Path, offset: int, part: bytes) -> None:
 
 
 async def take_in(means: Means, practice_id: str, named: str, *, actor: str) -> Received:
-    """Everything is there: decide again, and store. What is refused for good does not stay, whatever it is."""
-    await _arriving(means, practice_id, named)
+    """Everything is there: decide again, and store. What is refused for good does not stay, whatever it is.
+
+    Meanwhile no part is added: what is stored is what was verified.
+    """
     folder = _folder(means, practice_id, named)
-    try:
-        done = await receive(means, folder, practice_id=practice_id, actor=actor)
-    except Refused as no:
-        if no.code not in ("busy", "extraction_missing_file"):
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        raise
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    return done
+    with _alone_with(folder):
+        await _arriving(means, practice_id, named)
+        try:
+            done = await receive(means, folder, practice_id=practice_id, actor=actor)
+        except Refused as no:
+            if no.code not in ("busy", "store_busy", "extraction_missing_file"):
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        return done
 
 
 async def clear_arrivals(means: Means) -> int:
-    """Removes what was announced and never completed; returns how many."""
-    before = (means.clock.now() - KEPT).timestamp()
-    return await asyncio.to_thread(_clear, means.incoming, before)
+    """Removes what was announced and never completed, and what a killed request left; returns how many."""
+    now = means.clock.now()
+    return await asyncio.to_thread(
+        _clear, means.incoming, (now - KEPT).timestamp(), (now - LONGEST_REQUEST).timestamp()
+    )
 
 
-def _clear(incoming: Path, before: float) -> int:
-    old = [path for path in incoming.glob("*/*") if path.stat().st_mtime < before]
+def _clear(incoming: Path, announced_before: float, asked_before: float) -> int:
+    requests = set(incoming.glob(f"{REQUEST}*"))
+    old = [path for path in requests if _older(path, asked_before)]
+    old += [path for path in incoming.glob("*/*") if path.parent not in requests and _older(path, announced_before)]
     for path in old:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
     return len(old)
+
+
+def _older(path: Path, moment: float) -> bool:
+    """Whether it is older; what is gone meanwhile is not."""
+    try:
+        return path.stat().st_mtime < moment
+    except FileNotFoundError:
+        return False
 
 
 def _folder(means: Means, practice_id: str, named: str) -> Path:

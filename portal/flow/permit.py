@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
+from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 
 from portal.flow.decide import Asked, Decision, person_closes_at, refuse_withheld_batch, snapshot, stand
@@ -131,17 +132,13 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
         summary = f"{practice_id}, serial {serial}, permit {sha256[:16]}"
         entry = await enter(c, "permit_issued", actor=by.actor, at=now, touches=touches, summary=summary)
         await bind_key(means, c, family, at=now, entry=entry)
-        permit = await Permit.create(
-            crossing=Crossing.EXTRACTION,
-            observatory_id=observatory_id,
-            practice_id=practice_id,
-            serial=serial,
-            cut=cut,
-            sha256=sha256,
-            expires_at=terms.expires_at,
-            doctors=accounts,
-            entry_id=entry,
-        )
+        try:
+            permit = await Permit.create(
+                crossing=Crossing.EXTRACTION, observatory_id=observatory_id, practice_id=practice_id, serial=serial,
+                cut=cut, sha256=sha256, expires_at=terms.expires_at, doctors=accounts, entry_id=entry,
+            )  # fmt: skip
+        except IntegrityError:
+            raise Refused("busy", "another permit of this practice was being made: ask again", status=503) from None
         return Issued(permit.id, serial, sha256, len(listed), terms.expires_at)
 
     return await transact(record)

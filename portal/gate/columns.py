@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from portal.gate import fhir, flat
-from portal.gate.engine import select
+from portal.gate.engine import NO_LIMITS, engine, select
 from portal.gate.forms import RESOURCES, Form, recognise, refuse_unreadable
 from portal.rules.precision import BANDS, OLDEST, STEPS, Kind, resolve
 from portal.rules.precision import COLUMNS as RELEASED
@@ -121,6 +121,21 @@ def _flat_parts(
     return tuple(
         Part(files, partial(rows, table), header=int(table.form is Form.CSV)) for table, files in tables.items()
     )
+
+
+def records_by_patient(records: Path, practice_id: str) -> dict[str, int]:
+    """How many records each patient of the practice has, every column read; RefusedFile for what cannot be read."""
+    with engine(NO_LIMITS) as con:
+        read = read_records(con, (records,), list(RELEASED))
+        query = select("patient_id, bool_or(problem IS NOT NULL), count(*)", "record", "WHERE practice_id = ? OR")
+        try:
+            found = con.execute(f"{query} problem IS NOT NULL GROUP BY 1", [practice_id]).fetchall()
+        except duckdb.Error as error:
+            read.refuse_unreadable(error)
+            raise
+        if any(wrong for _, wrong, _ in found):
+            read.refuse_problems()
+        return {number: n for number, _, n in found}
 
 
 def released(column: str, precision: Precision, source: str, reference_year: int | None) -> str:

@@ -17,7 +17,9 @@ def sha256_of(path: Path) -> str:
 
 
 def synced(path: Path) -> None:
-    """Returns when a file's bytes, or a folder's names, are on the disk."""
+    """Returns when a file's bytes, or a folder's names, are on the disk; where a folder cannot be opened, at once."""
+    if os.name != "posix":
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

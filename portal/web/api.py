@@ -131,7 +131,7 @@ async def put_register(request: Request) -> Response:
 @asynccontextmanager
 async def _working(means: Means) -> AsyncIterator[Path]:
     means.incoming.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="request~", dir=means.incoming) as folder:
+    with tempfile.TemporaryDirectory(prefix=arrivals.REQUEST, dir=means.incoming) as folder:
         yield Path(folder)
 
 

@@ -85,7 +85,7 @@ OPERATIONS: tuple[Operation, ...] = (
               "Patients told their doctor no; each counts at once.", forms.ToldAnswer,
               sends=_lines(forms.ToldAll), refuses=(409, 413, 415), once=True),
     Operation("POST", f"{_IN_PRACTICE}/permits", api.issue_permit, Access.PERMITS,
-              "A new permit: who may be extracted now.", {"application/zip": BYTES}, refuses=(409,)),
+              "A new permit: who may be extracted now.", {"application/zip": BYTES}, refuses=(409, 503)),
     Operation("POST", f"{_IN_PRACTICE}/extractions", api.announce, Access.EXTRACTIONS,
               "Announce an extraction by its signed statement.", forms.ArrivingAnswer, sends=forms.Announced,
               status=201, refuses=(409, 413, 415)),
