@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: PostgreSQL's server, Chromium, axe-core, and Java for Spark. Installed when root
+# What the tests need beside Python: PostgreSQL's server, Chromium, axe-core, a FHIR validator, and Java for Spark. Installed when root
 # and missing; otherwise one line says what to install.
 set -eu
 cd "$(dirname "$0")"
@@ -20,6 +20,6 @@ if [ -n "$missing" ]; then
     exit 1
   fi
 fi
-if [ ! -e browser/node_modules/axe-core/axe.min.js ]; then
+if [ ! -e browser/node_modules/axe-core/axe.min.js ] || [ ! -e browser/node_modules/fhir/package.json ]; then
   (cd browser && npm ci --silent --no-audit --no-fund)
 fi

@@ -110,6 +110,7 @@ class ObjectionChannel(StrEnum):
     DOCTOR = "doctor"
     FORM = "form"
     SOFTWARE = "software"
+    PARTNER = "partner"
 
 
 class ClientKind(StrEnum):
