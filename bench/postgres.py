@@ -16,9 +16,12 @@ SETTINGS = {
 """As a server of this size would be set, but for what makes it safe against a power cut: nothing here is kept."""
 
 
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "autovacuum": "on"}
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """The URL of its first database."""
+def postgres(*, durable: bool = False) -> Iterator[str]:
+    """The URL of its first database. `durable`: safe against a power cut, as a production has to be."""
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parts[-2]))[-1]
     folder = Path(tempfile.mkdtemp(prefix="bench-pg-"))
     as_user: list[str] = []
@@ -33,7 +36,7 @@ def postgres() -> Iterator[str]:
 
     data = str(folder / "data")
     run(str(binaries / "initdb"), "-D", data, "-U", "portal", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
-    options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+    options = " ".join(f"-c {name}={value}" for name, value in {**SETTINGS, **(DURABLE if durable else {})}.items())
     run(str(binaries / "pg_ctl"), "-D", data, "-w", "-l", str(folder / "log"), "-o", f"-p {port} -k {folder} {options}",
         "start")  # fmt: skip
     try:

@@ -212,10 +212,12 @@ records | gate | outside → rules.
       web/without_link.py       the form for a no without a link
       web/doctor.py             doctors' pages
       web/doctor_handing.py     a notice handed out at the practice
+      web/doctor_software.py    what acts for the practice by itself
       web/desk.py               the desk
       web/desk_campaigns.py     campaigns at the desk
       web/desk_letters.py       letters at the desk
       web/desk_objections.py    a no without a link at the desk
+      web/desk_programs.py      programs at the desk
       web/desk_identity.py      doubts and requests at the desk
       web/desk_drafts.py        drafts, authorisations and studies at the desk
       web/desk_releases.py      releases at the desk

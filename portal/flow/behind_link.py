@@ -11,21 +11,17 @@ from portal.flow.register_rows import contact_binding
 from portal.flow.retract import ERASED_WITHIN
 from portal.outside.tokens import open_sealed
 from portal.records.behind_link import (
+    around,
     deliveries_of,
-    doctors_of,
-    listed_studies,
-    newest_conditions,
     notice_with_its_text,
-    other_readings,
     requests_of,
     text_for,
 )
 from portal.records.database import connection
-from portal.records.notices import lost_to_outages
 from portal.rules.conditions import AuthorisationConditions
 from portal.rules.people import AgeBand, age_band
 from portal.rules.refusals import Refused
-from portal.rules.waiting import paris_day, waits_until
+from portal.rules.waiting import lost_days, paris_day, waits_until
 from portal.rules.words import Addressee, Language, Reader, Scope
 
 
@@ -35,7 +31,8 @@ class Opened:
 
     `since`: the day on which the patient's doctors, or else the practice's first one, joined.
     `first_use`: the day from which data may be used without a no; None when the notice has not left, or nothing is
-    authorised. `studies`: id and title of each study on the transparency page. `band`: the patient's age, today.
+    authorised. `studies`: id and title of each study on the transparency page. `readings`: (language, reader) in which
+    the same notice is written besides. `band`: the patient's age, today.
     """
 
     link: Link
@@ -52,6 +49,7 @@ class Opened:
     today: date
     first_use: date | None
     studies: dict[str, str]
+    readings: frozenset[tuple[str, Reader]]
     band: AgeBand
 
 
@@ -73,8 +71,9 @@ async def open_link(means: Means, token: str) -> Opened:
     c = connection()
     link = await look(c, token)
     told = await notice_with_its_text(c, link.notice_id)
-    today = paris_day(means.clock.now())
-    doctor, since = _doctor(await doctors_of(c, link.practice_id, link.observatory_id), told)
+    beside = await around(c, link.observatory_id, link.practice_id, told["version"])
+    now = means.clock.now()
+    today, (doctor, since) = paris_day(now), _doctor(beside.doctors, told)
     return Opened(
         link=link,
         language=Language(told["language"]),
@@ -88,12 +87,9 @@ async def open_link(means: Means, token: str) -> Opened:
         phone=told["phone"],
         post=told["postal_address"],
         today=today,
-        first_use=_first_use(
-            link,
-            await newest_conditions(c, link.observatory_id),
-            await lost_to_outages(c, means.clock.now()),
-        ),
-        studies={study["id"]: study["title"] for study in await listed_studies(c, link.observatory_id)},
+        first_use=_first_use(link, beside.conditions, lost_days(beside.outages, now)),
+        studies=beside.studies,
+        readings=frozenset(beside.readings),
         band=age_band(told["birth_date"], today),
     )
 
@@ -109,7 +105,7 @@ async def read_as(opened: Opened, reader: str, language: Language) -> dict[str, 
     return {**body, "version": version}
 
 
-async def readings(opened: Opened, language: Language) -> list[Reader]:
+def readings(opened: Opened, language: Language) -> list[Reader]:
     """For which other readers the same notice is written in this language, and may suit whoever reads here:
     easy-to-read for everybody; a child's and a teenager's for a parent, a teenager's for who is told alone."""
     link, fit = opened.link, {Reader.EASY}
@@ -117,8 +113,8 @@ async def readings(opened: Opened, language: Language) -> list[Reader]:
         fit |= {Reader.CHILD, Reader.TEENAGER}
     elif link.addressee == Addressee.SELF and opened.band is AgeBand.TEENAGER:
         fit.add(Reader.TEENAGER)
-    there = fit & await other_readings(connection(), link.observatory_id, opened.text["version"], language)
-    return [reader for reader in reversed(Reader) if reader in there]
+    there = {reader for written, reader in opened.readings if written == language}
+    return [reader for reader in reversed(Reader) if reader in fit & there]
 
 
 async def deliveries(link: Link, no: Said) -> list[Delivery]:

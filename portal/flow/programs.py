@@ -97,8 +97,7 @@ async def let_act(means: Means, client_id: str, practice_id: str, *, by: Account
 
     async def step(c: Connection) -> None:
         entry = await _entered(c, means, "program_let_in", client_id, practice_id, by)
-        kinds = [ClientKind.SOFTWARE, ClientKind.PARTNER]
-        if not await Client.exists(id=client_id, closed_at=None, kind__in=kinds):
+        if not await Client.exists(id=client_id, closed_at=None, kind=ClientKind.SOFTWARE):
             raise Refused("unknown_program", "there is no open program of this id", status=404)
         await _let_in(c, client_id, practice_id, by, entry, await means.now(c))
 

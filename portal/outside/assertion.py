@@ -4,7 +4,7 @@ import json
 import secrets
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -48,10 +48,11 @@ def prove(assertion: str, keys: Mapping[str, Any], *, client: str, audience: str
         raise no_client("iss and sub are both the client's id")
     if claims.get("aud") not in (audience, [audience]):
         raise no_client("aud is the address of the token endpoint")
-    expires, named = claims.get("exp"), claims.get("jti")
+    expires, named, moment = claims.get("exp"), claims.get("jti"), now.timestamp()
     if isinstance(expires, bool) or not isinstance(expires, int | float):
         raise no_client("exp is missing")
-    if not now - LEEWAY < datetime.fromtimestamp(min(expires, 2**40), UTC) <= now + LONGEST_LIFE + LEEWAY:
+    leeway = LEEWAY.total_seconds()
+    if not moment - leeway < expires <= moment + LONGEST_LIFE.total_seconds() + leeway:
         raise no_client("exp lies within the next five minutes")
     if not isinstance(named, str) or not 8 <= len(named) <= 200:
         raise no_client("jti is missing, or shorter than 8 signs or longer than 200")

@@ -8,7 +8,7 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from portal.records.accounts import Account
-from portal.records.database import connection, rows
+from portal.records.database import as_moment, connection, rows
 from portal.records.fields import one_of, word
 from portal.records.ledger import LogEntry
 from portal.records.people import Practice
@@ -106,19 +106,21 @@ async def client_of_token(token_hash: str, *, now: datetime) -> ClientToken | No
 
 async def programs_of(practice_id: str) -> list[dict[str, Any]]:
     """The programs that act for a practice now, the oldest first: [{id, kind, name, began_at}]."""
-    return await rows(
+    found = await rows(
         connection(),
         "SELECT c.id, c.kind, c.name, p.began_at FROM client_practice p JOIN client c ON c.id = p.client_id "
         "WHERE p.practice_id = $1 AND p.ended_at IS NULL AND c.closed_at IS NULL ORDER BY p.id",
         practice_id,
     )
+    return [{**row, "began_at": as_moment(row["began_at"])} for row in found]
 
 
 async def programs() -> list[dict[str, Any]]:
     """Every program on file: [{id, kind, name, created_at, closed_at, practices}], the last in how many it acts."""
-    return await rows(
+    found = await rows(
         connection(),
         "SELECT c.id, c.kind, c.name, c.created_at, c.closed_at, count(p.id) AS practices FROM client c "
         "LEFT JOIN client_practice p ON p.client_id = c.id AND p.ended_at IS NULL "
         "GROUP BY c.id, c.kind, c.name, c.created_at, c.closed_at ORDER BY c.created_at, c.id",
     )
+    return [{**row, **{name: as_moment(row[name]) for name in ("created_at", "closed_at")}} for row in found]

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.connection import get_connections
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import OperationalError
@@ -54,7 +55,7 @@ def configuration(url: str) -> dict[str, Any]:
     Durability is asserted here, not left to defaults: SQLite runs with synchronous=FULL, so that an
     acknowledged objection survives the power cut after it.
     """
-    connection: str | dict[str, Any] = url
+    connection: dict[str, Any] = expand_db_url(url)
     if is_sqlite_url(url):
         connection = {
             "engine": "portal.records.sqlite_engine",
@@ -66,12 +67,19 @@ def configuration(url: str) -> dict[str, Any]:
                 "foreign_keys": "ON",
             },
         }
+    else:
+        connection["credentials"]["reset"] = _as_it_is
     return {
         "connections": {"default": connection},
         "apps": {"portal": {"models": list(MODEL_MODULES), "default_connection": "default"}},
         "use_tz": True,
         "timezone": "UTC",
     }
+
+
+async def _as_it_is(_: object) -> None:
+    """Nothing is set on a connection beyond its transaction, which the pool has ended: to ask the server for a reset
+    after each statement would double the way of every one."""
 
 
 def is_sqlite_url(url: str) -> bool:

@@ -16,7 +16,7 @@ from portal.records.overview import leaf_of
 from portal.rules.people import AgeBand
 from portal.rules.refusals import Refused
 from portal.rules.words import Addressee, Language, RightsKind, Scope
-from portal.web.frame import chosen_language, form, portal_of, reference, see_other, show
+from portal.web.frame import chosen_language, form, framed, portal_of, reference, see_other
 from portal.web.on_paper import as_pdf, pdf_file
 
 
@@ -29,15 +29,20 @@ async def _open(request: Request) -> Opened:
 
 
 async def _show(request: Request, opened: Opened, template: str, *, status: int = 200, **context: object) -> Response:
-    """A page in the notice's language unless she chose another, with the contacts of the notice's observatory."""
-    return await show(
+    """A page in the notice's language unless she chose another, with the contacts of the notice's observatory, which
+    are also kept for pages shown while the database is down."""
+    reached = {
+        "publisher": opened.observatory["controller"], "dpo_email": opened.observatory["dpo_email"],
+        "phone": opened.phone, "post": opened.post,
+    }  # fmt: skip
+    portal_of(request).contacts.update({**reached, **portal_of(request).contacts})
+    return framed(
         request,
         template,
         status=status,
         default=opened.language,
         **{
-            "token": _token(request), "observatory": opened.observatory, "represented": opened.represented,
-            "phone": opened.phone, "post": opened.post, "dpo_email": opened.observatory["dpo_email"],
+            **reached, "token": _token(request), "observatory": opened.observatory, "represented": opened.represented,
             "state": opened.link.state, "practice": opened.practice, "studies": opened.studies, **context,
         },
     )  # fmt: skip
@@ -59,7 +64,7 @@ async def notice(request: Request) -> Response:
         mine=no.mine if no else False,
         text=opened.text,
         said=opened.link.said,
-        readings=await readings(opened, _language(request, opened)),
+        readings=readings(opened, _language(request, opened)),
     )
 
 

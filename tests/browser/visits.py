@@ -8,7 +8,8 @@ from served import NewContext, Site
 
 DEAD = "x" * 43
 MACHINES = frozenset(
-    {"/healthz", "/log/checkpoint", "/log/key", "/o/{token}/receipt.json", "/o/{token}/receipt.pdf", "/readyz"}
+    {"/api/openapi.json", "/healthz", "/log/checkpoint", "/log/key", "/readyz"}
+    | {"/o/{token}/receipt.json", "/o/{token}/receipt.pdf"}
 )
 """Files, and answers for machines: no title, no heading."""
 
@@ -69,6 +70,7 @@ PUBLIC = (
     Visit("/object/{id}", "form"),
     Visit("/object/{id}", "unknown", status=404),
     Visit("/login/callback", status=400),
+    Visit("/api/openapi.json"),
     Visit("/healthz"),
     Visit("/log/checkpoint"),
     Visit("/log/key"),
@@ -91,6 +93,8 @@ DOCTOR = (
     Visit("/doctor/objections/{id}", "unknown", "active", status=404),
     *(Visit("/doctor/notices/{id}", state, "active") for state in ("handing", "handed")),
     Visit("/doctor/notices/{id}", "unknown", "active", status=404),
+    Visit("/doctor/software", who="active"),
+    Visit("/doctor/software", who="active", status=422, press='main form[action*="/key"] button'),
     *(Visit("/doctor/leave", who=who) for who in ("active", "paused", "left")),
     Visit("/doctor", who="operator", status=403),
 )
@@ -108,6 +112,7 @@ DESK = (
             "/studies",
             "/releases",
             "/objections",
+            "/programs",
             "/outages",
             "/doubts",
             "/requests",
@@ -117,6 +122,7 @@ DESK = (
     Visit("/desk/campaigns/plan", who="operator", query="&practice=practice-01&observatory=demo"),
     Visit("/desk/campaigns/plan", who="operator", status=422),
     Visit("/desk/enrolments", who="operator", status=422, press='main form[action*="/verify"] button'),
+    Visit("/desk/programs", who="operator", status=422, press='main form[action*="/programs"] button'),
     Visit("/desk/objections", who="operator", status=422, press='main form[action*="/objections"] button'),
     Visit("/desk/objections", who="dpo", press='main form[action*="/open"] button'),
     Visit("/desk/doubts", who="dpo", press='main form[action*="/open"] button'),
