@@ -9,12 +9,12 @@ import httpx2
 import pytest
 from consents import FHIR, INS, NIR, Resource, by_key, by_name, no, numbered, transaction
 from kept import dump, kinds_since
-from programs import API, on_file, program
+from programs import API, doctor_of, on_file, program
 from test_api import BOTH, standing
 from whole_site import BASE, Web
 from world import child, patient
 
-from portal.flow import opt_out, provisional, taken_back
+from portal.flow import opt_out, programs, provisional, taken_back
 from portal.flow.counters import count_objections
 from portal.records.database import connection, rows
 from portal.records.ledger import last_entry
@@ -57,7 +57,7 @@ async def partner(web: Web) -> httpx2.AsyncClient:
 async def test_a_transaction_of_practice_software_counts_at_once_each_under_its_own_entry(web: Web) -> None:
     own = await software(web)
     before = await last_entry(connection())
-    said = await sends(own, no("a", numbered("1"), dateTime="2026-03-05"), no("b", numbered("3")))
+    said = await sends(own, no("a", numbered("1"), dateTime="2026-03-05"), no("b", numbered("3"), dateTime="2031"))
     assert await kinds_since(before) == ["objected", "objected"]
     assert [one["status"] for one in said] == ["201 Created"] * 2
     assert await standing("1") == await standing("3") == [("software", "everything")]
@@ -65,6 +65,8 @@ async def test_a_transaction_of_practice_software_counts_at_once_each_under_its_
     read = await own.get(said[0]["location"])
     assert read.json()["dateTime"] == "2026-03-04T23:00:00Z", "the day began in Paris"
     assert read.headers["etag"] == said[0]["etag"]
+    ahead = (await own.get(said[1]["location"])).json()
+    assert ahead["dateTime"] == ahead["meta"]["lastUpdated"], "a day ahead is now"
 
 
 @BOTH
@@ -157,6 +159,22 @@ async def test_an_identifier_names_one_patient_and_nothing_is_taken_back_that_wa
         answer = await own.post("/fhir/Consent", json=wrong, headers=FHIR)
         assert (answer.status_code, answer.json()["issue"][0]["diagnostics"]) == (422, code)
     assert await standing("1") == [("software", "everything")]
+
+
+@BOTH
+async def test_a_program_names_only_patients_of_practices_that_let_it_act(web: Web) -> None:
+    elsewhere = await on_file(web, ClientKind.SOFTWARE)
+    await programs.let_act(web.world.means, elsewhere.id, "practice-b", by=await doctor_of(web, 2))
+    stranger, made = await elsewhere.signed_in(), await program(web)
+    own = await made.signed_in()
+    said = await sends(own, no("a", numbered("1")))
+    await programs.end(web.world.means, made.id, "practice-a", by=await doctor_of(web))
+    for client in (stranger, own):
+        for status in ("active", "inactive"):
+            answer = await client.post("/fhir/Consent", json=no("a", numbered("1"), status=status), headers=FHIR)
+            assert (answer.status_code, answer.json()["issue"][0]["diagnostics"]) == (422, "unknown_patient")
+    assert await standing("1") == [("software", "everything")]
+    assert (await own.get(said[0]["location"])).status_code == 404
 
 
 async def test_a_consent_may_be_put_under_its_own_identifier_and_under_no_other(web: Web) -> None:
@@ -344,7 +362,7 @@ REFUSED_OF_A_PARTNER: dict[str, tuple[Resource, str]] = {
     "nobody contained": ({"contained": None}, "patient"),
     "another reference": ({"patient": {"reference": "#zq7"}}, "patient"),
     "another's number": (
-        {"contained": None, "patient": {"identifier": {"system": "urn:zq7", "value": "1"}}},
+        {"contained": None, "patient": {"identifier": {"system": "urn:zq7", "value": NIR}}},
         "patient",
     ),
     "two keys": (
