@@ -76,6 +76,7 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       flow/receipt_file.py      the receipt of a no as a signed file
       flow/mail_receipt.py      the same, mailed once to the address told
       flow/programs.py          programs let in by a doctor, given a short-lived token, shut out at once
+      flow/consent_feed.py      Consents that programs send, all or nothing
       flow/answered.py          the same request sent twice is acted on once
       flow/arrivals.py          an extraction on its way in, resumed where it was cut off
       flow/check.py             of these patients, those who may be used
@@ -123,6 +124,7 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       records/print_runs.py     letters that wait, and their print runs
       records/objections.py     objections
       records/canaries.py       the canary's rounds, and what was counted of each channel
+      records/sent_consents.py  Consents that programs sent, and objections as programs see them
       records/channels.py       objections by channel, each stage from its own evidence
       records/log_reviews.py    which entries were read, and which wait
       records/rights_requests.py  restriction, erasure, rectification, access
@@ -244,6 +246,10 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       web/api_reading.py        what a program sent, read and checked
       web/api_forms.py          what programs send and are answered
       web/api_description.py    every address of it, and its description
+      web/fhir_api.py           FHIR: objections as Consents
+      web/fhir_consent.py       Consents that programs send, read and checked
+      web/fhir_elements.py      what may stand in one
+      web/fhir_resources.py     the FHIR resources that are served
       web/programs_door.py      which programs are let in, and how often
       web/archive.py            several files as one
       web/recipient.py          a study team's releases

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need beside Python: PostgreSQL's server, Chromium, npm's axe-core and oidc-provider, and Java for
-# Spark. Installed when root and missing; otherwise one line says what to install.
+# What the tests need beside Python: PostgreSQL's server, Chromium, npm's axe-core, oidc-provider and fhir, and Java
+# for Spark. Installed when root and missing; otherwise one line says what to install.
 set -eu
 cd "$(dirname "$0")"
 
@@ -20,6 +20,9 @@ if [ -n "$missing" ]; then
     exit 1
   fi
 fi
-if [ ! -e browser/node_modules/axe-core/axe.min.js ] || [ ! -e browser/node_modules/oidc-provider/package.json ]; then
+for part in axe-core oidc-provider fhir; do
+  [ -e "browser/node_modules/$part/package.json" ] || incomplete=yes
+done
+if [ -n "${incomplete:-}" ]; then
   (cd browser && npm ci --silent --no-audit --no-fund)
 fi

@@ -15,11 +15,11 @@ from portal.records.enrolments import DoctorMail, Enrolment, Signature
 from portal.records.governance import AgreementText
 from portal.records.ledger import Touch, enter
 from portal.records.people import Practice
-from portal.rules.enrolment import after
+from portal.rules.enrolment import DoctorMailKind, after
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
-from portal.rules.words import DoctorMailKind, Role
 from portal.rules.words import EnrolmentState as State
+from portal.rules.words import Role
 
 STAYS = frozenset({State.ACTIVE, State.PAUSED})
 """Whoever signs a newer version here was verified, and stays where she is."""

@@ -11,8 +11,9 @@ from portal.records.database import Connection, NothingToDo, rows, transact, tra
 from portal.records.enrolments import DoctorMail, Invitation
 from portal.records.ledger import Touch, enter
 from portal.records.people import Practice
+from portal.rules.enrolment import DoctorMailKind
 from portal.rules.refusals import Refused
-from portal.rules.words import DoctorMailKind, Role
+from portal.rules.words import Role
 
 LASTS = timedelta(days=30)
 

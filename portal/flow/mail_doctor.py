@@ -16,8 +16,9 @@ from portal.records import outbox
 from portal.records.database import Connection, as_moment, rows, transact
 from portal.records.enrolment_overview import signature
 from portal.records.ledger import enter
+from portal.rules.enrolment import DoctorMailKind
 from portal.rules.waiting import RETRY
-from portal.rules.words import DoctorMailKind, Language
+from portal.rules.words import Language
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from portal.flow.means import Means
-from portal.flow.register_rows import keyed
+from portal.flow.register_rows import Tokens, keyed
 from portal.outside.tokens import open_sealed, seal
 from portal.records.accounts import Account
-from portal.records.database import Connection, as_day, as_moment, connection, json_texts, rows, transact, write_many
+from portal.records.database import Connection, as_day, as_moment, connection, json_texts, rows, transact
 from portal.records.ledger import Touch, enter
-from portal.records.objections import MEANT, Objection, write_objections
+from portal.records.objections import MEANT, Objection, take_back, write_objections, write_provisional
+from portal.records.sent_consents import SentConsent
 from portal.rules.people import is_birth, match_traits
 from portal.rules.refusals import Refused
-from portal.rules.waiting import midnight, month_after, paris_day
+from portal.rules.waiting import midnight, paris_day
 from portal.rules.words import ObjectionChannel, ProvisionalOutcome, Role, Scope
 
 OLDEST_BIRTH = 1900
@@ -31,6 +32,9 @@ _REFERS_TO = {Scope.OBSERVATORY: "observatory", Scope.STUDY: "study", Scope.PRAC
 
 PUBLIC = "public"
 """The actor of a no that came by the form which everybody may fill in."""
+
+NOT_BY_HAND = frozenset({ObjectionChannel.LINK, ObjectionChannel.SOFTWARE, ObjectionChannel.PARTNER})
+"""Nobody records by hand what comes by these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class Spoken:
     postcode: str = ""
     for_whom: str = ""
     said_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What was said of the person, ready to be kept: sealed for the DPO, and the tokens to match by."""
+
+    id: UUID
+    sealed: bytes
+    tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,36 +89,33 @@ async def record(
     who records it, PUBLIC for the public form. Refused ("nothing_to_match") when neither a national key nor family and
     given names were said, ("birth", "person_key", "channel", "scope") for what is none.
     """
-    if channel is ObjectionChannel.LINK or (channel is ObjectionChannel.FORM) != (by == PUBLIC):
-        raise Refused("channel", "what comes by a link or by the public form is said there", status=422)
-    tokens = keyed(means.ring, _traits(spoken, means.clock.now()))
-    no_id = uuid4()
-    sealed = seal(means.ring, json.dumps(asdict(spoken), ensure_ascii=False).encode(), note_binding(no_id))
+    if channel in NOT_BY_HAND or (channel is ObjectionChannel.FORM) != (by == PUBLIC):
+        raise Refused("channel", "what comes by a link, a program or the public form is said there", status=422)
+    ready = make_ready(means, spoken)
 
     async def step(c: Connection) -> Recorded:
         now = await means.now(c)
         entry = await enter(
-            c, "objected_without_token", actor=by, at=now, touches=[("provisional", str(no_id))],
+            c, "objected_without_token", actor=by, at=now, touches=[("provisional", str(ready.id))],
             summary=f"{channel}, {scope}",
         )  # fmt: skip
         await _refuse_unknown(c, scope, scope_ref)
         said_at = received if isinstance(received, datetime) else midnight(received) if received else now
         received_at = min(said_at, now)
-        due_on = month_after(paris_day(received_at))
-        await rows(
-            c,
-            "INSERT INTO provisional_objection (id, scope, scope_ref, channel, sealed, received_at, due_on, "
-            "recorded_by, entry_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            no_id, scope, scope_ref, channel, sealed, received_at, due_on, by, entry,
+        due_on = await write_provisional(
+            c, ready.id, sealed=ready.sealed, tokens=ready.tokens, scope=scope, scope_ref=scope_ref, channel=channel,
+            received_at=received_at, by=by, entry=entry,
         )  # fmt: skip
-        await write_many(
-            c,
-            "INSERT INTO provisional_token (provisional_id, kind, token) VALUES ($1, $2, $3)",
-            [(no_id, kind, token) for kind, token in sorted(tokens)],
-        )
-        return Recorded(no_id, received_at, due_on)
+        return Recorded(ready.id, received_at, due_on)
 
     return await transact(step)
+
+
+def make_ready(means: Means, spoken: Spoken) -> Ready:
+    """What was said, outside any transaction. Refused as `record` says."""
+    tokens, no_id = keyed(means.ring, _traits(spoken, means.clock.now())), uuid4()
+    note = json.dumps(asdict(spoken), ensure_ascii=False).encode()
+    return Ready(no_id, seal(means.ring, note, note_binding(no_id)), tokens)
 
 
 async def recorded(no_id: UUID) -> Recorded:
@@ -204,6 +214,8 @@ async def bind(means: Means, no_id: UUID, patients: Sequence[int], *, by: Accoun
             actor=note_binding(no_id), received_at=received_at, entry=no["entry_id"],
         )  # fmt: skip
         await rows(c, "DELETE FROM provisional_token WHERE provisional_id = $1", no_id)
+        if await SentConsent.exists(provisional_id=no_id, taken_back_at__isnull=False):
+            await take_back(c, made, at=now, entry=entry)
         if await Objection.filter(id__in=list(made)).count() != len(made):
             raise Refused("unknown_patient", "choose the patients whom it means", status=422)
         return list(made)

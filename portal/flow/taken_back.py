@@ -25,6 +25,7 @@ PROVES: Mapping[By, frozenset[By]] = {
     By.DOCTOR: frozenset({By.DOCTOR, By.PAPER}),
     By.FORM: frozenset({By.PHONE, By.PAPER}),
     By.SOFTWARE: frozenset({By.DOCTOR, By.PAPER}),
+    By.PARTNER: frozenset({By.PHONE, By.PAPER}),
 }
 """By which way a no that came by another is taken back: the same kind of proof, or a better one."""
 

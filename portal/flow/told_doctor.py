@@ -64,7 +64,8 @@ async def _record(
         standing = await rows(
             c,
             "SELECT id FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 "
-            "AND withdrawn_at IS NULL",
+            "AND withdrawn_at IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM sent_consent s WHERE s.objection_id = objection.id)",
             patient["id"], channel, Scope.EVERYTHING,
         )  # fmt: skip
         if not standing:

@@ -36,6 +36,7 @@ MODEL_MODULES = (
     "portal.records.enrolments",
     "portal.records.notices",
     "portal.records.objections",
+    "portal.records.sent_consents",
     "portal.records.canaries",
     "portal.records.log_reviews",
     "portal.records.rights_requests",

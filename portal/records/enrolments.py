@@ -15,8 +15,9 @@ from portal.records.fields import exactly_one, one_of, together, word
 from portal.records.governance import AgreementText, Observatory
 from portal.records.ledger import LogEntry
 from portal.records.people import Practice
+from portal.rules.enrolment import DoctorMailKind
 from portal.rules.waiting import paris_day
-from portal.rules.words import DoctorMailKind, EnrolmentState, InDirectory
+from portal.rules.words import EnrolmentState, InDirectory
 
 ENROLLED = tuple(state for state in EnrolmentState if state is not EnrolmentState.INVITED)
 """The states that an enrolment may be in."""

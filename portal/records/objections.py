@@ -1,18 +1,19 @@
 """Objections: they follow the person, count by their log entry, and are never deleted."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
-from portal.records.database import Connection, write_many
+from portal.records.database import Connection, rows, write_many
 from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
 from portal.records.notices import Notice
 from portal.records.people import Patient, Person
+from portal.rules.waiting import month_after, paris_day
 from portal.rules.words import ObjectionChannel, ProvisionalOutcome, Scope
 
 
@@ -119,6 +120,35 @@ async def write_objections(
         "entry_id) SELECT $1, person_id, id, $2, $3, $4, $5, $6, $7, $8 FROM patient WHERE id = $9",
         [(one, notice_id, scope, scope_ref, channel, actor, received_at, entry, row) for one, row in made.items()],
     )
+
+
+async def write_provisional(
+    c: Connection,
+    no_id: UUID,
+    *,
+    sealed: bytes,
+    tokens: Iterable[tuple[str, str]],
+    scope: Scope,
+    scope_ref: str,
+    channel: ObjectionChannel,
+    received_at: datetime,
+    by: str,
+    entry: int,
+) -> date:
+    """A no said without a token, from its entry on; returns by when it is settled."""
+    due_on = month_after(paris_day(received_at))
+    await rows(
+        c,
+        "INSERT INTO provisional_objection (id, scope, scope_ref, channel, sealed, received_at, due_on, "
+        "recorded_by, entry_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        no_id, scope, scope_ref, channel, sealed, received_at, due_on, by, entry,
+    )  # fmt: skip
+    await write_many(
+        c,
+        "INSERT INTO provisional_token (provisional_id, kind, token) VALUES ($1, $2, $3)",
+        [(no_id, kind, token) for kind, token in sorted(tokens)],
+    )
+    return due_on
 
 
 async def take_back(c: Connection, objections: Iterable[UUID], *, at: datetime, entry: int) -> None:

@@ -1,7 +1,18 @@
 """From which state to which an enrolment may go, and by which step; docs/enrolment.md draws this table."""
 
+from enum import StrEnum
+
 from portal.rules.refusals import Refused
 from portal.rules.words import EnrolmentState as State
+
+
+class DoctorMailKind(StrEnum):
+    """What is mailed to a doctor."""
+
+    INVITATION = "invitation"
+    COPY = "copy"
+    ACTIVE = "active"
+
 
 STEPS: tuple[tuple[State, str, State], ...] = (
     (State.INVITED, "site_chosen", State.IDENTIFIED),

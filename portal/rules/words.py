@@ -52,14 +52,6 @@ class InDirectory(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-class DoctorMailKind(StrEnum):
-    """What is mailed to a doctor."""
-
-    INVITATION = "invitation"
-    COPY = "copy"
-    ACTIVE = "active"
-
-
 class Provenance(StrEnum):
     """How an item came into the doctor's record."""
 
@@ -139,6 +131,7 @@ class ObjectionChannel(StrEnum):
     DOCTOR = "doctor"
     FORM = "form"
     SOFTWARE = "software"
+    PARTNER = "partner"
 
 
 class CanaryOutcome(StrEnum):

@@ -7,7 +7,8 @@ from portal.flow.mail_doctor import ToDoctor
 from portal.flow.mail_receipt import Receipt
 from portal.flow.notify import Letter, Rendered
 from portal.outside.envelope import Attached
-from portal.rules.words import DoctorMailKind, Language
+from portal.rules.enrolment import DoctorMailKind
+from portal.rules.words import Language
 from portal.web import render
 from portal.web.frame import reference
 from portal.web.on_paper import signed_copy

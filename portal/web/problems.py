@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal.rules.refusals import Refused, RefusedFile
+from portal.web import fhir_resources
 from portal.web.frame import chosen_language, contacts, framed, portal_of
 from portal.web.programs_door import TooOften
 
@@ -81,13 +82,22 @@ class Faults:
 
 def for_programs(request: Request) -> bool:
     """Whether a program asks, which reads no page."""
-    return str(request.scope["path"]).startswith("/api/")
+    return str(request.scope["path"]).startswith("/api/") or speaks_fhir(request)
+
+
+def speaks_fhir(request: Request) -> bool:
+    return f"{request.scope['path']}/".startswith("/fhir/")
 
 
 def as_problem(request: Request, no: Refused) -> Response:
-    """A refusal as RFC 9457 has it; what is our own fault says no more than a reference."""
+    """A refusal as RFC 9457 has it, or as an OperationOutcome; what is our own fault says no more than a reference."""
     fault = no.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     what = f"incident {noted(request, no.code)}" if fault and no.code != "fault" else no.what
+    headers = {"WWW-Authenticate": "Bearer"} if no.status == HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(no, TooOften):
+        headers["Retry-After"] = str(math.ceil(no.seconds))
+    if speaks_fhir(request):
+        return fhir_resources.answer(fhir_resources.outcome(no, what, MOST_PLACES), no.status, headers)
     places = no.problems[:MOST_PLACES] if isinstance(no, RefusedFile) else []
     content = {
         "type": "about:blank",
@@ -97,9 +107,6 @@ def as_problem(request: Request, no: Refused) -> Response:
         "detail": what,
         "problems": [{"where": one.where, "code": one.code, "what": one.what} for one in places],
     }
-    headers = {"WWW-Authenticate": "Bearer"} if no.status == HTTPStatus.UNAUTHORIZED else {}
-    if isinstance(no, TooOften):
-        headers["Retry-After"] = str(math.ceil(no.seconds))
     return JSONResponse(content, no.status, headers, media_type="application/problem+json")
 
 

@@ -31,6 +31,7 @@ from portal.web import (
     doctor_patients,
     doctor_permits,
     doctor_software,
+    fhir_api,
     join,
     metrics,
     patient,
@@ -75,6 +76,8 @@ DPOS = Policy(frozenset({Role.DPO}))
 DESK = Policy(frozenset({Role.OPERATOR, Role.DPO}))
 READERS = Policy(frozenset({Role.OPERATOR, Role.DPO, Role.AUDITOR}))
 RECIPIENTS = Policy(frozenset({Role.RECIPIENT}))
+CONSENT_READERS = Policy(None, access=Access.CONSENT_READ)
+CONSENT_SENDERS = Policy(None, access=Access.CONSENT_WRITE)
 
 PAGES: tuple[Page, ...] = (
     Page("GET", "/", public.home, EVERYBODY),
@@ -204,6 +207,12 @@ PAGES: tuple[Page, ...] = (
     Page("POST", "/recipient/releases/{id}/download", recipient.download, RECIPIENTS),
     Page("POST", "/recipient/retractions/acknowledge", recipient.acknowledge, RECIPIENTS),
     Page("POST", "/recipient/retractions/download", recipient.retraction_list, RECIPIENTS),
+    Page("GET", "/fhir/metadata", fhir_api.metadata, EVERYBODY),
+    Page("GET", "/fhir/.well-known/smart-configuration", fhir_api.smart, EVERYBODY),
+    Page("GET", "/fhir/Consent", fhir_api.search, CONSENT_READERS),
+    Page("GET", "/fhir/Consent/{id}", fhir_api.read, CONSENT_READERS),
+    Page("POST", "/fhir/Consent", fhir_api.create, CONSENT_SENDERS),
+    Page("POST", "/fhir", fhir_api.transact, CONSENT_SENDERS),
     Page("GET", "/api/openapi.json", api_description.openapi, EVERYBODY),
     *(
         Page(

@@ -20,6 +20,9 @@ LARGEST_BODY = 64 * 1024
 LARGEST_FILE = 32 * 2**20
 """Bytes of what a practice's program may send at once: a register of a hundred thousand patients, a part of a file."""
 
+LARGEST_BUNDLE = 2 * 2**20
+"""Bytes of a transaction of Consents: five hundred of four kilobytes."""
+
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -112,7 +115,10 @@ class Guard:
 
 
 def _largest(scope: Scope) -> int:
-    return LARGEST_FILE if scope["path"].startswith("/api/v1/practices/") else LARGEST_BODY
+    path = scope["path"]
+    if path.startswith("/api/v1/practices/"):
+        return LARGEST_FILE
+    return LARGEST_BUNDLE if path == "/fhir" else LARGEST_BODY
 
 
 def _limited(receive: Receive, largest: int) -> Receive:

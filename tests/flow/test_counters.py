@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 
 import pytest
+from joserfc.jwk import OKPKey
 from kept import one_entry
 from world import World
 
-from portal.flow import opt_out, provisional, told_doctor
+from portal.flow import consent_feed, opt_out, programs, provisional, told_doctor
 from portal.flow.counters import Counted, count_objections, count_when_due
 from portal.flow.provisional import PUBLIC, Spoken
 from portal.records import path_overview
@@ -15,6 +16,7 @@ from portal.records.accounts import Account
 from portal.records.canaries import ChannelCount
 from portal.records.database import connection, rows
 from portal.records.ledger import LogEntry, last_entry
+from portal.rules.scopes import Access, ClientKind
 from portal.rules.words import ObjectionChannel, Role, Scope
 
 Say = Callable[[World], Awaitable[object]]
@@ -50,6 +52,16 @@ async def by_software(world: World) -> None:
     await told_doctor.object_by_software(world.means, practice_id="practice-a", number="1", actor="software:1")
 
 
+async def by_partner(world: World) -> None:
+    keys = {"keys": [OKPKey.generate_key("Ed25519").as_dict(private=False)]}
+    client = await programs.put_on_file(
+        world.means, kind=ClientKind.PARTNER, name="Partenaire", keys=keys, by=world.operator
+    )
+    partner = programs.Program(client, ClientKind.PARTNER, f"software:{client}", frozenset({Access.CONSENT_WRITE}))
+    spoken = Spoken(family_name="Bernard", given_names="Camille", birth="1960")
+    await consent_feed.take_in(world.means, partner, [consent_feed.Sent("Consent", "urn:x|1", True, None, spoken)])
+
+
 WAYS: dict[ObjectionChannel, Say] = {
     ObjectionChannel.LINK: by_link,
     ObjectionChannel.PAPER: without_link(ObjectionChannel.PAPER),
@@ -57,6 +69,7 @@ WAYS: dict[ObjectionChannel, Say] = {
     ObjectionChannel.DOCTOR: by_doctor,
     ObjectionChannel.FORM: without_link(ObjectionChannel.FORM),
     ObjectionChannel.SOFTWARE: by_software,
+    ObjectionChannel.PARTNER: by_partner,
 }
 
 
@@ -101,12 +114,12 @@ async def test_a_gate_that_does_not_heed_a_channel_is_seen(told: World, channel:
 @pytest.mark.parametrize("channel", WAYS, ids=str)
 async def test_an_objection_that_is_lost_after_it_was_received_is_seen(told: World, channel: ObjectionChannel) -> None:
     await WAYS[channel](told)
-    for table in ("provisional_token", "provisional_objection", "objection"):
+    for table in ("sent_consent", "provisional_token", "provisional_objection", "objection"):
         await rows(connection(), f"DELETE FROM {table}")
     assert await count(told) == {channel: (1, 0, 0)}
     found = await path_overview.to_do(told.clock.now())
     assert [(row["kind"], row["count"]) for row in found] == [("channels_differ", 1)]
-    assert (await LogEntry.get(id=await last_entry(connection()))).summary == "6 channels, 1 differ, 0 silent"
+    assert (await LogEntry.get(id=await last_entry(connection()))).summary == "7 channels, 1 differ, 0 silent"
 
 
 async def test_an_objection_of_which_the_log_knows_nothing_is_seen(told: World) -> None:

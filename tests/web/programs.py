@@ -54,11 +54,17 @@ async def doctor_of(web: Web, practice: int = 1) -> Account:
     return await web.world.enrol(practice, number=f"doctor-{practice}", rpps="10000000002")
 
 
-async def program(web: Web, *practices: str, kind: ClientKind = ClientKind.SOFTWARE) -> SomeProgram:
-    """A program on file that the doctor lets act for these practices (Cabinet A unless others are named)."""
+async def on_file(web: Web, kind: ClientKind) -> SomeProgram:
+    """A program on file that no doctor has let act."""
     made = SomeProgram(web)
     keys = jwks(made.key)
     made.id = await programs.put_on_file(web.world.means, kind=kind, name="Logiciel", keys=keys, by=web.world.operator)
+    return made
+
+
+async def program(web: Web, *practices: str, kind: ClientKind = ClientKind.SOFTWARE) -> SomeProgram:
+    """A program on file that the doctor lets act for these practices (Cabinet A unless others are named)."""
+    made = await on_file(web, kind)
     doctor = await doctor_of(web)
     for practice in practices or ("practice-a",):
         await programs.let_act(web.world.means, made.id, practice, by=doctor)
