@@ -137,7 +137,7 @@ async def object_(
         )  # fmt: skip
         if brought is None:
             await queue_receipt(c, objection, link.notice_id, now=now)
-        return Said(objection, scope, ref, channel, received_at, None, mine=True, entry_id=entry)
+        return next(s for s in (await _link(c, token)).in_force if s.entry_id == entry)  # as the database kept it
 
     return await transact(step)
 

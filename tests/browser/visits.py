@@ -9,7 +9,7 @@ from served import NewContext, Site
 DEAD = "x" * 43
 MACHINES = frozenset(
     {"/api/openapi.json", "/doctor/papers/{id}", "/healthz", "/log/checkpoint", "/log/key", "/readyz"}
-    | {"/o/{token}/receipt.json", "/o/{token}/receipt.pdf"}
+    | {"/o/{token}/receipt.json", "/o/{token}/receipt.pdf", "/fhir/metadata", "/fhir/.well-known/smart-configuration"}
 )
 """Files, and answers for machines: no title, no heading."""
 
@@ -74,6 +74,8 @@ PUBLIC = (
     Visit("/object/{id}", "unknown", status=404),
     Visit("/login/callback", status=400),
     Visit("/api/openapi.json"),
+    Visit("/fhir/metadata"),
+    Visit("/fhir/.well-known/smart-configuration"),
     Visit("/healthz"),
     Visit("/log/checkpoint"),
     Visit("/log/key"),

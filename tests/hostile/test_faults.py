@@ -33,7 +33,7 @@ NULLS = (
 MISSING = (
     f"DELETE FROM outbox_item WHERE notice_id IN (SELECT id FROM notice WHERE patient_id = {HER}); DELETE FROM notice",
     f"DELETE FROM contact WHERE patient_id = {HER}",
-    "DELETE FROM enrolment",
+    "DELETE FROM signature; DELETE FROM enrolment",
     "DELETE FROM returns_reading",
     "DELETE FROM verdict",
     "DELETE FROM verdict WHERE bits = 0",
