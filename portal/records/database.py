@@ -68,13 +68,17 @@ def configuration(url: str) -> dict[str, Any]:
             },
         }
     else:
-        connection["credentials"]["reset"] = _as_it_is
+        connection["credentials"] = {"maxsize": CONNECTIONS, **connection["credentials"], "reset": _as_it_is}
     return {
         "connections": {"default": connection},
         "apps": {"portal": {"models": list(MODEL_MODULES), "default_connection": "default"}},
         "use_tz": True,
         "timezone": "UTC",
     }
+
+
+CONNECTIONS = 16
+"""That one process holds at most, unless the URL says `?maxsize=`: as many objections are committed together."""
 
 
 async def _as_it_is(_: object) -> None:
