@@ -5,13 +5,8 @@ Each is served by granian with one worker; sixteen connections ask, again and ag
 
 import asyncio
 import pickle
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +14,10 @@ import httpx2
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 from bench.made_observatory import make
-from bench.measure import ROOT, Figure, Taken, compared, interleaved
+from bench.measure import Figure, Taken, compared, interleaved
 from bench.postgres import postgres
 from bench.run_page import portal
+from bench.serving import prepare, served
 from portal.records.database import opened
 from portal.web import render
 
@@ -50,8 +46,7 @@ def run(scale: str) -> list[Figure]:
 
 async def _record(url: str, folder: Path, token: str) -> None:
     """One answer of the portal: what its template was given, and what the database was asked."""
-    kept: dict[str, Any] = {"url": url, "now": _forty_days_on(), "statements": []}
-    (folder / "page.pickle").write_bytes(pickle.dumps(kept))
+    kept = prepare(url, folder)
     shown, asked = render.page, AsyncpgDBClient.execute_query_dict
 
     def page(name: str, *, language: Any, **context: Any) -> str:
@@ -62,9 +57,6 @@ async def _record(url: str, folder: Path, token: str) -> None:
         kept["statements"].append((query, list(values or [])))
         return await asked(self, query, values)
 
-    import os
-
-    os.environ["BENCH_PAGE"] = str(folder)
     app = portal()
     async with opened(url):
         render.page, AsyncpgDBClient.execute_query_dict = page, ask  # type: ignore[assignment,method-assign]
@@ -78,16 +70,9 @@ async def _record(url: str, folder: Path, token: str) -> None:
     (folder / "page.pickle").write_bytes(pickle.dumps(kept))
 
 
-def _forty_days_on() -> Any:
-    from datetime import timedelta
-
-    from bench.made_observatory import START
-
-    return START + timedelta(days=40)
-
-
 def _measured(folder: Path, token: str, requests: int) -> tuple[dict[str, Taken], int]:
-    with _servers(folder) as ports:
+    with ExitStack() as servers:
+        ports = {kind: servers.enter_context(served(kind, folder)) for kind in KINDS}
         sizes = {kind: asyncio.run(_ask(port, token, 50)) for kind, port in ports.items()}
         if len({size // 100 for size in sizes.values()}) != 1:
             raise RuntimeError(f"the pages differ: {sizes}")
@@ -97,36 +82,6 @@ def _measured(folder: Path, token: str, requests: int) -> tuple[dict[str, Taken]
 
 def _case(port: int, token: str, requests: int) -> Any:
     return lambda: asyncio.run(_ask(port, token, requests))
-
-
-@contextmanager
-def _servers(folder: Path) -> Iterator[dict[str, int]]:
-    ports, started = {}, []
-    try:
-        for kind in KINDS:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                ports[kind] = free.getsockname()[1]
-            command = [sys.executable, "-m", "bench.run_page", kind, str(ports[kind]), str(folder)]
-            started.append(subprocess.Popen(command, cwd=ROOT))
-        for port in ports.values():
-            _wait_for(port)
-        yield ports
-    finally:
-        for server in started:
-            server.terminate()
-        for server in started:
-            server.wait(20)
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(300):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError("a server did not start")
 
 
 async def _ask(port: int, token: str, requests: int) -> int:
