@@ -198,7 +198,7 @@ async def explain(means: Means, asked: Asked, *, practice_id: str, number: str) 
         person = facts_of(PersonFacts, int(found[0]["key"]))
         lines = [
             Explained(
-                rule.code, not rule.fails(facts), ", ".join(f"{n}={_shown(getattr(facts, n))}" for n in rule.reads)
+                rule.code, not rule.withholds(facts), ", ".join(f"{n}={_shown(getattr(facts, n))}" for n in rule.reads)
             )
             for facts in (batch, person)
             for rule in rules_of(type(facts))

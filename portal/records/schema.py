@@ -4,6 +4,7 @@ The models are the one description of the schema; this module only translates it
 databases, that the migrations lead to exactly what the models say.
 """
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -100,8 +101,9 @@ def _table(metadata: sa.MetaData, model: type[Model]) -> None:
     sa.Table(meta.db_table, metadata, *items)
 
 
+@cache
 def metadata() -> sa.MetaData:
-    """SQLAlchemy metadata of every model, with keys, checks and indexes under fixed names."""
+    """SQLAlchemy metadata of every model, with keys, checks and indexes under fixed names; to be read only."""
     described = sa.MetaData(
         naming_convention={
             "pk": "%(table_name)s_pkey",

@@ -33,12 +33,19 @@ Verdict = Cleared | Withheld
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One reason. `reads` are all the fields its predicate looks at (a test traces it)."""
+    """One reason. `reads` are all the fields its predicate `fails` looks at (a test traces it).
+
+    `last_line`: it also withholds for a value, in any field of its grain, that is no word of that field.
+    """
 
     code: str
     grain: type[Any]
     reads: tuple[str, ...]
     fails: Callable[[Any], bool]
+    last_line: bool = False
+
+    def withholds(self, facts: Facts) -> bool:
+        return (self.last_line and _unknown(facts)) or self.fails(facts)
 
 
 def _does_not_apply(value: f.Applies, crossing: Crossing) -> bool:
@@ -50,7 +57,7 @@ def _unknown(facts: Facts) -> bool:
 
 
 def g00_unavailable(b: BatchFacts) -> bool:
-    return _unknown(b) or b.system is not f.Available.YES
+    return b.system is not f.Available.YES
 
 
 def g01_observatory_not_active(b: BatchFacts) -> bool:
@@ -130,7 +137,7 @@ def g30_teleservice(r: RecordFacts) -> bool:
 
 
 def g31_unknown_provenance(r: RecordFacts) -> bool:
-    return _unknown(r) or r.origin is f.Origin.UNKNOWN
+    return r.origin is f.Origin.UNKNOWN
 
 
 def g32_outside_period(r: RecordFacts) -> bool:
@@ -146,7 +153,7 @@ def g34_doctor_not_enrolled(r: RecordFacts) -> bool:
 
 
 def g40_not_resolved(p: PersonFacts) -> bool:
-    return _unknown(p) or p.identity is not f.Identity.RESOLVED
+    return p.identity is not f.Identity.RESOLVED
 
 
 def g41_objects_to_everything(p: PersonFacts) -> bool:
@@ -221,10 +228,8 @@ def g58_extracted_before_told(p: PersonFacts) -> bool:
     return p.extracted is not f.Extracted.SINCE_TOLD
 
 
-_BATCH, _RECORD, _PERSON = (tuple(words_of(grain)) for grain in (BatchFacts, RecordFacts, PersonFacts))
-
 RULES: tuple[Rule, ...] = (
-    Rule("G00", BatchFacts, _BATCH, g00_unavailable),
+    Rule("G00", BatchFacts, ("system",), g00_unavailable, last_line=True),
     Rule("G01", BatchFacts, ("observatory",), g01_observatory_not_active),
     Rule("G02", BatchFacts, ("authorisation",), g02_no_authorisation),
     Rule("G03", BatchFacts, ("authorisation",), g03_authorisation_not_valid_now),
@@ -244,11 +249,11 @@ RULES: tuple[Rule, ...] = (
     Rule("G26", PersonFacts, ("practice",), g26_stale_register),
     Rule("G25", RecordFacts, ("dated",), g25_outside_enrolment),
     Rule("G30", RecordFacts, ("origin",), g30_teleservice),
-    Rule("G31", RecordFacts, _RECORD, g31_unknown_provenance),
+    Rule("G31", RecordFacts, ("origin",), g31_unknown_provenance, last_line=True),
     Rule("G32", RecordFacts, ("dated",), g32_outside_period),
     Rule("G33", RecordFacts, ("code",), g33_code_not_listed),
     Rule("G34", RecordFacts, ("doctor",), g34_doctor_not_enrolled),
-    Rule("G40", PersonFacts, _PERSON, g40_not_resolved),
+    Rule("G40", PersonFacts, ("identity",), g40_not_resolved, last_line=True),
     Rule("G41", PersonFacts, ("objection",), g41_objects_to_everything),
     Rule("G42", PersonFacts, ("objection",), g42_objects_to_observatory),
     Rule("G43", PersonFacts, ("objection",), g43_objects_to_study),
@@ -299,7 +304,7 @@ def decide(facts: Facts, holds_until: datetime | None = None, *, rules: tuple[Ru
     """
     grain = type(facts)
     asked = rules_of(grain) if rules is None else [rule for rule in rules if rule.grain is grain]
-    reasons = tuple(rule.code for rule in asked if rule.fails(facts))
+    reasons = tuple(rule.code for rule in asked if rule.withholds(facts))
     return Withheld(reasons) if reasons else Cleared(holds_until)
 
 
