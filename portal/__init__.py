@@ -199,6 +199,7 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       outside/assertion.py      how a program proves who it is
       outside/identity.py       OpenID Connect
       outside/discovery.py      what a provider says of itself
+      outside/trust.py          by which authorities whoever is asked is known
       outside/claims.py         who somebody is
       outside/directory.py      the public directory of health professionals
       outside/mail.py           SMTP
@@ -294,7 +295,6 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
     log_commands.py   the log's commands      release_commands.py   a release verified and opened
     notice_commands.py   campaigns and letters      objection_commands.py   objections on paper and by telephone
     receipt_commands.py   a patient's receipt verified
-    key_commands.py   the keys' commands
-    staff_commands.py   who works at the desk
+    key_commands.py   the keys' commands      staff_commands.py   who works at the desk
     extract_command.py   the filter's command      practice_commands.py   a practice's program
 """

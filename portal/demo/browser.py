@@ -7,6 +7,7 @@ from typing import Self
 
 import httpx2
 
+from portal.outside.trust import trusted
 from portal.rules.refusals import Refused
 
 
@@ -44,7 +45,9 @@ class Browser:
     """One person's browser: its own cookies. `base` is where the portal is served."""
 
     def __init__(self, base: str) -> None:
-        self._client = httpx2.AsyncClient(base_url=base, follow_redirects=True, timeout=120, headers={"Origin": base})
+        self._client = httpx2.AsyncClient(
+            base_url=base, follow_redirects=True, timeout=120, headers={"Origin": base}, verify=trusted()
+        )
 
     async def __aenter__(self) -> Self:
         return self

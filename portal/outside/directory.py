@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 import httpx2
 from pydantic import BaseModel, ValidationError
 
+from portal.outside.trust import trusted
 from portal.rules.people import words_of_name
 from portal.rules.words import InDirectory
 
@@ -31,7 +32,7 @@ class AnnuaireSante:
     async def find(self, rpps: str, name: str) -> InDirectory:
         headers = {"ESANTE-API-KEY": self._key, "Accept": "application/fhir+json"}
         try:
-            async with httpx2.AsyncClient(timeout=SECONDS, headers=headers) as client:
+            async with httpx2.AsyncClient(timeout=SECONDS, headers=headers, verify=trusted()) as client:
                 answer = await client.get(f"{self._base}/Practitioner", params={"identifier": rpps})
             answer.raise_for_status()
             found = _Bundle.model_validate_json(answer.content)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 from joserfc.jwk import KeySet
 
+from portal.outside.trust import trusted
 from portal.rules.refusals import Refused
 from portal.settings import SignIn
 
@@ -50,7 +51,7 @@ class Discovery:
     async def json(self, url: str, *, bearer: str = "") -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         with reaching():
-            async with httpx2.AsyncClient(transport=self._transport, timeout=SECONDS) as client:
+            async with httpx2.AsyncClient(transport=self._transport, timeout=SECONDS, verify=trusted()) as client:
                 answer = await client.get(url, headers=headers)
                 content = answer.raise_for_status().json()
         if not isinstance(content, dict):

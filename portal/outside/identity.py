@@ -18,6 +18,7 @@ from joserfc.jws import JWSRegistry
 from portal.outside.claims import Identity, Site, read_identity
 from portal.outside.clock import Clock
 from portal.outside.discovery import SECONDS, Discovery, reaching
+from portal.outside.trust import trusted
 from portal.rules.refusals import Refused
 from portal.settings import SignIn
 
@@ -188,6 +189,7 @@ class OpenIdProvider:
             code_challenge_method="S256",
             transport=self._transport,
             timeout=SECONDS,
+            verify=trusted(),
         )
 
 

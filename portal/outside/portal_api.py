@@ -27,6 +27,7 @@ from portal.outside.portal_answers import (
     refusal,
     retry_after,
 )
+from portal.outside.trust import trusted
 
 TOKEN = "/api/v1/token"  # noqa: S105 an address
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -57,7 +58,7 @@ class PortalApi:
     _ends: datetime | None = None
 
     def __enter__(self) -> Self:
-        self._http = httpx2.Client(base_url=self.base_url, timeout=TIMES, follow_redirects=False)
+        self._http = httpx2.Client(base_url=self.base_url, timeout=TIMES, follow_redirects=False, verify=trusted())
         return self
 
     def __exit__(self, *raised: object) -> None:
