@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import Phase, settings
 from rich.console import Console
+from room import in_memory
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext
 
@@ -32,6 +33,9 @@ from portal.records.migrations import migrate
 pytest_plugins = ["evidence"]
 settings.register_profile("any machine", deadline=None)  # a test asserts behaviour, not time
 settings.load_profile("any machine")
+
+if fast := in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", fast)  # where pytest makes tmp_path
 
 ROOT = Path(__file__).parents[1]
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -54,9 +58,9 @@ def _postgres_binaries() -> Path:
 
 
 @contextmanager
-def cluster(settings: str = "") -> Iterator[str]:
+def cluster(settings: str = "", where: str | None = None) -> Iterator[str]:
     """A PostgreSQL cluster of its own, on a socket in a temporary folder; yields the URL of its first database."""
-    binaries, folder = _postgres_binaries(), Path(tempfile.mkdtemp(prefix="portal-pg-"))
+    binaries, folder = _postgres_binaries(), Path(tempfile.mkdtemp(prefix="portal-pg-", dir=where))
     as_user: list[str] = []
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
@@ -82,7 +86,7 @@ def cluster(settings: str = "") -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The cluster of the tests; none of them cuts the power."""
-    with cluster(" -c fsync=off -c synchronous_commit=off -c full_page_writes=off") as url:
+    with cluster(" -c fsync=off -c synchronous_commit=off -c full_page_writes=off", in_memory()) as url:
         yield url
 
 

@@ -153,6 +153,7 @@ def test_a_doctor_looks_at_her_dashboard_and_leaves_in_one_click(site: Site, con
     page.get_by_role("link", name="Mon tableau de bord").click()
     expect(page.locator(".state")).to_have_text("A quitté")
     page.get_by_role("button", name="Se déconnecter").click()
+    expect(page).to_have_url(f"{site.base}/")
     page.goto("/doctor")
     assert "/login" in page.url
 

@@ -1,7 +1,6 @@
 """The process that makes a release is killed at any moment: there is none or a whole one, and the next goes on."""
 
 import asyncio
-import multiprocessing
 import random
 import shutil
 import sqlite3
@@ -11,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from forked import forked
 from killed import Place, work
 from line import Line, record
 from world import World, build, patient
@@ -21,9 +21,6 @@ from portal.gate.verify import verify_release
 from portal.outside.keys import KeyRing
 
 PEOPLE = [str(n) for n in range(1, 6)]
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["killed"])
 
 
 @pytest.fixture
@@ -56,9 +53,7 @@ def a_copy(world: World, number: int) -> Place:
 
 
 def started(place: Place) -> BaseProcess:
-    process = _processes.Process(target=work, args=(place,))
-    process.start()
-    return process
+    return forked(work, place)
 
 
 def to_its_end(place: Place) -> None:

@@ -1,7 +1,6 @@
 """The serving process is killed at any moment while people say no: whoever was answered has been heard."""
 
 import asyncio
-import multiprocessing
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from forked import forked
 from killed_server import Place, serve
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from world import World, build, patient
@@ -24,9 +24,6 @@ from portal.records.objections import ProvisionalObjection
 
 PEOPLE = [str(number) for number in range(1, 9)]
 STATES = {"object": "no_everything", "withdraw": "taken_back"}
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["portal.service", "portal.demo.clock", "granian.server.embed"])
 
 
 @dataclass
@@ -66,8 +63,7 @@ async def started(place: Place) -> tuple[BaseProcess, Place]:
     """A server at a port of its own, once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         place = replace(place, port=free.getsockname()[1])
-    process = _processes.Process(target=serve, args=(place,))
-    process.start()
+    process = forked(serve, place)
     async with httpx2.AsyncClient(base_url=place.base) as browser:
         for _ in range(600):
             assert process.is_alive(), "the server did not start"

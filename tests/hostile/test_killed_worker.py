@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import multiprocessing
 import random
 import re
 import shutil
@@ -14,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+from forked import forked
 from killed_worker import Place, work
 from world import World, build, patient
 
@@ -24,9 +24,6 @@ from portal.flow.means import Means
 from portal.flow.notify import CLAIM
 from portal.records.notices import Notice, OutboxItem
 from portal.rules.words import NoticeState
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["portal.service", "portal.demo.clock", "granian.server.embed"])
 
 
 async def queued(means: Means, clock: PlayedClock, folder: Path, number: int) -> World:
@@ -50,9 +47,7 @@ class Workers:
     def started(self) -> BaseProcess:
         self.world.clock.advance_to(self.world.clock.now() + CLAIM + timedelta(seconds=1))
         place = Place(self.url, self.world.folder, self.world.clock.now(), self.box.port)
-        process = _processes.Process(target=work, args=(place,))
-        process.start()
-        return process
+        return forked(work, place)
 
     async def killed(self, after: int, linger: float) -> None:
         """A worker is killed once so many more mails have arrived, and a moment."""
