@@ -141,10 +141,10 @@ class Web:
         client.cookies.set("session", stamped(SECRET, cookie, self.world.clock.now().timestamp()))
         return client
 
-    async def sign_in(self, way: str, sub: str) -> tuple[httpx2.AsyncClient, httpx2.Response]:
+    async def sign_in(self, way: str, sub: str, **query: str) -> tuple[httpx2.AsyncClient, httpx2.Response]:
         """The whole journey over HTTP: away to the identity provider, a choice there, and back."""
         client = self.browser()
-        begun = await client.get(f"/login/{way}")
+        begun = await client.get(f"/login/{way}", params=query)
         chosen = await client.post(begun.headers["location"], data={"sub": sub})
         return client, await client.get(chosen.headers["location"])
 

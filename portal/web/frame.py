@@ -70,8 +70,8 @@ def program_of(request: Request) -> Program:
 
 
 def chosen_language(request: Request) -> Language | None:
-    """What `?lang=` says, if it is a language of ours."""
-    asked = request.query_params.get("lang")
+    """What `?lang=` says, or said when a sign-in began that comes back here, if it is a language of ours."""
+    asked = request.query_params.get("lang") or request.scope.get("lang_before")
     return next((each for each in Language if each == asked), None)
 
 

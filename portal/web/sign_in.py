@@ -62,13 +62,13 @@ async def come_back(request: Request) -> Response:
     portal, side = portal_of(request), None
     try:
         kept = _kept(request, portal)
-        side = kept["side"]
-        path, secret = await _finish(portal, kept, dict(request.query_params))
+        side, request.scope["lang_before"] = kept["side"], kept.get("lang")
+        path, query, secret = await _finish(portal, kept, dict(request.query_params))
     except Refused as no:
         response = await _failed(request, no, side)
     else:
         await sign_out(session.secret_of(request))
-        response = see_other(request, path)
+        response = see_other(request, path, **query)
         session.keep(request, response, secret)
     forget_cookie(response, portal.settings, sign_in_cookie(portal.settings))
     return response
@@ -110,10 +110,11 @@ async def _begin(request: Request, side: Side) -> Response:
         return await _failed(request, no, side)
     until = (portal.means.clock.now() + UNDER_WAY).timestamp()
     join = request.query_params.get("join", "")[:LONGEST_TOKEN] if side == "doctors" else ""
-    kept = _signer(portal).dumps({"side": side, "flow": begun.flow, "until": until, "join": join})
-    response = RedirectResponse(begun.url, status_code=303)
-    seconds = int(UNDER_WAY.total_seconds())
-    set_cookie(response, portal.settings, sign_in_cookie(portal.settings), str(kept), seconds=seconds)
+    language = chosen_language(request)
+    kept = {"side": side, "flow": begun.flow, "until": until, "join": join, "lang": language and language.value}
+    sealed = str(_signer(portal).dumps(kept))
+    response, seconds = RedirectResponse(begun.url, status_code=303), int(UNDER_WAY.total_seconds())
+    set_cookie(response, portal.settings, sign_in_cookie(portal.settings), sealed, seconds=seconds)
     return response
 
 
@@ -137,25 +138,25 @@ async def _failed(request: Request, no: Refused, side: Side | None) -> Response:
     )
 
 
-async def _finish(portal: Portal, kept: dict[str, Any], callback: dict[str, str]) -> tuple[str, str]:
-    """Where whom the identity provider names goes on, and the session's secret. A doctor who came to join goes on to
-    the agreement; her invitation, if the link was one, is hers from now on."""
+async def _finish(portal: Portal, kept: dict[str, Any], callback: dict[str, str]) -> tuple[str, dict[str, str], str]:
+    """Where whom the identity provider names goes on (path and query), and the session's secret. A doctor who came to
+    join goes on to the agreement; her invitation, if the link was one, is hers from now on."""
     if kept["side"] == "doctors":
         account, secret = await sign_in_doctor(portal.means, await portal.doctors.finish(kept["flow"], callback))
         if not kept.get("join"):
-            return "/doctor", secret
+            return "/doctor", {}, secret
         used = await invite.use(portal.means, account, kept["join"])
-        return await _where_to_join(account) if used else "/doctor/agreement", secret
+        return "/doctor/agreement", await _named(account) if used else {}, secret
     identity = await portal.staff.finish(kept["flow"], callback)
     proved = portal.settings.staff_oidc.second_factor_required  # then `finish` refused whoever showed none
     accounts, secret = await sign_in_staff(portal.means, identity, second_factor=proved)
-    return f"/{VIEWERS[Role(accounts[0].role)]}", secret
+    return f"/{VIEWERS[Role(accounts[0].role)]}", {}, secret
 
 
-async def _where_to_join(account: Account) -> str:
-    """The agreement, of the practice that the invitation named."""
+async def _named(account: Account) -> dict[str, str]:
+    """The practice that the invitation named, if it named one."""
     finess = (await invitations_of(account.id))[0]["finess"]
-    return f"/doctor/agreement?site={finess}" if finess else "/doctor/agreement"
+    return {"site": finess} if finess else {}
 
 
 def _kept(request: Request, portal: Portal) -> dict[str, Any]:

@@ -25,6 +25,17 @@ async def test_a_doctor_signs_in_and_lands_on_her_dashboard(web: Web) -> None:
     assert (await browser.get("/desk")).status_code == 403
 
 
+async def test_the_language_that_she_chose_stays_hers_on_the_way_back(web: Web) -> None:
+    web.persons["doctors"].append(doctor_person("new-doctor", "750000001"))
+    _, back = await web.sign_in("doctor", "new-doctor", lang="en")
+    assert back.headers["location"] == "/doctor?lang=en"
+    web.persons["desk"].append(staff_person("stranger", "stranger@example.org"))
+    _, refused = await web.sign_in("staff", "stranger", lang="en")
+    assert '<html lang="en"' in refused.text
+    _, foreign = await web.sign_in("doctor", "new-doctor", lang="xx")
+    assert foreign.headers["location"] == "/doctor"
+
+
 @pytest.mark.parametrize(("role", "lands"), [(Role.OPERATOR, "/desk"), (Role.DPO, "/desk"), (Role.AUDITOR, "/desk")])
 async def test_staff_land_where_their_role_works(web: Web, role: Role, lands: str) -> None:
     await invited(web, role=role)
