@@ -17,37 +17,32 @@ Answered = tuple[int, bytes]
 
 
 async def once(
-    means: Means, client_id: str, key: str, request: bytes, act: Callable[[], Awaitable[Answered]]
+    means: Means, client_id: str, key: str, request: bytes, act: Callable[[], Awaitable[tuple[int, bytes, bool]]]
 ) -> Answered:
     """What `act` answers; or what it answered when the same client sent the same request under this key before.
 
     Refused("other_request", 422) when the key was used for another request, ("under_way", 409) while the first is not
-    answered. A refusal is not kept: the request may be mended and sent under the same key.
+    answered. A refusal is not kept, nor an answer of which `act` says, third, that not all was done: the cause may be
+    mended and the request sent again under the same key.
     """
     named, asked = hashlib.sha256(key.encode()).hexdigest(), hashlib.sha256(request).hexdigest()
-    if (kept := await transact(lambda c: _claim(c, means, client_id, named, asked))) is not None:
-        return kept
-    answered = False
+    claimed = await transact(lambda c: _claim(c, means, client_id, named, asked))
+    if not isinstance(claimed, int):
+        return claimed
+    done = False
     try:
-        status, body = await act()
-        answered = True
+        status, body, done = await act()
     finally:
-        if not answered:
-            await transact(lambda c: _forget(c, client_id, named))
-    await transact(
-        lambda c: rows(
-            c, "UPDATE client_answer SET status = $1, body = $2 WHERE client_id = $3 AND key_hash = $4",
-            status, body, client_id, named,
-        )
-    )  # fmt: skip
+        if not done:
+            await transact(lambda c: rows(c, "DELETE FROM client_answer WHERE id = $1", claimed))
+    keep = "UPDATE client_answer SET status = $1, body = $2 WHERE id = $3"
+    if done:
+        await transact(lambda c: rows(c, keep, status, body, claimed))
     return status, body
 
 
-async def _forget(c: Connection, client_id: str, named: str) -> None:
-    await rows(c, "DELETE FROM client_answer WHERE client_id = $1 AND key_hash = $2", client_id, named)
-
-
-async def _claim(c: Connection, means: Means, client_id: str, named: str, asked: str) -> Answered | None:
+async def _claim(c: Connection, means: Means, client_id: str, named: str, asked: str) -> Answered | int:
+    """What was answered before; or the id of this request's claim."""
     now = await means.now(c)
     await rows(
         c, "DELETE FROM client_answer WHERE at < $1 OR (status IS NULL AND at < $2)", now - KEPT, now - UNDER_WAY
@@ -59,7 +54,7 @@ async def _claim(c: Connection, means: Means, client_id: str, named: str, asked:
         client_id, named, asked, now,
     )  # fmt: skip
     if made:
-        return None
+        return int(made[0]["id"])
     found = await rows(
         c,
         "SELECT request_hash, status, body, at FROM client_answer WHERE client_id = $1 AND key_hash = $2",

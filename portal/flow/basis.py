@@ -12,7 +12,7 @@ from portal.outside.tokens import pseudonym
 from portal.records.canaries import NO_CANARY
 from portal.records.clearance import decided
 from portal.records.database import Connection, rows, transact
-from portal.records.enrolments import active
+from portal.records.enrolments import active, partly_active
 from portal.records.governance import Study
 from portal.records.ledger import take_cut
 from portal.rules.conditions import fingerprint
@@ -66,19 +66,19 @@ async def has_narrowed(means: Means, c: Connection, observatory_id: str, approve
     family = f"observatory:{observatory_id}"
     there = [
         [e.practice_id, pseudonym(means.ring, family, f"doctor:{e.account_id}".encode()).hex(), _iso(first_day(e))]
-        for e in await active(means.clock.now(), observatory_id)
+        for e in await (await active(means.clock.now(), observatory_id))
     ]
     if any(span not in there for span in approved["spans"]):
         return True
     partly = await rows(
         c,
-        "SELECT practice_id FROM enrolment WHERE observatory_id = $1 AND (state <> 'active' OR closes_on IS NOT NULL) "
-        "UNION SELECT p.practice_id FROM patient p WHERE p.doctor_number <> '' AND NOT EXISTS "
+        "SELECT DISTINCT p.practice_id FROM patient p WHERE p.doctor_number <> '' AND NOT EXISTS "
         "(SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = $1 "
         "AND e.state = 'active' AND e.doctor_number = p.doctor_number)",
         observatory_id,
     )
-    return not {row["practice_id"] for row in partly}.isdisjoint(approved["unnamed"])
+    some = await (await partly_active(means.clock.now(), observatory_id)).values_list("practice_id", flat=True)
+    return not {*some, *(row["practice_id"] for row in partly)}.isdisjoint(approved["unnamed"])
 
 
 def _iso(day: date | None) -> str | None:
@@ -116,7 +116,7 @@ async def basis_of(means: Means, study_id: str) -> Basis:
         for practice, _, _ in files:
             found, _ = await doctor_spans(means, study.observatory_id, practice)
             spans += [DoctorSpan(s.practice_id, s.pseudonym, s.pseudonym, s.recorded_from) for s in found]
-            if await every_doctor_active(c, study.observatory_id, practice):
+            if await every_doctor_active(means, c, study.observatory_id, practice):
                 unnamed.append(practice)
         sources = {practice for practice, _, _ in files}
         return Basis(

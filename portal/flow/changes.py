@@ -56,23 +56,35 @@ async def changes_since(practice_id: str, since: int) -> Changes:
 
 
 def _statement(c: Connection) -> str:
+    """Touches of the window, joined to the patients here: by their persons, and by whoever may be the same person."""
     person = "CAST(t.ref AS uuid)" if is_postgres(c) else "t.ref"
     narrow = ", ".join(f"'{kind}'" for kind in sorted(CLOSES_NOBODY | {"person", "patient", "doctor", "practice"}))
-    touched = (
-        "SELECT g.place, l.at, {about} AS about, {number} AS number FROM log_place g "
-        "JOIN log_entry l ON l.id = g.entry_id JOIN log_touch t ON t.entry_id = l.id AND t.{kind} {join} "
-        "WHERE g.place >= $1 AND g.place < $2"
-    )
-    patient = "JOIN patient p ON p.practice_id = $3 AND "
+    hers = "SELECT t.place, t.at, 'patients' AS about, n.number FROM touch t {join} WHERE t.kind = {kind}"
+    by_row = "JOIN {rows} q ON q.{key} = {ref} JOIN near n ON n.person_id = q.person_id"
     parts = (
-        touched.format(about="'patients'", number="p.number", kind="kind = 'patient'",
-                       join=f"{patient} p.id = CAST(t.ref AS bigint)"),
-        touched.format(about="'patients'", number="p.number", kind="kind = 'person'",
-                       join=f"{patient} p.person_id = {person}"),
-        touched.format(about="'practice'", number="''", kind="kind = 'practice' AND t.ref = $3", join=""),
-        touched.format(about="'everybody'", number="''", kind=f"kind NOT IN ({narrow})", join=""),
+        hers.format(kind="'person'", join=f"JOIN near n ON n.person_id = {person}"),
+        hers.format(kind="'patient'", join=by_row.format(rows="patient", key="id", ref="CAST(t.ref AS bigint)")),
+        hers.format(kind="'patient'",
+                    join=by_row.format(rows="former_person", key="patient_id", ref="CAST(t.ref AS bigint)")),
+        hers.format(kind="'practice' AND t.ref <> $3",
+                    join=by_row.format(rows="patient", key="practice_id", ref="t.ref")),
+        "SELECT t.place, t.at, 'practice', '' FROM touch t WHERE t.kind = 'practice' AND t.ref = $3",
+        f"SELECT t.place, t.at, 'everybody', '' FROM touch t WHERE t.kind NOT IN ({narrow})",
     )  # fmt: skip
-    return f"{' UNION '.join(parts)} ORDER BY place, about, number"
+    return f"{_WINDOW} {' UNION '.join(parts)} ORDER BY place, about, number"
+
+
+_WINDOW = """
+WITH touch AS (
+    SELECT g.place, l.at, t.kind, t.ref FROM log_place g
+    JOIN log_entry l ON l.id = g.entry_id JOIN log_touch t ON t.entry_id = l.id WHERE g.place >= $1 AND g.place < $2
+),
+near AS (
+    SELECT p.number, p.person_id FROM patient p WHERE p.practice_id = $3
+    UNION SELECT p.number, theirs.person_id FROM patient p JOIN person_token mine ON mine.person_id = p.person_id
+    JOIN person_token theirs ON theirs.kind = mine.kind AND theirs.token = mine.token WHERE p.practice_id = $3
+)
+"""
 
 
 def _changes(found: list[dict[str, Any]]) -> list[Change]:

@@ -156,6 +156,8 @@ async def _act(c: Connection, program: Program, plan: _Plan, now: datetime) -> K
     if known is None:
         return await _begin(c, program, plan, now)
     ended = known["taken_back_at"] is not None
+    if not ended and _said_since(plan):
+        return await _begin(c, program, plan, now)
     if sent.stands and ended:
         return await (_stand_again if known["outcome"] in _WAITING and plan.ready else _begin)(c, program, plan, now)
     if not sent.stands and not ended:
@@ -164,6 +166,13 @@ async def _act(c: Connection, program: Program, plan: _Plan, now: datetime) -> K
     if sent.stands and sent.said_at and received_at and sent.said_at < received_at:
         return await _date_back(c, program, plan, now)
     return Kept(_id(plan, known), known["entry_id"], as_moment(known["at"]) or now, new=False)
+
+
+def _said_since(plan: _Plan) -> bool:
+    """A no that she said after she had taken the last one back by herself. The same Consent again, with its old date
+    or none, says nothing new: what she took back is not raised by it."""
+    lifted_at = as_moment((plan.known or {})["withdrawn_at"])
+    return plan.sent.stands and lifted_at is not None and (plan.sent.said_at or lifted_at) > lifted_at
 
 
 _WAITING = (None, "not_here")

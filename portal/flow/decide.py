@@ -1,7 +1,7 @@
 """Decide a crossing: the batch first, then every patient in one pass; explain one patient with her evidence."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,8 @@ from portal.flow.means import Means
 from portal.records.canaries import NO_CANARY
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, transact
-from portal.records.governance import AgreementText, NoticeText
+from portal.records.enrolments import agreements_that_count
+from portal.records.governance import NoticeText
 from portal.records.notices import lost_to_outages, silences
 from portal.rules.clearance import Verdict, Withheld, decide, rules_of
 from portal.rules.conditions import NoticeCoverage, fingerprint
@@ -91,18 +92,8 @@ async def _thresholds(c: Connection, g: Ground, as_delivered: bool) -> Threshold
         silent_before=silent.mailed_before,
         posted_before=silent.posted_before,
         texts=tuple((text.id, text_word(text, g, as_delivered)) for text in texts),
-        agreements=await _agreements_that_count(g),
+        agreements=await agreements_that_count(g.now, g.asked.observatory_id),
     )
-
-
-async def _agreements_that_count(g: Ground) -> tuple[tuple[int, date | None], ...]:
-    """Every version except those that a newer one has replaced for good (its grace date is past), and from which day a
-    newer one will have replaced it."""
-    texts = await AgreementText.filter(observatory_id=g.asked.observatory_id).order_by("version", "id")
-    today = paris_day(g.now)
-    graces = [(t.version, t.grace_until + timedelta(days=1)) for t in texts if t.grace_until is not None]
-    ends = [(t, min((day for version, day in graces if version > t.version), default=None)) for t in texts]
-    return tuple((t.id, day) for t, day in ends if day is None or day > today)
 
 
 def text_word(text: NoticeText, g: Ground, as_delivered: bool = False) -> Text:

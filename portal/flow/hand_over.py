@@ -11,7 +11,8 @@ from portal.flow.means import Means
 from portal.flow.paper import LETTER, PaperLetter, letter_of, make_code_of
 from portal.outside.tokens import link_token, token_hash
 from portal.records.accounts import Account
-from portal.records.database import Connection, as_moment, rows, transact
+from portal.records.database import Connection, NothingToDo, as_moment, rows, transact
+from portal.records.enrolments import works_at
 from portal.records.ledger import enter
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
@@ -22,8 +23,20 @@ async def report_handed_over(
     means: Means, *, observatory_id: str, practice_id: str, number: str, rank: int = 0, actor: str
 ) -> UUID:
     """The practice's software says that the newest text was handed to the patient (rank 0) or to a holder of
-    authority. Counts for nothing yet. Returns the notice's id."""
-    return await transact(lambda c: _hand_over(c, means, observatory_id, practice_id, number, rank, actor, None))
+    authority. Counts for nothing yet. Returns the notice's id; reported again, or already confirmed, it is the same."""
+    try:
+        return await transact(
+            lambda c: _hand_over(c, means, observatory_id, practice_id, number, rank, actor, None, once=True)
+        )
+    except _Handed as known:
+        return known.notice_id
+
+
+class _Handed(NothingToDo):
+    """This reader holds this text already, or so the software has said."""
+
+    def __init__(self, notice_id: UUID) -> None:
+        self.notice_id = notice_id
 
 
 async def hand_over(
@@ -38,7 +51,7 @@ async def prepare_hand_out(means: Means, *, observatory_id: str, practice_id: st
     not been handed it. Counts for nothing until she confirms it. The same again finds the same notice."""
 
     async def step(c: Connection) -> UUID:
-        await _refuse_other_practice(c, practice_id, by)
+        await _refuse_other_practice(c, practice_id, by, await means.now(c))
         texts, _ = await current_texts(c, observatory_id)
         there = await readers(c, practice_id, paris_day(await means.now(c)), number=number)
         there = [reader for reader in there if reader["rank"] is not None]
@@ -75,18 +88,22 @@ async def _hand_over(
     rank: int,
     actor: str,
     doctor: Account | None,
+    *,
+    once: bool = False,
 ) -> UUID:
     now = await means.now(c)
     kind = "notice_hand_over_reported" if doctor is None else "notice_handed_over"
     entry = await enter(c, kind, actor=actor, at=now, touches=[("notice", practice_id)])
     if doctor is not None:
-        await _refuse_other_practice(c, practice_id, doctor)
+        await _refuse_other_practice(c, practice_id, doctor, now)
     texts, _ = await current_texts(c, observatory_id)
     there = [r for r in await readers(c, practice_id, paris_day(now), number=number) if r["rank"] == rank]
     if not there:
         raise Refused("wrong_addressee", "today a notice about this patient goes to somebody else", status=422)
     reader: dict[str, Any] = there[0]
     text_id = texts.get(reader["language"]) or texts["fr"]
+    if once and (held := await _held(c, reader, text_id)):
+        raise _Handed(held)
     notice_id = uuid4()
     await rows(
         c,
@@ -101,19 +118,32 @@ async def _hand_over(
     return notice_id
 
 
+async def _held(c: Connection, reader: dict[str, Any], text_id: str) -> UUID | None:
+    found = await rows(
+        c,
+        "SELECT id FROM notice WHERE patient_id = $1 AND text_id = $2 AND addressee = $3 AND channel = 'hand' AND "
+        "coalesce(reader_index, '') = coalesce($4, '') AND state IN ('reported', 'handed_over') ORDER BY sent_at, id",
+        reader["id"], text_id, reader["addressee"], reader["reader_index"],
+    )  # fmt: skip
+    return UUID(str(found[0]["id"])) if found else None
+
+
 async def confirm_handed_over(means: Means, notice_id: UUID, *, by: Account) -> None:
-    """A doctor of the practice confirms what the software reported; it counts from when it was reported."""
+    """A doctor of the practice confirms what the software reported: it counts from when it was reported. What she
+    prepared herself, or took back, counts from now: until now she had handed nothing over."""
 
     async def step(c: Connection) -> None:
         now = await means.now(c)
         await enter(c, "notice_hand_over_confirmed", actor=by.actor, at=now, touches=[("notice", str(notice_id))])
-        if (await _own(c, notice_id, by))["state"] != NoticeState.REPORTED:
+        if (await _own(c, notice_id, by, now))["state"] != NoticeState.REPORTED:
             raise Refused("not_reported", "no hand-over of this notice waits for a confirmation", status=404)
         await rows(
             c,
-            "UPDATE notice SET state = 'handed_over', server_answer = 'confirmed' WHERE id = $1 AND state = 'reported'",
-            notice_id,
-        )
+            "UPDATE notice SET state = 'handed_over', server_answer = 'confirmed', sent_at = CASE WHEN "
+            "server_answer = 'undone' OR EXISTS (SELECT 1 FROM log_entry l WHERE l.id = notice.entry_id AND "
+            "l.actor LIKE 'doctor:%') THEN $2 ELSE sent_at END WHERE id = $1 AND state = 'reported'",
+            notice_id, now,
+        )  # fmt: skip
 
     await transact(step)
 
@@ -123,7 +153,7 @@ async def undo_handed_over(means: Means, notice_id: UUID, *, by: Account) -> Non
 
     async def step(c: Connection) -> None:
         now = await means.now(c)
-        own = await _own(c, notice_id, by)
+        own = await _own(c, notice_id, by, now)
         touches = [("person", str(own["person_id"]))]
         await enter(c, "notice_hand_over_undone", actor=by.actor, at=now, touches=touches)
         sent_at = as_moment(own["sent_at"])
@@ -131,7 +161,7 @@ async def undo_handed_over(means: Means, notice_id: UUID, *, by: Account) -> Non
             raise Refused("too_late", "only a hand-over of today is undone", status=409)
         await rows(
             c,
-            "UPDATE notice SET state = 'reported', server_answer = 'reported' WHERE id = $1 AND state = 'handed_over'",
+            "UPDATE notice SET state = 'reported', server_answer = 'undone' WHERE id = $1 AND state = 'handed_over'",
             notice_id,
         )
 
@@ -157,7 +187,7 @@ async def hand_out(means: Means, notice_id: UUID, *, by: Account) -> HandOut:
     """What the doctor shows; reads only. Refused for a notice of another practice, or one that did not go by hand."""
 
     async def step(c: Connection) -> HandOut:
-        await _own(c, notice_id, by)
+        await _own(c, notice_id, by, await means.now(c))
         found = await rows(
             c,
             f"{LETTER} WHERE n.id = $1 AND n.channel = 'hand' AND c.addressee = n.addressee "
@@ -185,21 +215,19 @@ async def hand_out(means: Means, notice_id: UUID, *, by: Account) -> HandOut:
     return await transact(step)
 
 
-async def _own(c: Connection, notice_id: UUID, by: Account) -> dict[str, Any]:
+async def _own(c: Connection, notice_id: UUID, by: Account, now: datetime) -> dict[str, Any]:
     """A notice handed out at a practice at which this doctor is active; for her there is no other."""
     found = await rows(
         c,
-        "SELECT n.state, n.sent_at, p.person_id FROM notice n JOIN patient p ON p.id = n.patient_id "
-        "JOIN enrolment e ON e.practice_id = p.practice_id AND e.account_id = $2 AND e.state = 'active' "
+        "SELECT n.state, n.sent_at, p.person_id, p.practice_id FROM notice n JOIN patient p ON p.id = n.patient_id "
         "WHERE n.id = $1 AND n.channel = 'hand'",
-        notice_id, by.id,
-    )  # fmt: skip
-    if not found:
+        notice_id,
+    )
+    if not found or not await works_at(c, found[0]["practice_id"], by.id, now):
         raise Refused("unknown_notice", "there is no such notice", status=404)
     return found[0]
 
 
-async def _refuse_other_practice(c: Connection, practice_id: str, by: Account) -> None:
-    statement = "SELECT 1 AS one FROM enrolment WHERE practice_id = $1 AND account_id = $2 AND state = 'active'"
-    if not await rows(c, statement, practice_id, by.id):
+async def _refuse_other_practice(c: Connection, practice_id: str, by: Account, now: datetime) -> None:
+    if not await works_at(c, practice_id, by.id, now):
         raise Refused("other_practice", "only an active doctor of this practice says so", status=403)

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pyarrow as pa
 from tortoise.exceptions import IntegrityError
-from tortoise.expressions import Q
 
 from portal.flow.decide import Asked, Decision, person_closes_at, refuse_withheld_batch, snapshot, stand
 from portal.flow.key_custody import bind_key
@@ -21,12 +20,12 @@ from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.clearance import decided, rule_version
 from portal.records.database import Connection, as_moment, rows, transact
-from portal.records.enrolments import Enrolment, active
+from portal.records.enrolments import Enrolment, active, partly_active
 from portal.records.ledger import Acting, Touch, enter, take_cut
 from portal.records.releases import Permit
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
-from portal.rules.words import Crossing, EnrolmentState, Provenance, Role
+from portal.rules.words import Crossing, Provenance, Role
 
 LIFE = timedelta(hours=24)
 """How long a permit may be used; less when the authorisation ends before."""
@@ -98,7 +97,7 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
     Cut first, then a fresh snapshot; the decision is made again when the extraction arrives, so no lock is held.
     Refused("other_practice") for a doctor who is not active there.
     """
-    await _refuse_other_practice(observatory_id, practice_id, by)
+    await _refuse_other_practice(means.clock.now(), observatory_id, practice_id, by)
     cut = await take_cut()
     asked = Asked(observatory_id)
 
@@ -116,7 +115,8 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
         return decision, listed, spans, accounts, int(last[0]["n"]) + 1
 
     decision, listed, spans, accounts, serial = await transact(decide_now)
-    unnamed = [practice_id] if await transact(lambda c: every_doctor_active(c, observatory_id, practice_id)) else []
+    everybody = await transact(lambda c: every_doctor_active(means, c, observatory_id, practice_id))
+    unnamed = [practice_id] if everybody else []
     terms = make_terms(
         decision, permit_id=secrets.token_hex(8), practices=(practice_id,), spans=spans, unnamed=unnamed, serial=serial
     )
@@ -144,13 +144,11 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
     return await transact(record)
 
 
-async def _refuse_other_practice(observatory_id: str, practice_id: str, by: Acting) -> None:
+async def _refuse_other_practice(now: datetime, observatory_id: str, practice_id: str, by: Acting) -> None:
     if (
         isinstance(by, Account)
         and by.role == Role.DOCTOR
-        and not await Enrolment.exists(
-            observatory_id=observatory_id, practice_id=practice_id, account_id=by.id, state=EnrolmentState.ACTIVE
-        )
+        and not await (await active(now, observatory_id)).filter(practice_id=practice_id, account_id=by.id).exists()
     ):
         raise Refused("other_practice", "a permit is for an active doctor of this practice", status=403)
 
@@ -206,9 +204,9 @@ def allowed_table(listed: Any) -> pa.Table:
 
 
 async def doctor_spans(means: Means, observatory_id: str, practice_id: str) -> tuple[list[DoctorSpan], list[int]]:
-    """The active doctors of a practice, and from which day their records may pass (all if history is signed for), until
-    which for a locum."""
-    found = await active(means.clock.now(), observatory_id).filter(practice_id=practice_id).order_by("id")
+    """The active doctors of a practice whose agreement counts, and from which day their records may pass (all if
+    history is signed for), until which for a locum."""
+    found = await (await active(means.clock.now(), observatory_id)).filter(practice_id=practice_id).order_by("id")
     spans = [
         DoctorSpan(
             practice_id,
@@ -227,9 +225,9 @@ def first_day(enrolment: Enrolment) -> date | None:
     return None if enrolment.includes_history else paris_day(enrolment.active_from or enrolment.identified_at)
 
 
-async def every_doctor_active(c: Connection, observatory_id: str, practice_id: str) -> bool:
-    """True when each doctor whom the register names, and each who began to enrol, is active, and none is a locum: what
-    names nobody may have been noted after her last day.
+async def every_doctor_active(means: Means, c: Connection, observatory_id: str, practice_id: str) -> bool:
+    """True when each doctor whom the register names, and each who began to enrol, is active under an agreement that
+    counts, and none is a locum: what names nobody may have been noted after her last day.
 
     Only then may a record that names nobody pass.
     """
@@ -241,6 +239,5 @@ async def every_doctor_active(c: Connection, observatory_id: str, practice_id: s
         practice_id,
         observatory_id,
     )
-    hers = Enrolment.filter(observatory_id=observatory_id, practice_id=practice_id)
-    waiting = await hers.filter(Q(state__not=EnrolmentState.ACTIVE) | Q(closes_on__isnull=False)).exists()
+    waiting = await (await partly_active(means.clock.now(), observatory_id)).filter(practice_id=practice_id).exists()
     return not found and not waiting

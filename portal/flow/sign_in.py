@@ -117,10 +117,8 @@ async def sign_in_staff(means: Means, identity: Identity, *, second_factor: bool
         invited = await Account.filter(
             email=(identity.email or "").casefold(), subject=None, role__in=STAFF, closed_at=None
         )
-        for account in invited:
-            account.issuer, account.subject, account.display_name = identity.issuer, identity.subject, _name(identity)
-            await account.save()
-        accounts = sorted([*bound, *invited], key=lambda a: a.id)
+        new = [each for account in invited if (each := await _bind(account, identity)) is not None]
+        accounts = sorted([*bound, *new], key=lambda a: a.id)
         if not accounts:
             raise Refused("not_staff", "nobody invited you here: ask an operator", status=403)
         await enter(c, "signed_in", actor=accounts[0].actor, at=now, touches=[("account", "session")])
@@ -129,6 +127,22 @@ async def sign_in_staff(means: Means, identity: Identity, *, second_factor: bool
     if not second_factor:
         raise Refused("no_second_factor", "staff sign in with a second factor", status=403)
     return await transact(step)
+
+
+async def _bind(invited: Account, identity: Identity) -> Account | None:
+    """The account that an invitation opens. Who had one of this role that was removed has it again, under the address
+    of the invitation; None for whom works in this role already."""
+    known = await Account.get_or_none(issuer=identity.issuer, subject=identity.subject, role=invited.role)
+    if known is None:
+        invited.issuer, invited.subject, invited.display_name = identity.issuer, identity.subject, _name(identity)
+        await invited.save()
+        return invited
+    if known.closed_at is None:
+        return None
+    await invited.delete()
+    known.email, known.study_id, known.closed_at = invited.email, invited.study_id, None
+    await known.save()
+    return known
 
 
 async def signed_in(means: Means, cookie: str) -> SignedIn | None:

@@ -9,6 +9,7 @@ from portal.flow.means import Means
 from portal.flow.taken_back import heard_on
 from portal.records.accounts import Account
 from portal.records.database import Connection, as_moment, connection, rows, transact
+from portal.records.enrolments import works_at
 from portal.records.ledger import Touch, enter
 from portal.records.objections import take_back, write_objections
 from portal.rules.refusals import Refused
@@ -31,9 +32,9 @@ class Told:
 
 
 async def object_for(means: Means, *, practice_id: str, number: str, said_on: date | None = None, by: Account) -> UUID:
-    """The patient of this number told her doctor; effective at once. Said again it is the same no, which an earlier
-    `said_on` dates back; a day ahead is now. Any doctor who was once verified at the practice may record it, also after
-    she has left."""
+    """The patient of this number told her doctor; effective at once. Said again to her it is the same no, which an
+    earlier `said_on` dates back; said to a colleague it is another, so that neither takes back what the other heard. A
+    day ahead is now. Any doctor who was once verified at the practice may record it, also after she has left."""
     patient = await transact(lambda c: _patient(c, practice_id, number, by))
     return await _record(means, patient, said_on, ObjectionChannel.DOCTOR, by.actor)
 
@@ -63,10 +64,10 @@ async def _record(
         received_at = min(midnight(said_on), now) if said_on else now
         standing = await rows(
             c,
-            "SELECT id FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 "
+            "SELECT id FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 AND actor = $4 "
             "AND withdrawn_at IS NULL "
             "AND NOT EXISTS (SELECT 1 FROM sent_consent s WHERE s.objection_id = objection.id)",
-            patient["id"], channel, Scope.EVERYTHING,
+            patient["id"], channel, Scope.EVERYTHING, actor,
         )  # fmt: skip
         if not standing:
             objection = uuid4()
@@ -97,6 +98,7 @@ async def undo(means: Means, objection: UUID, *, by: Account) -> None:
     async def step(c: Connection) -> None:
         now = await means.now(c)
         entry = await enter(c, "objection_taken_back", actor=by.actor, at=now, touches=touches)
+        await _refuse_who_does_not_take_part(c, row["practice_id"], by, now)
         if not _told(await _recorded(c, objection, by), now, by).undoable:
             raise Refused("too_late", "only who recorded it takes it back, on the same day", status=409)
         await take_back(c, [objection], at=now, entry=entry)
@@ -116,6 +118,7 @@ async def take_back_told(means: Means, objection: UUID, *, said_on: date | None,
         entry = await enter(
             c, "objection_taken_back", actor=by.actor, at=now, touches=touches, summary=f"doctor, said on {day}"
         )
+        await _refuse_who_does_not_take_part(c, row["practice_id"], by, now)
         if not _told(await _recorded(c, objection, by), now, by).mine:
             raise Refused("not_told_her", "only who recorded it hears that it is taken back", status=409)
         await take_back(c, [objection], at=now, entry=entry)
@@ -125,6 +128,12 @@ async def take_back_told(means: Means, objection: UUID, *, said_on: date | None,
 
 _HERS = "practice_id IN (SELECT practice_id FROM enrolment WHERE account_id = $2 AND active_from IS NOT NULL)"
 """Of a practice at which an operator has once verified her: who only says that she works there learns nothing."""
+
+
+async def _refuse_who_does_not_take_part(c: Connection, practice_id: str, by: Account, now: datetime) -> None:
+    """Whoever is gone or suspended may still close; only who takes part opens again."""
+    if not await works_at(c, practice_id, by.id, now, pausing=True):
+        raise Refused("not_taking_part", "you do not take part any more: the desk hears this instead", status=403)
 
 
 async def _patient(c: Connection, practice_id: str, number: str, by: Account) -> dict[str, Any]:
@@ -145,7 +154,7 @@ def _unknown_patient() -> Refused:
 async def _recorded(c: Connection, objection: UUID, by: Account) -> dict[str, Any]:
     found = await rows(
         c,
-        "SELECT o.id, o.person_id, o.patient_id, o.actor, o.received_at, o.withdrawn_at, l.at, p.number "
+        "SELECT o.id, o.person_id, o.patient_id, o.actor, o.received_at, o.withdrawn_at, l.at, p.number, p.practice_id "
         "FROM objection o JOIN patient p ON p.id = o.patient_id JOIN log_entry l ON l.id = o.entry_id "
         f"WHERE o.id = $1 AND o.channel = '{ObjectionChannel.DOCTOR}' AND p.{_HERS}",
         objection, by.id,

@@ -1,7 +1,7 @@
 """A doctor's enrolment at one practice for one observatory: who was invited, what was signed, what is mailed. The
 doctor enrols, not the site."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from tortoise import fields
@@ -11,6 +11,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from portal.records.accounts import Account
+from portal.records.database import Connection
 from portal.records.fields import exactly_one, one_of, together, word
 from portal.records.governance import AgreementText, Observatory
 from portal.records.ledger import LogEntry
@@ -76,9 +77,42 @@ class Enrolment(Model):
         )
 
 
-def active(now: datetime, observatory_id: str) -> QuerySet[Enrolment]:
-    """The enrolments that let something pass at this moment: active, and no locum's whose last day is over."""
-    return Enrolment.filter(_goes_on(now), observatory_id=observatory_id, state=EnrolmentState.ACTIVE)
+async def active(now: datetime, observatory_id: str) -> QuerySet[Enrolment]:
+    """The enrolments that let something pass at this moment: active, under an agreement that counts, and no locum's
+    whose last day is over. Asked for each doctor: a colleague who has signed the newest does not sign for her."""
+    return Enrolment.filter(
+        _goes_on(now), observatory_id=observatory_id, state=EnrolmentState.ACTIVE,
+        agreement_id__in=await agreements_in_force(now, observatory_id),
+    )  # fmt: skip
+
+
+async def partly_active(now: datetime, observatory_id: str) -> QuerySet[Enrolment]:
+    """The enrolments of whom something may not pass, now or from some day on."""
+    lapsed = ~Q(agreement_id__in=await agreements_in_force(now, observatory_id))
+    return Enrolment.filter(
+        Q(state__not=EnrolmentState.ACTIVE) | Q(closes_on__isnull=False) | lapsed, observatory_id=observatory_id
+    )
+
+
+async def agreements_in_force(now: datetime, observatory_id: str) -> list[int]:
+    return [agreement for agreement, _ in await agreements_that_count(now, observatory_id)]
+
+
+async def agreements_that_count(now: datetime, observatory_id: str) -> tuple[tuple[int, date | None], ...]:
+    """Every version except those that a newer one has replaced for good (its grace date is past), and from which day a
+    newer one will have replaced it."""
+    texts, today = await AgreementText.filter(observatory_id=observatory_id).order_by("version", "id"), paris_day(now)
+    graces = [(t.version, t.grace_until + timedelta(days=1)) for t in texts if t.grace_until is not None]
+    ends = [(t, min((day for version, day in graces if version > t.version), default=None)) for t in texts]
+    return tuple((t.id, day) for t, day in ends if day is None or day > today)
+
+
+async def works_at(c: Connection, practice_id: str, account_id: int, now: datetime, *, pausing: bool = False) -> bool:
+    """A doctor is active at the practice at this moment (or, `pausing`, rests): verified, not suspended, not gone, her
+    last day not over."""
+    states = [EnrolmentState.ACTIVE, *([EnrolmentState.PAUSED] if pausing else [])]
+    hers = Enrolment.filter(_goes_on(now), practice_id=practice_id, account_id=account_id, state__in=states)
+    return await hers.using_db(c).exists()
 
 
 def takes_part(now: datetime) -> Q:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -61,7 +61,7 @@ async def sent_before(client_id: str, hashes: Sequence[str]) -> dict[str, dict[s
     found = await rows(
         c,
         "SELECT s.id, s.key_hash, s.about, s.objection_id, s.provisional_id, s.taken_back_at, s.entry_id, l.at, "
-        "coalesce(o.received_at, v.received_at) AS received_at, v.outcome FROM sent_consent s "
+        "coalesce(o.received_at, v.received_at) AS received_at, o.withdrawn_at, v.outcome FROM sent_consent s "
         "JOIN log_entry l ON l.id = s.entry_id LEFT JOIN objection o ON o.id = s.objection_id "
         "LEFT JOIN provisional_objection v ON v.id = s.provisional_id "
         f"WHERE s.client_id = $1 AND s.key_hash IN ({json_texts(c, 2)})",
@@ -155,13 +155,13 @@ async def of_partner(client_id: str, asked: Asked) -> list[Shown]:
     return [_shown(row, str(row["id"])) for row in found]
 
 
+_OPEN = "e.state IN ('active', 'paused') AND (e.closes_on IS NULL OR e.closes_on > $2)"
 _MINE = (
     "p.practice_id IN (SELECT a.practice_id FROM client_practice a JOIN enrolment e ON e.practice_id = a.practice_id "
-    f"WHERE a.client_id = $1 AND a.ended_at IS NULL AND e.state IN ('active', 'paused')) AND {NO_CANARY}"
+    f"WHERE a.client_id = $1 AND a.ended_at IS NULL AND {_OPEN}) AND {NO_CANARY}"
 )
 _ITS_OBSERVATORY = (
-    "SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = o.scope_ref "
-    "AND e.state IN ('active', 'paused')"
+    f"SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = o.scope_ref AND {_OPEN}"
 )
 _BOUND_HERE = (
     "JOIN objection o ON o.person_id = p.person_id",
@@ -177,11 +177,12 @@ _LAST = (
 )
 
 
-async def of_practices(client_id: str, asked: Asked) -> list[Shown]:
-    """The objections that bind patients of the practices that let this program act: for everything, for the practice's
-    observatory, or of the practice as a source. Who said no to one study only takes part for her doctor, too, and a
-    study's name may tell an illness. In the order of patients, one more than `most` when there are more."""
-    values: list[Any] = [client_id]
+async def of_practices(client_id: str, today: date, asked: Asked) -> list[Shown]:
+    """The objections that bind patients of the practices that let this program act and where a doctor takes part
+    `today` or pauses: for everything, for the practice's observatory, or of the practice as a source. Who said no to
+    one study only takes part for her doctor, too, and a study's name may tell an illness. In the order of patients, one
+    more than `most` when there are more."""
+    values: list[Any] = [client_id, today]
     hers, where = [_MINE], ["1 = 1"]
 
     def add(conditions: list[str], condition: str, *given: Any) -> None:

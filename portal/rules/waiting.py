@@ -21,8 +21,9 @@ def paris_day(moment: datetime) -> date:
 
 
 def midnight(day: date) -> datetime:
-    """The moment at which a day begins in Paris, in UTC."""
-    return datetime.combine(day, time.min, PARIS).astimezone(UTC)
+    """The moment at which a day begins in Paris, in UTC. A day before 1900 is that year's first: nobody living said or
+    did anything then."""
+    return datetime.combine(max(day, date(1900, 1, 1)), time.min, PARIS).astimezone(UTC)
 
 
 def lost_days(outages: Iterable[tuple[datetime, datetime | None]], now: datetime) -> frozenset[date]:

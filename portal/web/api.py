@@ -62,8 +62,9 @@ async def _once(request: Request, act: Callable[[], Awaitable[BaseModel]]) -> Re
         raise Refused("idempotency_key", "a key has 8 to 200 signs", where="Idempotency-Key", status=422)
     asked = b"\0".join([request.method.encode(), request.scope["path"].encode(), await request.body()])
 
-    async def acted() -> tuple[int, bytes]:
-        return 200, (await act()).model_dump_json().encode()
+    async def acted() -> tuple[int, bytes, bool]:
+        said = await act()
+        return 200, said.model_dump_json().encode(), not getattr(said, "not_done", ())
 
     status, body = await once(_means(request), program_of(request).id, key, asked, acted)
     return Response(body, status_code=status, media_type="application/json")

@@ -12,18 +12,24 @@ from starlette.responses import Response
 
 from portal.flow import minors, told_doctor
 from portal.records import practice_overview, practice_to_do
+from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState as State
 from portal.web.doctor_frame import chosen
 from portal.web.doctor_frame import enrolment as enrolment_here
 from portal.web.frame import form, given_day, path_uuid, portal_of, reference, see_other, show, who
 
 VERIFIED = frozenset({State.ACTIVE, State.PAUSED})
-"""Nobody's patients are shown to somebody whose place at the practice was not verified, or who left it."""
 
 NOT_YET = frozenset({State.IDENTIFIED, State.SIGNED})
 """Before that, nobody sees what left the practice either; who left it may go on looking at that."""
 
 NOBODY = {**dict.fromkeys(practice_overview.PATIENT_STATES, 0), "total": 0}
+
+
+def sees_patients(enrolment: dict[str, Any], now: datetime) -> bool:
+    """Nobody's patients are shown to somebody whose place at the practice was not verified, who left it, or whose last
+    day there is over."""
+    return enrolment["state"] in VERIFIED and (enrolment["last"] is None or paris_day(now) <= enrolment["last"])
 
 
 async def dashboard(request: Request, enrolment: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +49,7 @@ async def patients(request: Request) -> Response:
     enrolment = await chosen(request)
     wanted = request.query_params.get("state", "")
     state = wanted if wanted in practice_overview.PATIENT_STATES else ""
-    if enrolment is None or enrolment["state"] not in VERIFIED:
+    if enrolment is None or not sees_patients(enrolment, _now(request)):
         return await _show(request, [], NOBODY, verified=False)
     counts = await _counts(request, enrolment)
     pages = -(-counts[state or "total"] // practice_overview.PER_PAGE) or 1
@@ -63,7 +69,7 @@ async def patients(request: Request) -> Response:
 async def find(request: Request) -> Response:
     """The one patient of a number that was typed; changes nothing."""
     enrolment, number = await enrolment_here(request), (await form(request)).get("number", "").strip()
-    if enrolment["state"] not in VERIFIED:
+    if not sees_patients(enrolment, _now(request)):
         return await _show(request, [], NOBODY, verified=False)
     here = (enrolment["practice_id"], enrolment["observatory_id"], _now(request))
     return await _show(
@@ -86,7 +92,7 @@ async def _show(request: Request, listed: list[dict[str, Any]], counts: dict[str
 
 
 async def _counts(request: Request, enrolment: dict[str, Any]) -> dict[str, int]:
-    if enrolment["state"] not in VERIFIED:
+    if not sees_patients(enrolment, _now(request)):
         return NOBODY
     return await practice_overview.counts(enrolment["practice_id"], enrolment["observatory_id"], _now(request))
 

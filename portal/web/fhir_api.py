@@ -78,8 +78,9 @@ async def transact(request: Request) -> Response:
 
 async def _shown(request: Request, asked: Asked) -> list[Shown]:
     program = program_of(request)
-    own = of_partner if program.kind is ClientKind.PARTNER else of_practices
-    return await own(program.id, asked)
+    if program.kind is ClientKind.PARTNER:
+        return await of_partner(program.id, asked)
+    return await of_practices(program.id, paris_day(portal_of(request).means.clock.now()), asked)
 
 
 # --- what is searched for --------------------------------------------------------------------------------------------

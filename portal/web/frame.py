@@ -166,7 +166,7 @@ def given_day(given: Mapping[str, str], name: str) -> date | None:
     """The day in a field of a form, None when it is empty. Refused (code: the field's name) for what is none."""
     text = given.get(name, "").strip()
     day = iso_day(text)
-    if text and day is None:
+    if text and (day is None or not 1900 <= day.year <= 2100):
         raise Refused(name, "a day is written as 2026-04-16", status=422)
     return day
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 from kept import one_entry, refused
 from world import World, patient, signing
 
-from portal.flow import enrol
-from portal.flow.permit import doctor_spans, every_doctor_active
+from portal.flow import enrol, hand_over, minors
+from portal.flow.permit import doctor_spans, every_doctor_active, issue
 from portal.records.accounts import Account
 from portal.records.database import connection
 from portal.records.enrolments import Enrolment, Signature
@@ -63,7 +63,9 @@ async def test_a_locum_gives_her_last_day_and_her_span_ends_with_it(world: World
     await enrol.verify(world.means, one.id, doctor_number="doctor-1", by=world.operator)
     spans, _ = await doctor_spans(world.means, "demo", "practice-a")
     assert [span.recorded_until for span in spans] == [today]
-    assert not await every_doctor_active(connection(), "demo", "practice-a"), "what names nobody may be from later"
+    assert not await every_doctor_active(world.means, connection(), "demo", "practice-a"), (
+        "what names nobody may be from later"
+    )
     world.wait(1)
     assert await doctor_spans(world.means, "demo", "practice-a") == ([], [])
     assert (await Enrolment.get()).state == State.ACTIVE, "time closes without anything being written"
@@ -85,3 +87,41 @@ async def test_a_successor_takes_the_number_of_who_left_only_without_the_history
     spans, accounts = await doctor_spans(world.means, "demo", "practice-a")
     assert [(span.doctor_id, span.recorded_from) for span in spans] == [("doctor-1", paris_day(world.clock.now()))]
     assert accounts == [(await Account.get(subject="doctor-doctor-2")).id], "and none of her predecessor's"
+
+
+async def test_a_colleague_who_has_signed_the_newest_does_not_sign_for_her(world: World) -> None:
+    lapsed = await world.enrol()
+    signed = await world.enrol(number="doctor-2", rpps="10000000002")
+    text = await newer(world)
+    theirs = await Enrolment.get(account_id=signed.id)
+    await enrol.sign(world.means, signed, theirs.id, signing(world, text))
+
+    async def there() -> list[str]:
+        return [span.doctor_id for span in (await doctor_spans(world.means, "demo", "practice-a"))[0]]
+
+    assert await there() == ["doctor-1", "doctor-2"], "until the grace date is over"
+    world.wait(1)
+    assert await there() == ["doctor-2"]
+    assert not await every_doctor_active(world.means, connection(), "demo", "practice-a")
+    await world.register([patient("1")])
+    async with refused("other_practice"):
+        await issue(world.means, observatory_id="demo", practice_id="practice-a", by=lapsed, out=world.folder / "p")
+
+
+async def test_after_her_last_day_a_locum_opens_nothing_and_is_given_no_list(world: World) -> None:
+    account = await world.enrol()
+    await world.register([patient("1")])
+    reported = await hand_over.report_handed_over(
+        world.means, observatory_id="demo", practice_id="practice-a", number="1", actor="software:x"
+    )
+    await Enrolment.all().update(closes_on=paris_day(world.clock.now()))
+    async with refused("unknown_notice"):
+        await hand_over.confirm_handed_over(world.means, reported, by=account)
+    async with refused("other_practice"):
+        await hand_over.prepare_hand_out(
+            world.means, observatory_id="demo", practice_id="practice-a", number="1", by=account
+        )
+    async with refused("other_practice"):
+        await issue(world.means, observatory_id="demo", practice_id="practice-a", by=account, out=world.folder / "p")
+    async with refused("other_practice"):
+        await minors.tell_alone(world.means, practice_id="practice-a", number="1", by=account)

@@ -159,6 +159,6 @@ async def test_only_the_colleague_who_enrolled_counts_as_active(world: World) ->
     await world.register([patient("1"), patient("2", doctor_id="doctor-2")])
     spans, _ = await doctor_spans(world.means, "demo", "practice-a")
     assert [span.doctor_id for span in spans] == ["doctor-1"]
-    assert not await every_doctor_active(connection(), "demo", "practice-a")
+    assert not await every_doctor_active(world.means, connection(), "demo", "practice-a")
     await world.enrol(number="doctor-2")
-    assert await every_doctor_active(connection(), "demo", "practice-a")
+    assert await every_doctor_active(world.means, connection(), "demo", "practice-a")

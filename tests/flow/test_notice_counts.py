@@ -197,6 +197,23 @@ async def test_a_hand_over_reported_by_software_waits_for_the_doctor(told: World
         await hand_over.confirm_handed_over(told.means, notice, by=doctor)
 
 
+async def test_what_a_doctor_prepared_or_undid_counts_from_when_she_has_handed_it_over(told: World) -> None:
+    doctor = await told.enrol(1, number="doctor-9")
+    await told.register([patient("9", email=""), patient("8", email="")], partial=True)
+    prepared, undone = [
+        await hand_over.prepare_hand_out(
+            told.means, observatory_id="demo", practice_id="practice-a", number=number, by=doctor
+        )
+        for number in ("9", "8")
+    ]
+    await hand_over.confirm_handed_over(told.means, undone, by=doctor)
+    await hand_over.undo_handed_over(told.means, undone, by=doctor)
+    await later(told)
+    for notice, number in ((prepared, "9"), (undone, "8")):
+        await hand_over.confirm_handed_over(told.means, notice, by=doctor)
+        assert await reasons(told, number) == ("G56",)
+
+
 async def test_a_doctors_own_hand_over_counts_and_its_link_works(told: World) -> None:
     doctor = await told.enrol(1, number="doctor-9")
     await told.register([patient("9", email="")], partial=True)

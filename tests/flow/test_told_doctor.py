@@ -1,7 +1,7 @@
 """A no told to the doctor: one click, effective at once, dated back, undone the same day by the same doctor only."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,7 +16,7 @@ from portal.records.objections import Objection
 from portal.rules.clearance import Withheld
 from portal.rules.refusals import Refused
 from portal.rules.waiting import midnight, paris_day
-from portal.rules.words import Role
+from portal.rules.words import EnrolmentState, Role
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
@@ -120,3 +120,35 @@ async def test_a_doctor_who_has_left_still_records_what_she_was_told(told: World
     await enrol.leave(told.means, await doctor(), (await Enrolment.get(account_id=(await doctor()).id)).id)
     await told_no(told)
     assert "G41" in await reasons(told)
+
+
+@ON_BOTH
+async def test_what_a_colleague_heard_stands_when_she_undoes_her_own_wrong_row(told: World) -> None:
+    mistaken = await told_no(told)
+    colleague = await told.enrol(number="doctor-7", rpps="10000000007")
+    heard = await told_no(told, by=colleague)
+    assert heard != mistaken
+    await told_doctor.undo(told.means, mistaken, by=await doctor())
+    assert await reasons(told) == ("G41",)
+
+
+async def test_who_is_suspended_or_gone_or_past_her_last_day_opens_nothing_again(told: World) -> None:
+    no, hers = await told_no(told), Enrolment.filter(account_id=(await doctor()).id)
+    before = await hers.get()
+    for changes in (
+        {"state": EnrolmentState.SUSPENDED, "before_suspension": EnrolmentState.ACTIVE},
+        {"state": EnrolmentState.LEFT}, {"closes_on": paris_day(told.clock.now())},
+    ):  # fmt: skip
+        await hers.update(**changes)
+        async with refused("not_taking_part"):
+            await told_doctor.undo(told.means, no, by=await doctor())
+        async with refused("not_taking_part"):
+            await told_doctor.take_back_told(told.means, no, said_on=None, by=await doctor())
+        await hers.update(state=before.state, before_suspension=None, closes_on=None)
+    await told_doctor.undo(told.means, no, by=await doctor())
+    assert await reasons(told) == ()
+
+
+async def test_a_day_of_another_age_is_heard_all_the_same(told: World) -> None:
+    await told_no(told, said_on=date(1, 1, 1))
+    assert await reasons(told) == ("G41",)

@@ -8,6 +8,7 @@ from programs import API, doctor_of, program
 from whole_site import Web
 from world import patient
 
+from portal.flow import told_doctor
 from portal.flow.sequence import sequence
 from portal.gate.register import write_register_csv
 from portal.records.database import connection, rows
@@ -87,6 +88,21 @@ async def test_the_same_request_under_one_key_is_acted_on_once(web: Web) -> None
     assert found[0]["n"] == 1
 
 
+@BOTH
+async def test_what_was_not_done_is_tried_again_under_the_same_key_and_what_was_done_stands_once(web: Web) -> None:
+    own = await (await program(web)).signed_in()
+    for path, done, new in (("hand-outs", "reported", "5"), ("objections", "noted", "6")):
+        body, key = {"items": [{"patient_id": "1"}, {"patient_id": new}]}, {"Idempotency-Key": f"a-key-for-{path}"}
+        first = (await own.post(f"{API}/{path}", json=body, headers=key)).json()
+        assert ([n["item"] for n in first["not_done"]], len(first[done])) == ([1], 1)
+        await web.world.register([patient(new)], partial=True)
+        again = (await own.post(f"{API}/{path}", json=body, headers=key)).json()
+        assert (again["not_done"], again[done][0], len(again[done])) == ([], first[done][0], 2)
+    assert await standing("1") == await standing("6") == [("software", "everything")]
+    found = await rows(connection(), "SELECT count(*) AS n FROM notice WHERE state = 'reported'")
+    assert found[0]["n"] == 2, "reported again, it is the same"
+
+
 async def test_a_reported_hand_out_waits_for_the_doctor_and_a_burst_is_flagged(web: Web) -> None:
     own = await (await program(web)).signed_in()
     await web.world.register([patient(str(n)) for n in range(1, 70)], partial=True)
@@ -126,3 +142,18 @@ async def test_the_patients_and_the_changes_are_paged_and_say_never_why(web: Web
     new = (await own.get(f"{API}/changes?since={seen['next']}")).json()
     assert [(c["about"], c["patients"]) for c in new["changes"]] == [("patients", ["2"])]
     assert set(new["changes"][0]) == {"at", "about", "patients"}
+
+
+@BOTH
+async def test_whoever_may_be_the_same_person_as_one_who_says_no_elsewhere_is_named(web: Web) -> None:
+    own = await (await program(web)).signed_in()
+    twin = patient("9", family_name=patient("1").family_name)
+    await web.world.register([twin], "practice-b")
+    hers = await doctor_of(web, 2)
+    await sequence(web.world.means)
+    seen = (await own.get(f"{API}/changes")).json()["next"]
+    await told_doctor.object_for(web.world.means, practice_id="practice-b", number="9", by=hers)
+    assert [p["patient_id"] for p in (await own.post(f"{API}/check", json={"patients": ["1"]})).json()["usable"]] == []
+    await sequence(web.world.means)
+    new = (await own.get(f"{API}/changes?since={seen}")).json()["changes"]
+    assert [(c["about"], c["patients"]) for c in new] == [("patients", ["1"])]

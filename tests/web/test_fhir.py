@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from consents import FHIR, NIR, by_name, no, numbered, transaction
@@ -17,6 +18,7 @@ from portal.records.database import connection, rows
 from portal.records.enrolments import Enrolment
 from portal.records.people import Patient
 from portal.rules.scopes import ClientKind
+from portal.rules.waiting import paris_day
 from portal.rules.words import Scope
 
 OWN_NUMBER = f"{BASE}/fhir/sid/practice-a/patient"
@@ -212,6 +214,10 @@ async def test_what_is_anothers_is_not_there(web: Web) -> None:
         assert (await seen_by.get(address)).status_code == 404, address
     assert "entry" not in (await other.get("/fhir/Consent")).json()
     doctor = await doctor_of(web)
+    today = paris_day(web.world.clock.now())
+    for last_day, status in ((today + timedelta(days=1), 200), (today, 404), (None, 200)):
+        await Enrolment.filter(account_id=doctor.id).update(closes_on=last_day)
+        assert (await own.get(f"/fhir/Consent/{own_id}")).status_code == status, "a locum's last day"
     await enrol.leave(web.world.means, doctor, (await Enrolment.get(account_id=doctor.id)).id)
     assert (await own.get(f"/fhir/Consent/{own_id}")).status_code == 404
 

@@ -7,9 +7,12 @@ from kept import dump
 from whole_site import BASE, Web, doctor_person, secret_of, staff_person
 
 from portal.flow.sign_in import add_staff
+from portal.flow.staff import remove_staff
 from portal.outside.tokens import open_under
-from portal.records.accounts import Session
+from portal.records.accounts import Account, Session
+from portal.rules.refusals import Refused
 from portal.rules.words import Role
+from portal.web.frame import given_day
 from portal.web.security import session_cookie, sign_in_cookie
 
 
@@ -149,3 +152,30 @@ async def test_the_way_back_is_the_settings_and_never_the_hosts(web: Web) -> Non
     begun = await web.browser().get("/login/doctor", headers={"Host": "evil.example"})
     assert begun.headers["location"].startswith(f"{BASE}/demo/id/authorize")
     assert "evil" not in begun.headers["location"]
+
+
+async def test_whoever_was_removed_and_invited_under_another_address_has_her_account_again(web: Web) -> None:
+    means = web.world.means
+    await invited(web, "old@example.org")
+    web.persons["desk"].append(staff_person("somebody", "old@example.org"))
+    await web.sign_in("staff", "somebody")
+    first = await Account.get(email="old@example.org")
+    await remove_staff(means, email="old@example.org", role=None, actor="system:test")
+    await invited(web, "new@example.org")
+    web.persons["desk"][-1] = staff_person("somebody", "new@example.org")
+    _, back = await web.sign_in("staff", "somebody")
+    assert (back.status_code, back.headers["location"]) == (303, "/desk")
+    again = await Account.get(email="new@example.org")
+    assert (again.id, again.closed_at) == (first.id, None)
+    assert not await Account.filter(email="old@example.org").exists()
+    await invited(web, "third@example.org")
+    web.persons["desk"][-1] = staff_person("somebody", "third@example.org")
+    _, back = await web.sign_in("staff", "somebody")
+    assert back.status_code == 303, "she works in this role already"
+    assert (await Account.get(email="third@example.org")).subject is None
+
+
+async def test_a_day_of_another_age_is_refused_in_a_form(web: Web) -> None:
+    for day in ("0001-01-01", "9999-12-31"):
+        with pytest.raises(Refused, match="2026-04-16"):
+            given_day({"until": day}, "until")
