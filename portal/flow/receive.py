@@ -1,5 +1,6 @@
 """An extraction arrives: checked, decided again, those who no longer pass dropped before anything is stored."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +56,9 @@ async def receive(means: Means, folder: Path, *, practice_id: str, actor: str) -
     newest of the practice, or lets records of a doctor pass who is not active now.
     """
     key = await practice_key(practice_id)
-    extraction = read_extraction(folder, key)
+    extraction = await asyncio.to_thread(read_extraction, folder, key)  # nobody who says no waits for a large one
     permit = await permit_of(practice_id, extraction.permit_sha256)
-    arrived = persons(sorted((folder / "records").glob("*.parquet")))
+    arrived = await asyncio.to_thread(persons, sorted((folder / "records").glob("*.parquet")))
     there = set(arrived["pseudonym"].to_pylist())
     try:
         for _ in range(20):
@@ -94,12 +95,12 @@ async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[s
     cut = await take_cut()
     decision, listed = await transact(lambda c: _decide_again(means, c, permit, asked, cut))
     columns = [ColumnTerm(name, grant.precision, grant.codes) for name, grant in decision.ground.columns.items()]
-    refuse_identifiers(sorted((folder / "records").glob("*.parquet")), columns)
+    await asyncio.to_thread(refuse_identifiers, sorted((folder / "records").glob("*.parquet")), columns)
     family = f"observatory:{permit.observatory_id}"
     names = {pseudonym(means.ring, family, p.member.person_id.bytes).hex(): p.member for p in listed}
     drop = there - names.keys()
     name = f"extraction-{permit.serial:06d}"
-    stored = accept(folder, means.store, permit.practice_id, drop=drop, name=name)
+    stored = await asyncio.to_thread(accept, folder, means.store, permit.practice_id, drop=drop, name=name)
     listed_there = {name: member for name, member in names.items() if name in there}
     members: list[Member] = list(listed_there.values())
     inside = [(member.person_id, name, member.holds_until) for name, member in listed_there.items()]

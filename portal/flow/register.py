@@ -1,5 +1,6 @@
 """A practice's register is taken in: persons are matched by keyed tokens, doubt is written down and withholds."""
 
+import asyncio
 import hashlib
 import json
 from collections import defaultdict
@@ -66,12 +67,16 @@ async def import_register(
     Without it the further holders who are known stay: whoever is known must be told.
     """
     today = paris_day(means.clock.now())
-    register = read_register(path, practice_id=practice_id, today=today)
-    further = read_holders(holders, register, today=today) if holders else None
-    prepared = [make_ready(means.ring, practice_id, row, further) for row in register]
+
+    def read() -> tuple[list[Prepared], bool]:
+        register = read_register(path, practice_id=practice_id, today=today)
+        further = read_holders(holders, register, today=today) if holders else None
+        return [make_ready(means.ring, practice_id, row, further) for row in register], further is not None
+
+    prepared, with_holders = await asyncio.to_thread(read)  # nobody who says no waits for a large file
     sha256 = hashlib.sha256(b"".join(sorted(p.digest for p in prepared))).hexdigest()
     return await transact(
-        lambda c: _import(c, means, practice_id, prepared, sha256, taken_at, actor, partial, further is not None)
+        lambda c: _import(c, means, practice_id, prepared, sha256, taken_at, actor, partial, with_holders)
     )
 
 

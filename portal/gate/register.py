@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from portal.gate.register_faults import Faults, refuse
@@ -171,22 +172,43 @@ def _header(names: Sequence[str], place: str, columns: Mapping[str, Column], fau
 
 
 def _parquet(path: Path, wanted: Mapping[str, Column], faults: Faults) -> Iterator[Raw]:
-    table = _table(path)
-    names = _header(table.column_names, "the schema", wanted, faults)
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, unpacked = file.schema_arrow, _unpacked(file.metadata)
+        names = _header(schema.names, "the schema", wanted, faults)
+        if unpacked > LARGEST:
+            raise refuse("too_large", "the file")
+        table = _table(path, schema) if names else pa.table({})
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        raise refuse("unreadable_parquet", "the file") from None
     columns = [_texts(name, table.column(i), faults) for i, name in enumerate(names)]
     for number, values in enumerate(zip(*columns, strict=False), 1):  # a refused column is empty: no rows
         yield f"row {number}", dict(zip(names, values, strict=True))
 
 
-def _table(path: Path) -> pa.Table:
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read() if file.metadata.num_rows * len(COLUMNS) <= LARGEST else None
-    except (pa.ArrowException, OSError, UnicodeDecodeError):
-        raise refuse("unreadable_parquet", "the file") from None
-    if table is None:
+def _unpacked(file: pq.FileMetaData) -> int:
+    """Bytes once unpacked, as the file says itself, and at least one for each cell."""
+    groups = [file.row_group(i) for i in range(file.num_row_groups)]
+    said = sum(group.column(i).total_uncompressed_size for group in groups for i in range(group.num_columns))
+    return int(max(said, file.num_rows * len(COLUMNS)))
+
+
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    """The file with each distinct text once, as a file of a few hundred bytes may hold a long one a million times;
+    RefusedFile when all of them written out would be too large."""
+    texts = [field.name for field in schema if _is_text(field.type) and not pa.types.is_null(field.type)]
+    with pq.ParquetFile(path, read_dictionary=texts) as file:
+        table = file.read()
+    if sum(_written_out(chunk) for column in table.columns for chunk in column.chunks) > LARGEST:
         raise refuse("too_large", "the file")
     return table
+
+
+def _written_out(chunk: pa.Array) -> int:
+    """Bytes of the texts of a column, each as often as it stands there."""
+    if not pa.types.is_dictionary(chunk.type):
+        return int(chunk.nbytes)
+    return int(pc.sum(pc.take(pc.binary_length(chunk.dictionary), chunk.indices)).as_py() or 0)
 
 
 def _texts(name: str, column: pa.ChunkedArray, faults: Faults) -> list[str]:

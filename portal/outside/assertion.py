@@ -31,9 +31,10 @@ def says_it_is(assertion: str) -> str:
     try:
         part = assertion.split(".")[1]
         claims = json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        return str(claims["iss"])
-    except (IndexError, ValueError, KeyError, TypeError):
+        named = str(claims["iss"])
+    except (IndexError, ValueError, KeyError, TypeError, RecursionError):
         return ""
+    return named if named.isascii() and named.isprintable() else ""
 
 
 def prove(assertion: str, keys: Mapping[str, Any], *, client: str, audience: str, now: datetime) -> str:

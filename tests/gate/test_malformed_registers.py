@@ -313,3 +313,15 @@ def test_any_damage_to_parquet(folder: Path, flips: list[tuple[int, int]]) -> No
     for place, byte in flips:
         data[place % len(data)] = byte
     _rows_or_refusal(folder / "r.parquet", bytes(data))
+
+
+def test_a_small_file_that_says_a_long_text_a_thousand_times_is_never_written_out(tmp_path: Path) -> None:
+    path, text = tmp_path / "register.parquet", pa.array(["x" * 200_000])
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), text)
+    pq.write_table(pa.table(dict.fromkeys(COLUMNS, column)), path, compression="zstd")
+    assert path.stat().st_size < 100_000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(RefusedFile) as no:
+        read_register(path, practice_id="p1", today=date(2026, 3, 2))
+    assert [problem.code for problem in no.value.problems] == ["too_large"]
+    assert pa.total_allocated_bytes() - before < 2**24

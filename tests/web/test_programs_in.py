@@ -16,7 +16,7 @@ from programs import API, SomeProgram, doctor_of, jwks, program
 from whole_site import Web
 
 from portal.flow import enrol, programs
-from portal.outside.assertion import ALGORITHMS, public_key_set
+from portal.outside.assertion import ALGORITHMS, public_key_set, says_it_is
 from portal.outside.keys import public_pem
 from portal.records.clients import Client, ClientToken
 from portal.records.enrolments import Enrolment
@@ -251,3 +251,9 @@ async def test_what_a_program_does_stands_in_the_log_under_its_name(web: Web) ->
     assert entry is not None
     assert entry.actor == f"software:{made.id}"
     assert {a.value for a in Access}
+
+
+def test_an_assertion_that_is_built_to_break_its_reader_names_nobody() -> None:
+    for claims in ("[" * 40_000, '{"iss": "a\\u0000b"}', '{"iss": "\\ud800"}', '{"iss": ["x"', "null"):
+        part = urlsafe_b64encode(claims.encode()).decode().rstrip("=")
+        assert says_it_is(f"e30.{part}.x") == "", claims[:20]
