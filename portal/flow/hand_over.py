@@ -10,6 +10,7 @@ from portal.flow.addressees import current_texts, readers
 from portal.flow.means import Means
 from portal.flow.paper import LETTER, PaperLetter, letter_of, make_code_of
 from portal.outside.tokens import link_token, token_hash
+from portal.records import practice_overview
 from portal.records.accounts import Account
 from portal.records.database import Connection, NothingToDo, as_moment, rows, transact
 from portal.records.enrolments import works_at
@@ -48,7 +49,10 @@ async def hand_over(
 
 async def prepare_hand_out(means: Means, *, observatory_id: str, practice_id: str, number: str, by: Account) -> UUID:
     """A doctor of the practice is about to hand the notice to the patient, or to the first holder of authority who has
-    not been handed it. Counts for nothing until she confirms it. The same again finds the same notice."""
+    not been handed it. Counts for nothing until she confirms it. The same again finds the same notice.
+
+    Refused("out") where the patient's data are not used: its link would tell the doctor what her list does not, why.
+    """
 
     async def step(c: Connection) -> UUID:
         await _refuse_other_practice(c, practice_id, by, await means.now(c))
@@ -57,6 +61,8 @@ async def prepare_hand_out(means: Means, *, observatory_id: str, practice_id: st
         there = [reader for reader in there if reader["rank"] is not None]
         if not there:
             raise Refused("unknown_patient", "nobody can be told about a patient of this number", status=404)
+        if await _is_out(means, observatory_id, practice_id, number):
+            raise Refused("out", "the data of this patient are not used: there is nothing to hand over", status=409)
         handed = await rows(
             c,
             "SELECT n.id, n.state, n.addressee, n.reader_index FROM notice n WHERE n.patient_id = $1 "
@@ -171,7 +177,8 @@ async def undo_handed_over(means: Means, notice_id: UUID, *, by: Account) -> Non
 @dataclass(frozen=True, slots=True)
 class HandOut:
     """A notice to be shown or printed at the practice. `name`: of the holder of authority to whom it goes, "" for the
-    patient herself. `undoable`: confirmed today."""
+    patient herself. `undoable`: confirmed today. `open`: its link may be shown; it is the patient's alone once it is
+    handed over, or once she does not take part."""
 
     id: UUID
     number: str
@@ -179,6 +186,7 @@ class HandOut:
     reported_at: datetime
     confirmed: bool
     undoable: bool
+    open: bool
     letter: PaperLetter
     observatory: dict[str, str]
 
@@ -187,7 +195,8 @@ async def hand_out(means: Means, notice_id: UUID, *, by: Account) -> HandOut:
     """What the doctor shows; reads only. Refused for a notice of another practice, or one that did not go by hand."""
 
     async def step(c: Connection) -> HandOut:
-        await _own(c, notice_id, by, await means.now(c))
+        own = await _own(c, notice_id, by, await means.now(c))
+        out = await _is_out(means, own["observatory_id"], own["practice_id"], own["number"])
         found = await rows(
             c,
             f"{LETTER} WHERE n.id = $1 AND n.channel = 'hand' AND c.addressee = n.addressee "
@@ -208,6 +217,7 @@ async def hand_out(means: Means, notice_id: UUID, *, by: Account) -> HandOut:
             reported_at=sent_at,
             confirmed=confirmed,
             undoable=confirmed and paris_day(sent_at) == paris_day(await means.now(c)),
+            open=not confirmed and not out,
             letter=letter,
             observatory={name: row[name] for name in ("name", "controller", "phone", "postal_address", "dpo_contact")},
         )
@@ -219,13 +229,19 @@ async def _own(c: Connection, notice_id: UUID, by: Account, now: datetime) -> di
     """A notice handed out at a practice at which this doctor is active; for her there is no other."""
     found = await rows(
         c,
-        "SELECT n.state, n.sent_at, p.person_id, p.practice_id FROM notice n JOIN patient p ON p.id = n.patient_id "
+        "SELECT n.state, n.sent_at, p.person_id, p.practice_id, p.number, t.observatory_id FROM notice n "
+        "JOIN patient p ON p.id = n.patient_id JOIN notice_text t ON t.id = n.text_id "
         "WHERE n.id = $1 AND n.channel = 'hand'",
         notice_id,
     )
     if not found or not await works_at(c, found[0]["practice_id"], by.id, now):
         raise Refused("unknown_notice", "there is no such notice", status=404)
     return found[0]
+
+
+async def _is_out(means: Means, observatory_id: str, practice_id: str, number: str) -> bool:
+    found = await practice_overview.patient(practice_id, observatory_id, means.clock.now(), number)
+    return any(one["state"] == "out" for one in found)
 
 
 async def _refuse_other_practice(c: Connection, practice_id: str, by: Account, now: datetime) -> None:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from portal.flow import hand_over
 from portal.flow.hand_over import HandOut
 from portal.flow.paper import PrintJob
+from portal.rules.refusals import Refused
 from portal.web.doctor_frame import enrolment as chosen_enrolment
 from portal.web.frame import form, path_uuid, portal_of, see_other, show, who
 from portal.web.on_paper import pdf_file, press
@@ -35,7 +36,7 @@ async def page(request: Request) -> Response:
         "doctor/hand_out.html",
         notice=shown,
         addressee=shown.letter.addressee,
-        square=_inline(square(shown.letter.link)),
+        square=_inline(square(shown.letter.link)) if shown.open else "",
         here="/doctor/patients",
     )
 
@@ -43,6 +44,8 @@ async def page(request: Request) -> Response:
 async def print_(request: Request) -> Response:
     """The whole notice on paper, without an address."""
     shown, means = await _hand_out(request), portal_of(request).means
+    if not shown.open:
+        raise Refused("handed_over", "its link is the patient's alone by now", status=409)
     job = PrintJob(0, shown.reported_at, shown.observatory, [replace(shown.letter, lines=())])
     pdf = await press().set("notice", compose_letters(means.base_url)(job), at=shown.reported_at)
     return pdf_file(pdf, "notice.pdf")

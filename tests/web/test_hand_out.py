@@ -8,12 +8,13 @@ from paper import seen_codes, words
 from whole_site import Shown, Web
 from world import child, patient
 
+from portal.flow import opt_out
 from portal.flow.decide import Asked, explain
 from portal.flow.hand_over import report_handed_over
 from portal.records.accounts import Account
 from portal.records.notices import Notice
 from portal.rules.clearance import Withheld
-from portal.rules.words import NoticeChannel, NoticeState
+from portal.rules.words import NoticeChannel, NoticeState, Scope
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
@@ -129,3 +130,18 @@ async def test_a_second_holder_is_handed_hers_after_the_first(web: Web) -> None:
     await browser.post(f"{first}/confirm")
     again = (await browser.post("/doctor/patients/hand-over", data={"number": "6"})).headers["location"]
     assert again != first, "with one holder, another copy for her"
+
+
+@ON_BOTH
+async def test_a_doctor_learns_nothing_from_a_link_that_is_the_patients_alone(web: Web) -> None:
+    browser = await web.as_account(await doctor(web))
+    at = (await browser.post("/doctor/patients/hand-over", data={"number": "1"})).headers["location"]
+    other = (await browser.post("/doctor/patients/hand-over", data={"number": "2"})).headers["location"]
+    await browser.post(f"{other}/confirm")
+    assert (await browser.post(f"{other}/print")).status_code == 409, "handed over"
+    assert (await browser.post(f"{at}/print")).status_code == 200
+    await opt_out.object_(web.world.means, web.world.links["patient1@example.org"], Scope.EVERYTHING)
+    page = await browser.get(at)
+    assert (page.status_code, "<path" in page.text, "C’est remis" in page.text) == (200, False, True)
+    assert (await browser.post(f"{at}/print")).status_code == 409
+    assert (await browser.post("/doctor/patients/hand-over", data={"number": "1"})).status_code == 409
