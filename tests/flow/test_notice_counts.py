@@ -200,12 +200,9 @@ async def test_a_hand_over_reported_by_software_waits_for_the_doctor(told: World
 async def test_what_a_doctor_prepared_or_undid_counts_from_when_she_has_handed_it_over(told: World) -> None:
     doctor = await told.enrol(1, number="doctor-9")
     await told.register([patient("9", email=""), patient("8", email="")], partial=True)
-    prepared, undone = [
-        await hand_over.prepare_hand_out(
-            told.means, observatory_id="demo", practice_id="practice-a", number=number, by=doctor
-        )
-        for number in ("9", "8")
-    ]
+    here = {"observatory_id": "demo", "practice_id": "practice-a"}
+    prepared = await hand_over.prepare_hand_out(told.means, **here, number="9", by=doctor)
+    undone = await hand_over.report_handed_over(told.means, **here, number="8", actor="software:x")
     await hand_over.confirm_handed_over(told.means, undone, by=doctor)
     await hand_over.undo_handed_over(told.means, undone, by=doctor)
     await later(told)

@@ -142,8 +142,8 @@ async def test_what_the_patient_took_back_is_not_raised_by_the_next_run(web: Web
 
 @BOTH
 async def test_a_no_that_she_says_after_taking_one_back_counts_under_the_same_identifier(web: Web) -> None:
-    own = await software(web)
-    await sends(own, no("a", numbered("1")))
+    made = await program(web)
+    await sends(await made.signed_in(), no("a", numbered("1")))
     web.world.wait(1)
     await taken_back.told(
         web.world.means, practice_id="practice-a", number="1", said_on=None, channel=ObjectionChannel.PAPER,
@@ -152,7 +152,9 @@ async def test_a_no_that_she_says_after_taking_one_back_counts_under_the_same_id
     assert await standing("1") == []
     later = (web.world.clock.now() + timedelta(days=2)).isoformat()
     web.world.wait(3)
-    own = await software(web)
+    own = await made.signed_in()
+    await sends(own, no("a", numbered("1")))
+    assert await standing("1") == [], "the same again says nothing new"
     before = await last_entry(connection())
     await sends(own, no("a", numbered("1"), dateTime=later))
     assert await kinds_since(before) == ["objected"]
