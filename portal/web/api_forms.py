@@ -102,7 +102,7 @@ class Told(Form):
     """`said_on`: the day on which the patient said no, today if absent; a day ahead is today."""
 
     patient_id: Number
-    said_on: Annotated[date | None, Field(strict=False)] = None
+    said_on: date | None = None
 
 
 class ToldAll(Form):

@@ -88,7 +88,7 @@ async def _permit(means: Means, c: Connection, basis: Basis, practices: list[str
     decision: Decision = basis.decision
     observatory = decision.ground.asked.observatory_id
     spans = [span for one in practices for span in (await doctor_spans(means, observatory, one))[0]]
-    unnamed = [one for one in practices if await every_doctor_active(c, observatory, one)]
+    unnamed = [one for one in practices if await every_doctor_active(means, c, observatory, one)]
     terms = make_terms(decision, permit_id="again", practices=tuple(practices), spans=spans, unnamed=unnamed, serial=1)
     listed: Any = ((p.member.practice_id, p.number, p.member.person_id.hex, p) for p in basis.listed)
     write_permit(folder, terms, allowed_table(listed), means.ring.signing_key())

@@ -71,6 +71,8 @@ async def test_one_item_a_line_is_the_same(web: Web) -> None:
     wrong = await own.post(f"{API}/objections", content='{"patient_id": "1"}\n{"patient": "x"}\n', headers=headers)
     assert wrong.status_code == 422
     assert {p["where"] for p in wrong.json()["problems"]} == {"line 2", "line 2.patient_id"}
+    number = await own.post(f"{API}/objections", json={"items": [{"patient_id": "1", "said_on": 0}]})
+    assert number.status_code == 422, "a number is no day"
 
 
 @BOTH
