@@ -218,7 +218,7 @@ async def at_practice(means: Means, folder: Path, *, start: bool = True) -> Asyn
     clock.release()
     async with site(world, base=base) as web:
         watched = Watched(web.app)
-        web.app = watched  # type: ignore[assignment]
+        web.app = watched  # type: ignore[assignment] # it answers as the application does, which stands inside
         own = folder / "at-practice"
         own.mkdir()
         enrolment = await Enrolment.get(account_id=doctor.id)

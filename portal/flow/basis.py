@@ -6,13 +6,13 @@ from typing import Any
 
 from portal.flow.decide import Asked, Decision, Ground, refuse_withheld_batch, snapshot, stand
 from portal.flow.means import Means
-from portal.flow.permit import Passing, doctor_spans, every_doctor_active, first_day, passing
+from portal.flow.permit import Passing, doctor_spans, first_day, passing
 from portal.gate.terms import DoctorSpan
 from portal.outside.tokens import pseudonym
 from portal.records.canaries import NO_CANARY
 from portal.records.clearance import decided
 from portal.records.database import Connection, rows, transact
-from portal.records.enrolments import active, partly_active
+from portal.records.enrolments import active, named_only
 from portal.records.governance import Study
 from portal.records.ledger import take_cut
 from portal.rules.conditions import fingerprint
@@ -66,19 +66,11 @@ async def has_narrowed(means: Means, c: Connection, observatory_id: str, approve
     family = f"observatory:{observatory_id}"
     there = [
         [e.practice_id, pseudonym(means.ring, family, f"doctor:{e.account_id}".encode()).hex(), _iso(first_day(e))]
-        for e in await (await active(means.clock.now(), observatory_id))
+        for e in await active(means.clock.now(), observatory_id)
     ]
     if any(span not in there for span in approved["spans"]):
         return True
-    partly = await rows(
-        c,
-        "SELECT DISTINCT p.practice_id FROM patient p WHERE p.doctor_number <> '' AND NOT EXISTS "
-        "(SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = $1 "
-        "AND e.state = 'active' AND e.doctor_number = p.doctor_number)",
-        observatory_id,
-    )
-    some = await (await partly_active(means.clock.now(), observatory_id)).values_list("practice_id", flat=True)
-    return not {*some, *(row["practice_id"] for row in partly)}.isdisjoint(approved["unnamed"])
+    return not (await named_only(c, means.clock.now(), observatory_id)).isdisjoint(approved["unnamed"])
 
 
 def _iso(day: date | None) -> str | None:
@@ -111,20 +103,15 @@ async def basis_of(means: Means, study_id: str) -> Basis:
             among=f"WHERE {NO_CANARY}",
         )
         files, narrowed = await _store(c)
-        spans: list[DoctorSpan] = []
-        unnamed: list[str] = []
-        for practice, _, _ in files:
-            found, _ = await doctor_spans(means, study.observatory_id, practice)
-            spans += [DoctorSpan(s.practice_id, s.pseudonym, s.pseudonym, s.recorded_from) for s in found]
-            if await every_doctor_active(means, c, study.observatory_id, practice):
-                unnamed.append(practice)
-        sources = {practice for practice, _, _ in files}
+        sources = sorted({practice for practice, _, _ in files})
+        there, _ = await doctor_spans(means, study.observatory_id, *sources)
+        named = await named_only(c, means.clock.now(), study.observatory_id)
         return Basis(
             decision,
             [p for p in await passing(c, decision) if p.member.practice_id in sources],
             {row["reason"]: int(row["n"]) for row in counted},
-            spans,
-            unnamed,
+            [DoctorSpan(s.practice_id, s.pseudonym, s.pseudonym, s.recorded_from) for s in there],
+            [practice for practice in sources if practice not in named],
             files,
             narrowed,
         )

@@ -20,7 +20,7 @@ from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.clearance import decided, rule_version
 from portal.records.database import Connection, as_moment, rows, transact
-from portal.records.enrolments import Enrolment, active, partly_active
+from portal.records.enrolments import Enrolment, active, named_only
 from portal.records.ledger import Acting, Touch, enter, take_cut
 from portal.records.releases import Permit
 from portal.rules.refusals import Refused
@@ -115,8 +115,8 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
         return decision, listed, spans, accounts, int(last[0]["n"]) + 1
 
     decision, listed, spans, accounts, serial = await transact(decide_now)
-    everybody = await transact(lambda c: every_doctor_active(means, c, observatory_id, practice_id))
-    unnamed = [practice_id] if everybody else []
+    named = await transact(lambda c: named_only(c, means.clock.now(), observatory_id, practice_id))
+    unnamed = [] if named else [practice_id]
     terms = make_terms(
         decision, permit_id=secrets.token_hex(8), practices=(practice_id,), spans=spans, unnamed=unnamed, serial=serial
     )
@@ -148,7 +148,7 @@ async def _refuse_other_practice(now: datetime, observatory_id: str, practice_id
     if (
         isinstance(by, Account)
         and by.role == Role.DOCTOR
-        and not await (await active(now, observatory_id)).filter(practice_id=practice_id, account_id=by.id).exists()
+        and not await active(now, observatory_id, practice_id=practice_id, account_id=by.id)
     ):
         raise Refused("other_practice", "a permit is for an active doctor of this practice", status=403)
 
@@ -203,13 +203,13 @@ def allowed_table(listed: Any) -> pa.Table:
     return pa.Table.from_pylist(lines, schema=ALLOWED_SCHEMA)
 
 
-async def doctor_spans(means: Means, observatory_id: str, practice_id: str) -> tuple[list[DoctorSpan], list[int]]:
-    """The active doctors of a practice whose agreement counts, and from which day their records may pass (all if
+async def doctor_spans(means: Means, observatory_id: str, *practices: str) -> tuple[list[DoctorSpan], list[int]]:
+    """The active doctors of these practices whose agreement counts, and from which day their records may pass (all if
     history is signed for), until which for a locum."""
-    found = await (await active(means.clock.now(), observatory_id)).filter(practice_id=practice_id).order_by("id")
+    found = await active(means.clock.now(), observatory_id, practice_id__in=practices)
     spans = [
         DoctorSpan(
-            practice_id,
+            e.practice_id,
             e.doctor_number or "",
             pseudonym(means.ring, f"observatory:{observatory_id}", f"doctor:{e.account_id}".encode()).hex(),
             first_day(e),
@@ -223,21 +223,3 @@ async def doctor_spans(means: Means, observatory_id: str, practice_id: str) -> t
 def first_day(enrolment: Enrolment) -> date | None:
     """From which day a doctor's records may pass; None when history is signed for."""
     return None if enrolment.includes_history else paris_day(enrolment.active_from or enrolment.identified_at)
-
-
-async def every_doctor_active(means: Means, c: Connection, observatory_id: str, practice_id: str) -> bool:
-    """True when each doctor whom the register names, and each who began to enrol, is active under an agreement that
-    counts, and none is a locum: what names nobody may have been noted after her last day.
-
-    Only then may a record that names nobody pass.
-    """
-    found = await rows(
-        c,
-        "SELECT 1 AS one FROM patient p WHERE p.practice_id = $1 AND p.doctor_number <> '' AND NOT EXISTS "
-        "(SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = $2 "
-        "AND e.state = 'active' AND e.doctor_number = p.doctor_number) LIMIT 1",
-        practice_id,
-        observatory_id,
-    )
-    waiting = await (await partly_active(means.clock.now(), observatory_id)).filter(practice_id=practice_id).exists()
-    return not found and not waiting

@@ -1,6 +1,6 @@
 """A patient says no to her doctor, who records it with one click: for everything, from the day it was said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -86,8 +86,11 @@ async def _record(
 
 
 async def told(means: Means, objection: UUID, *, by: Account) -> Told:
-    """What was recorded, for a doctor of that practice."""
-    return _told(await _recorded(connection(), objection, by), means.clock.now(), by)
+    """What was recorded, for a doctor of that practice; hers to take back only while she takes part."""
+    row, now = await _recorded(connection(), objection, by), means.clock.now()
+    found = _told(row, now, by)
+    there = await works_at(connection(), row["practice_id"], by.id, now, pausing=True)
+    return found if there else replace(found, mine=False, undoable=False)
 
 
 async def undo(means: Means, objection: UUID, *, by: Account) -> None:

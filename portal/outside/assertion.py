@@ -5,7 +5,7 @@ import secrets
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
@@ -41,7 +41,8 @@ def prove(assertion: str, keys: Mapping[str, Any], *, client: str, audience: str
     """The id of the assertion, which is to be used once; when signature, issuer, subject, audience and life are right.
     Refused("invalid_client") otherwise."""
     try:
-        token = jwt.decode(assertion, KeySet.import_key_set(dict(keys)), registry=_REGISTRY)  # type: ignore[arg-type]
+        known = KeySet.import_key_set(cast(Any, dict(keys)))  # as `public_key_set` made them
+        token = jwt.decode(assertion, known, registry=_REGISTRY)
     except (JoseError, ValueError, TypeError, KeyError):
         raise no_client("it is not signed by a key of this client") from None
     claims = token.claims

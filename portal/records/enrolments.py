@@ -1,17 +1,18 @@
 """A doctor's enrolment at one practice for one observatory: who was invited, what was signed, what is mailed. The
 doctor enrols, not the site."""
 
+import json
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from tortoise import fields
 from tortoise.expressions import Q
 from tortoise.indexes import Index
 from tortoise.models import Model
-from tortoise.queryset import QuerySet
 
 from portal.records.accounts import Account
-from portal.records.database import Connection
+from portal.records.database import Connection, json_texts, rows
 from portal.records.fields import exactly_one, one_of, together, word
 from portal.records.governance import AgreementText, Observatory
 from portal.records.ledger import LogEntry
@@ -77,25 +78,33 @@ class Enrolment(Model):
         )
 
 
-async def active(now: datetime, observatory_id: str) -> QuerySet[Enrolment]:
+async def active(now: datetime, observatory_id: str, **only: Any) -> list[Enrolment]:
     """The enrolments that let something pass at this moment: active, under an agreement that counts, and no locum's
-    whose last day is over. Asked for each doctor: a colleague who has signed the newest does not sign for her."""
-    return Enrolment.filter(
-        _goes_on(now), observatory_id=observatory_id, state=EnrolmentState.ACTIVE,
-        agreement_id__in=await agreements_in_force(now, observatory_id),
+    whose last day is over. Asked for each doctor: a colleague who has signed the newest does not sign for her.
+    `only`: some of them, as Tortoise filters."""
+    in_force = [agreement for agreement, _ in await agreements_that_count(now, observatory_id)]
+    state = EnrolmentState.ACTIVE
+    found = Enrolment.filter(_goes_on(now), observatory_id=observatory_id, state=state, agreement_id__in=in_force)
+    return await found.filter(**only).order_by("id")
+
+
+async def named_only(c: Connection, now: datetime, observatory_id: str, practice_id: str | None = None) -> set[str]:
+    """The practices (of all, or this one) at which a record that names nobody does not pass: where a doctor whom the
+    register names, or who began to enrol, is not active under an agreement that counts, or is a locum; what names
+    nobody may have been noted after her last day."""
+    in_force = [str(agreement) for agreement, _ in await agreements_that_count(now, observatory_id)]
+    here, this = ("", ()) if practice_id is None else ("AND {}.practice_id = $3", (practice_id,))
+    found = await rows(
+        c,
+        "SELECT e.practice_id FROM enrolment e WHERE e.observatory_id = $1 AND (e.state <> 'active' "
+        "OR e.closes_on IS NOT NULL OR CAST(e.agreement_id AS text) NOT IN "
+        f"({json_texts(c, 2)})) {here.format('e')} "
+        "UNION SELECT p.practice_id FROM patient p WHERE p.doctor_number <> '' AND NOT EXISTS "
+        "(SELECT 1 FROM enrolment e WHERE e.practice_id = p.practice_id AND e.observatory_id = $1 "
+        f"AND e.state = 'active' AND e.doctor_number = p.doctor_number) {here.format('p')}",
+        observatory_id, json.dumps(in_force), *this,
     )  # fmt: skip
-
-
-async def partly_active(now: datetime, observatory_id: str) -> QuerySet[Enrolment]:
-    """The enrolments of whom something may not pass, now or from some day on."""
-    lapsed = ~Q(agreement_id__in=await agreements_in_force(now, observatory_id))
-    return Enrolment.filter(
-        Q(state__not=EnrolmentState.ACTIVE) | Q(closes_on__isnull=False) | lapsed, observatory_id=observatory_id
-    )
-
-
-async def agreements_in_force(now: datetime, observatory_id: str) -> list[int]:
-    return [agreement for agreement, _ in await agreements_that_count(now, observatory_id)]
+    return {row["practice_id"] for row in found}
 
 
 async def agreements_that_count(now: datetime, observatory_id: str) -> tuple[tuple[int, date | None], ...]:

@@ -53,7 +53,7 @@ def answer(model: BaseModel, status: int = 200) -> Response:
     return Response(model.model_dump_json(), status_code=status, media_type="application/json")
 
 
-async def _once(request: Request, act: Callable[[], Awaitable[BaseModel]]) -> Response:
+async def _once(request: Request, act: Callable[[], Awaitable[forms.HandOutsAnswer | forms.ToldAnswer]]) -> Response:
     """Acts, or answers as it did when this very request was sent before under the same Idempotency-Key."""
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -64,7 +64,7 @@ async def _once(request: Request, act: Callable[[], Awaitable[BaseModel]]) -> Re
 
     async def acted() -> tuple[int, bytes, bool]:
         said = await act()
-        return 200, said.model_dump_json().encode(), not getattr(said, "not_done", ())
+        return 200, said.model_dump_json().encode(), not said.not_done
 
     status, body = await once(_means(request), program_of(request).id, key, asked, acted)
     return Response(body, status_code=status, media_type="application/json")

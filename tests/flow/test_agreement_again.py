@@ -6,10 +6,10 @@ from kept import one_entry, refused
 from world import World, patient, signing
 
 from portal.flow import enrol, hand_over, minors
-from portal.flow.permit import doctor_spans, every_doctor_active, issue
+from portal.flow.permit import doctor_spans, issue
 from portal.records.accounts import Account
 from portal.records.database import connection
-from portal.records.enrolments import Enrolment, Signature
+from portal.records.enrolments import Enrolment, Signature, named_only
 from portal.records.governance import AgreementText
 from portal.rules.waiting import paris_day
 from portal.rules.words import EnrolmentState as State
@@ -63,7 +63,7 @@ async def test_a_locum_gives_her_last_day_and_her_span_ends_with_it(world: World
     await enrol.verify(world.means, one.id, doctor_number="doctor-1", by=world.operator)
     spans, _ = await doctor_spans(world.means, "demo", "practice-a")
     assert [span.recorded_until for span in spans] == [today]
-    assert not await every_doctor_active(world.means, connection(), "demo", "practice-a"), (
+    assert await named_only(connection(), world.clock.now(), "demo", "practice-a") == {"practice-a"}, (
         "what names nobody may be from later"
     )
     world.wait(1)
@@ -102,7 +102,7 @@ async def test_a_colleague_who_has_signed_the_newest_does_not_sign_for_her(world
     assert await there() == ["doctor-1", "doctor-2"], "until the grace date is over"
     world.wait(1)
     assert await there() == ["doctor-2"]
-    assert not await every_doctor_active(world.means, connection(), "demo", "practice-a")
+    assert await named_only(connection(), world.clock.now(), "demo", "practice-a") == {"practice-a"}
     await world.register([patient("1")])
     async with refused("other_practice"):
         await issue(world.means, observatory_id="demo", practice_id="practice-a", by=lapsed, out=world.folder / "p")

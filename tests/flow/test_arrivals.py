@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from collections.abc import Awaitable
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,9 +38,9 @@ def folder_of(line: Line, there: Arriving) -> Path:
     return line.world.means.incoming / hashlib.sha256(PRACTICE.encode()).hexdigest()[:16] / there.id
 
 
-async def outcome(act: object) -> str:
+async def outcome(act: Awaitable[object]) -> str:
     try:
-        await act  # type: ignore[misc]
+        await act
     except Refused as no:
         return no.code
     return "done"

@@ -7,12 +7,12 @@ from kept import dump, one_entry, refused
 from world import World, patient, signing
 
 from portal.flow import enrol, suspend
-from portal.flow.permit import doctor_spans, every_doctor_active
+from portal.flow.permit import doctor_spans
 from portal.flow.sign_in import sign_in_doctor
 from portal.outside.identity import Identity, Site
 from portal.records.accounts import Account
 from portal.records.database import connection
-from portal.records.enrolments import ENROLLED, Enrolment
+from portal.records.enrolments import ENROLLED, Enrolment, named_only
 from portal.records.governance import AgreementText
 from portal.records.people import Practice
 from portal.rules.enrolment import ALLOWED, STEPS
@@ -159,6 +159,6 @@ async def test_only_the_colleague_who_enrolled_counts_as_active(world: World) ->
     await world.register([patient("1"), patient("2", doctor_id="doctor-2")])
     spans, _ = await doctor_spans(world.means, "demo", "practice-a")
     assert [span.doctor_id for span in spans] == ["doctor-1"]
-    assert not await every_doctor_active(world.means, connection(), "demo", "practice-a")
+    assert await named_only(connection(), world.clock.now(), "demo", "practice-a") == {"practice-a"}
     await world.enrol(number="doctor-2")
-    assert await every_doctor_active(world.means, connection(), "demo", "practice-a")
+    assert await named_only(connection(), world.clock.now(), "demo") == set()

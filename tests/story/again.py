@@ -16,11 +16,12 @@ from story.oracle_reading import read_records, read_registers, read_story
 from portal.flow.basis import Basis, basis_of
 from portal.flow.decide import Asked, Decision, stand
 from portal.flow.means import Means
-from portal.flow.permit import allowed_table, doctor_spans, every_doctor_active, make_terms
+from portal.flow.permit import allowed_table, doctor_spans, make_terms
 from portal.gate.filtering import record_reasons
 from portal.gate.permit import Permit, read_permit, write_permit
 from portal.records.clearance import decided
 from portal.records.database import Connection, transact
+from portal.records.enrolments import named_only
 from portal.rules.clearance import RULES, Cleared, Rule, Withheld, decide, first_reason
 from portal.rules.facts import Identity, PersonFacts, RecordFacts, facts_of
 from portal.rules.words import Crossing
@@ -87,8 +88,9 @@ async def _permit(means: Means, c: Connection, basis: Basis, practices: list[str
     """What a permit for all the practices' own records would say: the study's columns, the practices' own numbers."""
     decision: Decision = basis.decision
     observatory = decision.ground.asked.observatory_id
-    spans = [span for one in practices for span in (await doctor_spans(means, observatory, one))[0]]
-    unnamed = [one for one in practices if await every_doctor_active(means, c, observatory, one)]
+    spans, _ = await doctor_spans(means, observatory, *practices)
+    named = await named_only(c, means.clock.now(), observatory)
+    unnamed = [one for one in practices if one not in named]
     terms = make_terms(decision, permit_id="again", practices=tuple(practices), spans=spans, unnamed=unnamed, serial=1)
     listed: Any = ((p.member.practice_id, p.number, p.member.person_id.hex, p) for p in basis.listed)
     write_permit(folder, terms, allowed_table(listed), means.ring.signing_key())

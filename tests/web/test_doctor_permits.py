@@ -45,7 +45,7 @@ async def test_the_permit_is_a_file_that_the_filter_reads_and_holds_only_who_pas
 ) -> None:
     w = web.world
     (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))  # to see at the end that nothing is left there
     await web.browser().post(f"/o/{w.links['patient1@example.org']}/object", data={"scope": "everything"})
     browser = await browser_of(web)
     async with one_entry("permit_issued"):
