@@ -140,6 +140,8 @@ async def test_who_is_suspended_or_gone_or_past_her_last_day_opens_nothing_again
         {"state": EnrolmentState.LEFT}, {"closes_on": paris_day(told.clock.now())},
     ):  # fmt: skip
         await hers.update(**changes)
+        shown = await told_doctor.told(told.means, no, by=await doctor())
+        assert (shown.mine, shown.undoable) == (False, False)
         async with refused("not_taking_part"):
             await told_doctor.undo(told.means, no, by=await doctor())
         async with refused("not_taking_part"):

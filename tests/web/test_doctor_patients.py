@@ -14,9 +14,11 @@ from portal.flow.decide import Asked, explain
 from portal.flow.hand_over import report_handed_over
 from portal.flow.who_is_who import another_person
 from portal.records.accounts import Account
+from portal.records.enrolments import Enrolment
 from portal.records.governance import Observatory
 from portal.records.people import IdentityDoubt
 from portal.rules.clearance import Withheld
+from portal.rules.waiting import paris_day
 
 ON_BOTH = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 STATES = ("informed", "waiting", "not_reachable", "out")
@@ -238,3 +240,13 @@ async def test_every_page_of_a_doctor_leads_to_where_she_leaves(web: Web) -> Non
     leave = (await browser.get("/doctor/leave")).text
     acts = re.findall(r'action="/doctor/(\w+)">\s*<button class="([\w ]+)">', leave)
     assert acts == [("leave", "button"), ("pause", "button")], "the pause has the same weight"
+
+
+async def test_after_a_locums_last_day_no_page_shows_her_the_practices_patients(web: Web) -> None:
+    browser, today = await doctor(web), paris_day(web.world.clock.now())
+    for closes_on, seen in ((today + timedelta(days=1), True), (today, False)):
+        await Enrolment.all().update(closes_on=closes_on)
+        page = plain((await browser.get("/doctor/patients")).text)
+        found = plain((await browser.post("/doctor/patients", data={"number": "1"})).text)
+        assert ([bool(numbers(page)), bool(numbers(found))], "dernier jour" in page) == ([seen, seen], not seen)
+        assert 'name="said_on"' in (await browser.get("/doctor/papers")).text, "a no is heard even then"

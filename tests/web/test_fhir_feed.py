@@ -140,6 +140,14 @@ async def test_what_the_patient_took_back_is_not_raised_by_the_next_run(web: Web
     assert await standing("1") == []
 
 
+async def test_a_no_dated_in_another_age_is_heard_or_refused_with_its_place(web: Web) -> None:
+    own = await software(web)
+    answer = await own.post("/fhir/Consent", json=no("a", numbered("1"), dateTime="0001-01-01"), headers=FHIR)
+    assert (answer.status_code, answer.json()["issue"][0]["expression"]) == (422, ["Consent.dateTime"])
+    told = {"items": [{"patient_id": "2", "said_on": "0001-01-01"}, {"patient_id": "3", "said_on": "9999-12-31"}]}
+    assert (await own.post(f"{API}/objections", json=told)).json()["not_done"] == []
+
+
 @BOTH
 async def test_a_no_that_she_says_after_taking_one_back_counts_under_the_same_identifier(web: Web) -> None:
     made = await program(web)
