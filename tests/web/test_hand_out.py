@@ -143,5 +143,6 @@ async def test_a_doctor_learns_nothing_from_a_link_that_is_the_patients_alone(we
     await opt_out.object_(web.world.means, web.world.links["patient1@example.org"], Scope.EVERYTHING)
     page = await browser.get(at)
     assert (page.status_code, "<path" in page.text, "C’est remis" in page.text) == (200, False, True)
+    assert "n’est plus montrée ici" in page.text
     assert (await browser.post(f"{at}/print")).status_code == 409
     assert (await browser.post("/doctor/patients/hand-over", data={"number": "1"})).status_code == 409
