@@ -86,7 +86,7 @@ def record_reasons(
     with engine(NO_LIMITS) as con:
         read = _load(con, terms, (records,), rules)
         if permit:
-            load_allowed(con, permit.allowed_path, permit.read_at)
+            load_allowed(con, permit)
         query = select("problem, practice_id, patient_id, reason AS first_reason, count(*) AS n", f"({judged(terms)})")
         with _readable(read):
             found = con.sql(f"{query} GROUP BY ALL ORDER BY ALL").to_arrow_table()
@@ -107,8 +107,8 @@ def _pass(
     unsorted, spill = folder.with_name("unsorted"), folder.with_name("spill")
     with engine(limits) as con:
         read = _load(con, permit.terms, sources)
-        pseudonyms = load_allowed(con, permit.allowed_path, permit.read_at)
-        form = packing(permit.terms, pseudonyms, reference_year)
+        form = packing(permit.terms, load_allowed(con, permit), reference_year)
+        pa.default_memory_pool().release_unused()  # of the list; the engine needs it now
         records = select(f"*, {_REFUSED} AS refused", f"({judged(permit.terms)})")
         with _readable(read):
             write_unsorted(con, records, form, unsorted, buckets)

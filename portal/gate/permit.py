@@ -38,12 +38,13 @@ pseudonym; holds_until is in UTC. A person who does not pass is nowhere in it.""
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A permit found whole, genuine and in force at `read_at`."""
+    """A permit found whole, genuine and in force at `read_at`. repeats: whether somebody has several spans."""
 
     terms: Terms
     allowed_path: Path
     sha256: str
     read_at: datetime
+    repeats: bool = True
 
 
 def write_permit(folder: Path, terms: Terms, allowed: pa.Table, key: Ed25519PrivateKey) -> str:
@@ -72,8 +73,8 @@ def read_permit(folder: Path, public_key: Ed25519PublicKey, now: datetime, *, cr
         raise Refused("permit_not_yet_valid", "The permit is not in force yet; check the clock.", where="permit.jws")
     if now >= terms.expires_at:
         raise Refused("permit_expired", "The permit has expired: ask for a new one.", where="permit.jws")
-    _check_list(allowed, terms)
-    return Permit(terms, allowed, sha256_of(statement), now.astimezone(UTC))
+    repeats = _check_list(allowed, terms)
+    return Permit(terms, allowed, sha256_of(statement), now.astimezone(UTC), repeats)
 
 
 def _terms(statement: Path, public_key: Ed25519PublicKey) -> Terms:
@@ -87,21 +88,25 @@ def _terms(statement: Path, public_key: Ed25519PublicKey) -> Terms:
         raise Refused("permit_malformed", "The terms are not those of a permit.", where="permit.jws") from error
 
 
-def _check_list(path: Path, terms: Terms) -> None:
+def _check_list(path: Path, terms: Terms) -> bool:
     """The list has its columns and its order, names only the permit's practices, and gives one person one pseudonym.
 
-    Read in pieces: the list of three million persons takes no more memory than that of a practice.
+    Returns whether somebody stands in it more than once. Read in pieces: the list of three million persons takes no
+    more memory than that of a practice.
     """
     try:
         file = pq.ParquetFile(path)
         if not file.schema_arrow.equals(ALLOWED):
             raise Refused("permit_malformed", "The list has other columns.", where="allowed.parquet")
-        practices, last = pa.array(terms.practices, pa.string()), ALLOWED.empty_table()
-        for batch in file.iter_batches(_PIECE, columns=["practice_id", "patient_id", "pseudonym"]):
+        practices, last, repeats = pa.array(terms.practices, pa.string()), ALLOWED.empty_table(), False
+        for batch in file.iter_batches(_PIECE, columns=["practice_id", "patient_id", "pseudonym"], use_threads=False):
             rows = pa.concat_tables([last.select(batch.schema.names), pa.Table.from_batches([batch])]).combine_chunks()
-            if not _sound(rows, practices):
+            same = _same(rows)
+            if not _sound(rows, same, practices):
                 raise Refused("permit_malformed", "The list does not fit the terms.", where="allowed.parquet")
+            repeats = repeats or bool(pc.any(same, min_count=0).as_py())
             last = rows.slice(rows.num_rows - 1)
+        return repeats
     except (pa.ArrowException, OSError) as error:
         raise Refused("permit_malformed", "The list cannot be read.", where="allowed.parquet") from error
 
@@ -109,11 +114,21 @@ def _check_list(path: Path, terms: Terms) -> None:
 _PIECE = 131_072
 
 
-def _sound(rows: pa.Table, practices: pa.Array) -> bool:
-    """Nothing empty, in order of practice and number, and neighbours who are one person have one pseudonym."""
-    one, next_ = rows.slice(0, max(rows.num_rows - 1, 0)), rows.slice(1)
+def _neighbours(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    return rows.slice(0, max(rows.num_rows - 1, 0)), rows.slice(1)
+
+
+def _same(rows: pa.Table) -> pa.ChunkedArray:
+    """Of every row but the last, whether the next one is the same person's."""
+    one, next_ = _neighbours(rows)
     site = pc.equal(one["practice_id"], next_["practice_id"])
-    same = pc.and_(site, pc.equal(one["patient_id"], next_["patient_id"]))
+    return pc.and_(site, pc.equal(one["patient_id"], next_["patient_id"]))
+
+
+def _sound(rows: pa.Table, same: pa.ChunkedArray, practices: pa.Array) -> bool:
+    """Nothing empty, in order of practice and number, and neighbours who are one person have one pseudonym."""
+    one, next_ = _neighbours(rows)
+    site = pc.equal(one["practice_id"], next_["practice_id"])
     ahead = pc.and_(site, pc.less(one["patient_id"], next_["patient_id"]))
     checks = (
         pc.is_in(rows["practice_id"], value_set=practices),

@@ -5,14 +5,14 @@ a coded column is what its list says, never what stood in the record.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, date
 
 import duckdb
 import pyarrow as pa
 
 from portal.gate import cells
 from portal.gate.engine import JOIN_AS_WRITTEN, select, text
+from portal.gate.permit import Permit
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
 from portal.rules.clearance import RULES, Rule
 from portal.rules.codes import UNITS, coarsen, normalise, spellings
@@ -45,31 +45,30 @@ def load_terms(con: duckdb.DuckDBPyConnection, terms: Terms, rules: tuple[Rule, 
     )
 
 
-def load_allowed(con: duckdb.DuckDBPyConnection, allowed: Path, as_of: datetime) -> pa.Array:
-    """Fills the table person with those who pass, without those whose time has run out by `as_of`.
+def load_allowed(con: duckdb.DuckDBPyConnection, permit: Permit) -> pa.Array:
+    """Fills the table person with those who pass, without those whose time had run out when it was read.
 
     Returns their pseudonyms, sorted: a person's place is that of hers, her prefix its first two digits as a number.
     """
-    now = as_of.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+    now = permit.read_at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
     holds = f"WHERE coalesce(holds_until > TIMESTAMP '{now}', true)"
-    listed = f"({select('*', f'read_parquet({text(str(allowed))})', holds)})"
-    key = "practice_id, patient_id"
-    con.execute(f"CREATE TEMP TABLE several AS {select(key, listed, f'GROUP BY {key} HAVING count(*) > 1')}")
+    listed = f"({select('*', f'read_parquet({text(str(permit.allowed_path))})', holds)})"
     values = f"({select('DISTINCT pseudonym::UUID AS value', listed)})"  # as a number: half the memory, and as quick
     numbered = "CAST(row_number() OVER (ORDER BY value) - 1 AS INTEGER) AS place, value"
     con.execute(f"CREATE TEMP TABLE named AS {select(numbered, values)}")
     con.execute(JOIN_AS_WRITTEN)
-    one = f"{key}, pseudonym, {_FIRST_DAY} AS first_day, {_LAST_DAY} AS last_day"
-    many = _spans(f"{key}, pseudonym", f"{listed} SEMI JOIN several USING ({key})")
-    once = select(one, f"{listed} ANTI JOIN several USING ({key})")
-    persons = f"({once} UNION ALL {select('* EXCLUDE spans', f'({many})')})"
+    key, sites = "practice_id, patient_id", "JOIN practice s ON s.practice_id = l.practice_id"
+    persons = select(f"{key}, pseudonym, {_FIRST_DAY} AS first_day, {_LAST_DAY} AS last_day", listed)
+    if permit.repeats:
+        con.execute(f"CREATE TEMP TABLE several AS {select(key, listed, f'GROUP BY {key} HAVING count(*) > 1')}")
+        many = _spans(f"{key}, pseudonym", f"{listed} SEMI JOIN several USING ({key})")
+        persons = f"{persons} ANTI JOIN several USING ({key}) UNION ALL {select('* EXCLUDE spans', f'({many})')}"
+        con.execute(f"INSERT INTO person_spans {select('s.place, l.patient_id, l.spans', f'({many}) l', sites)}")
     columns = "s.place, l.patient_id, n.place, ('0x' || l.pseudonym[:2])::SMALLINT, l.first_day, l.last_day"
-    sites = "JOIN practice s ON s.practice_id = l.practice_id"
     joins = f"JOIN named n ON n.value = l.pseudonym::UUID {sites}"
-    con.execute(f"INSERT INTO person {select(columns, f'{persons} l', joins)}")
-    con.execute(f"INSERT INTO person_spans {select('s.place, l.patient_id, l.spans', f'({many}) l', sites)}")
+    con.execute(f"INSERT INTO person {select(columns, f'({persons}) l', joins)}")
     names = con.sql(select("replace(value::VARCHAR, '-', '') AS name", "named", "ORDER BY place")).to_arrow_table()
-    con.execute("DROP TABLE named; DROP TABLE several")
+    con.execute("DROP TABLE named; DROP TABLE IF EXISTS several")
     return names["name"].combine_chunks()
 
 

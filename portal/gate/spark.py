@@ -112,7 +112,7 @@ def judge(spark: SparkSession, permit: Permit, sources: Sequence[str]) -> DataFr
     release = permit.terms.crossing is Crossing.RELEASE
     with engine(NO_LIMITS) as con:
         load_terms(con, permit.terms)
-        _name(con, "named", load_allowed(con, permit.allowed_path, permit.read_at))
+        _name(con, "named", load_allowed(con, permit))
         _name(con, "named_doctor", pa.array(doctor_pseudonyms(permit.terms), pa.string()))
         for table, source in _TABLES.items():
             what = "* EXCLUDE (pseudonym) REPLACE (pseudonym AS place)" if "JOIN" in source else "*"

@@ -80,7 +80,7 @@ def unpacked(permit: Permit, source: Path, year: int | None) -> Counter[tuple[An
     """The rows that pass, from the columns that nothing packs."""
     with engine(Limits()) as con:
         filtering._load(con, permit.terms, [source])
-        persons = load_allowed(con, permit.allowed_path, permit.read_at)
+        persons = load_allowed(con, permit)
         for table, names in (("person_name", persons), ("doctor_name", pa.array(doctor_pseudonyms(permit.terms)))):
             con.register(table, pa.table({"place": pa.array(range(len(names))), "name": names}))
         named = (
@@ -195,7 +195,7 @@ def test_of_a_refused_record_only_the_reason_is_ever_written(tmp_path: Path) -> 
     permit = made.permit(tmp_path / "permit")
     with engine(Limits()) as con:
         filtering._load(con, permit.terms, [source])
-        form = packing(permit.terms, load_allowed(con, permit.allowed_path, permit.read_at), None)
+        form = packing(permit.terms, load_allowed(con, permit), None)
         records = f"SELECT *, {filtering._REFUSED} AS refused FROM ({judged(permit.terms)})"
         write_unsorted(con, records, form, tmp_path / "unsorted", 16)
     rows = [row for f in (tmp_path / "unsorted").rglob("*.parquet") for row in pq.ParquetFile(f).read().to_pylist()]

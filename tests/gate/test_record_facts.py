@@ -123,7 +123,7 @@ def test_facts_in_sql_are_the_facts_in_python(records: list[dict[str, Any]], ter
         path = made.write_parquet(folder / "records.parquet", records)
         load_terms(con, terms)
         read_records(con, [path], [c.name for c in terms.columns])
-        load_allowed(con, permit.allowed_path, permit.read_at)
+        load_allowed(con, permit)
         con.execute(f"CREATE TABLE found AS {facts(terms)}")
         found = con.execute(
             "SELECT practice_id, patient_id, doctor_id, recorded_on, origin, dated, doctor, code FROM found"

@@ -149,7 +149,7 @@ def judged_by_both(
     found = spark.judge(session, permit, [str(records)]).selectExpr(*names.split(", ")).collect()
     with engine(Limits()) as con:
         load_terms(con, permit.terms)
-        persons = load_allowed(con, permit.allowed_path, permit.read_at).to_pylist()
+        persons = load_allowed(con, permit).to_pylist()
         read_records(con, [records], [term.name for term in permit.terms.columns])
         rows = con.execute(f"SELECT {names} FROM ({judged(permit.terms)})").fetchall()
     who, doctors = ({None: None, **dict(enumerate(names))} for names in (persons, doctor_pseudonyms(permit.terms)))

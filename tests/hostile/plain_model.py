@@ -69,6 +69,8 @@ class Model:
     noes: list[No] = field(default_factory=list)
     read: datetime | None = None
     store: dict[str, set[Key]] = field(default_factory=dict)
+    taken: dict[str, datetime] = field(default_factory=dict)
+    """When it was decided whose rows of a practice are in the store."""
     lists: dict[str, set[Key]] = field(default_factory=dict)
     """Each release that was prepared and has not gone back, with who is in it."""
     delivered: dict[str, set[Key]] = field(default_factory=dict)
@@ -96,22 +98,32 @@ class Model:
         """Whoever ever took a no back: the one record of everybody is older than that day."""
         return self._noes(self.patients[key], release=release, withdrawn=True)
 
-    def was_told(self, p: Patient) -> bool:
+    def told_at(self, p: Patient) -> datetime | None:
+        """When she was first told by a notice that counts today."""
         today, to = day(self.now), p.addressee(day(self.now))
-        return any(
-            not told.bounced
+        counting = [
+            told.sent
+            for told in p.told
+            if not told.bounced
             and (told.to, told.address) == (to, p.address)
             and self.read is not None
             and told.sent + timedelta(days=SILENCE) <= self.read
             and day(told.sent) + timedelta(days=REFLECTION) < today
-            for told in p.told
-        )
+        ]
+        return min(counting, default=None)
+
+    def was_told(self, p: Patient, *, release: bool) -> bool:
+        """At a release: before her practice's rows were taken, too."""
+        told = self.told_at(p)
+        taken = self.taken.get(p.practice) if release else None
+        return told is not None and (taken is None or told < taken)
 
     def fits(self, p: Patient, *, release: bool, resting: bool = False) -> bool:
         """All but the batch. `resting`: whether a pause or an old register is forgiven, as for what has left."""
         doctor = self.doctors.get(p.practice) in (("active", "paused") if resting else ("active",))
         fresh = resting or self.now - self.registers[p.practice] < timedelta(days=REGISTER)
-        return doctor and fresh and p.here and not self._noes(p, release=release, withdrawn=False) and self.was_told(p)
+        silent = not self._noes(p, release=release, withdrawn=False)
+        return doctor and fresh and p.here and silent and self.was_told(p, release=release)
 
     def passing(self, *, release: bool) -> set[Key]:
         return {key for key, p in self.patients.items() if self.fits(p, release=release)}

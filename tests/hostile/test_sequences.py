@@ -197,6 +197,7 @@ class Life:
             return
         assert not refused
         self.model.store[practice] = self.model.extracted(practice)
+        self.model.taken[practice] = self.model.now
         self.crossings += 1
         for touched in self.re_extracted.values():
             touched.add(practice)
