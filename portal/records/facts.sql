@@ -112,7 +112,7 @@ represented AS (
 ),
 reader AS (
     SELECT c.patient_id, c.rank, c.addressee, c.reader_index, c.email_index, c.postal_index,
-           c.unreachable_reason
+           c.unreachable_reason, p.stands_since
     FROM contact c
     JOIN patient p ON p.id = c.patient_id
     LEFT JOIN alone a ON a.patient_id = c.patient_id
@@ -143,8 +143,7 @@ judged AS (
     FROM reader r
     LEFT JOIN (SELECT n.*, t.sha256 AS approved_sha256 FROM notice n
                JOIN notice_text t ON t.id = n.text_id AND t.observatory_id = $1
-               JOIN patient q ON q.id = n.patient_id AND (q.stands_since IS NULL OR n.sent_at >= q.stands_since)
-              ) n ON n.patient_id = r.patient_id
+              ) n ON n.patient_id = r.patient_id AND (r.stands_since IS NULL OR n.sent_at >= r.stands_since)
 ),
 -- The best notice of each reader; then the worst of those who can be reached: all of them must have been told.
 heard AS (

@@ -122,8 +122,15 @@ async def _with_touches(c: Connection, entries: list[dict[str, Any]]) -> list[tu
 
 
 def _entry(row: Mapping[str, Any], touches: list[tuple[str, str]]) -> LeafEntry:
-    at = row["at"] if isinstance(row["at"], datetime) else datetime.fromisoformat(row["at"])
-    return LeafEntry(int(row["id"]), row["kind"], at, row["actor"], row["summary"], touches)
+    return LeafEntry(int(row["id"]), row["kind"], _moment(row["at"]), row["actor"], row["summary"], touches)
+
+
+def _moment(value: datetime | str) -> datetime:
+    """ValueError for a text of SQLite's that is not as the portal writes it: statements compare it letter by letter."""
+    at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    if isinstance(value, str) and str(at) != value:
+        raise ValueError("a moment in another spelling than the portal's")
+    return at
 
 
 def _bytes(value: Any) -> bytes | None:

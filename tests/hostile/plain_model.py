@@ -73,6 +73,8 @@ class Model:
     """When it was decided whose rows of a practice are in the store."""
     lists: dict[str, set[Key]] = field(default_factory=dict)
     """Each release that was prepared and has not gone back, with who is in it."""
+    holds: dict[str, dict[Key, datetime]] = field(default_factory=dict)
+    """Until when each of a release's list may stay: a newer register lets nobody stay longer."""
     delivered: dict[str, set[Key]] = field(default_factory=dict)
     due: date | None = None
     """The day by which the oldest row that must be deleted has to be."""
@@ -144,9 +146,15 @@ class Model:
         listed = {key for key in self.patients if key[0] in self.store and self.fit_to_list(key)}
         return {key for key in listed if self.patients[key].person in persons}
 
-    def still(self, listed: set[Key]) -> set[Key]:
+    def put_down(self, release: str, keys: set[Key]) -> None:
+        """A release was prepared with these."""
+        self.lists[release] = keys
+        self.holds[release] = {key: self.registers[key[0]] + timedelta(days=REGISTER) for key in keys}
+
+    def still(self, release: str) -> set[Key]:
         """Who of a list may stay: who has closed at one of her practices leaves with all that she has in it."""
-        gone = {self.patients[key].person for key in listed if not self.fit_to_list(key)}
+        listed, holds = self.lists[release], self.holds[release]
+        gone = {self.patients[key].person for key in listed if self.now >= holds[key] or not self.fit_to_list(key)}
         staying = {key for key in listed if self.patients[key].person not in gone}
         safe = self._safe({self.patients[key].person: key for key in staying})
         return {key for key in staying if self.patients[key].person in safe}

@@ -101,6 +101,7 @@ async def test_ten_thousand_humans_and_no_record_of_an_objector_is_released(
         means = Means(
             clock=clock, ring=KeyRing(shutil.copytree(ring.folder, folder / "keys")), data_dir=folder / "data",
             base_url="http://127.0.0.1:8000", mail_from="notices@example.org", returns_address="r+{ref}@example.org",
+            releases_in_plain=True,
         )  # fmt: skip
         EXECUTOR_CACHE.clear()
         async with TortoiseContext() as context:

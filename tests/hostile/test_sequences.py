@@ -224,7 +224,8 @@ class Life:
         assert self.model.batch_open(release=True)
         assert await self._members(release_id) == expected
         await release.approve(self.world.means, release_id, by=self.world.dpo, second_factor=True)
-        self.model.lists[release_id], self.states[release_id] = expected, "approved"
+        self.model.put_down(release_id, expected)
+        self.states[release_id] = "approved"
         self.re_extracted[release_id] = set()
 
     async def seal(self, _: str) -> None:
@@ -251,7 +252,7 @@ class Life:
         crossed = []
         for release_id in [r for r, s in self.states.items() if s == state]:
             before = self.model.lists[release_id]
-            expected = self.model.still(before)
+            expected = self.model.still(release_id)
             try:
                 await step(release_id)
             except Refused:
