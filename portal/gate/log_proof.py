@@ -43,11 +43,11 @@ def proved(proof: Mapping[str, Any], key: Keys, *, kept: str | None = None, wher
     off; `kept`: a checkpoint kept elsewhere, which must be of the same log."""
     try:
         signed = read_checkpoint(proof["checkpoint"], key)
-        leaf, path = bytes.fromhex(proof["leaf_hash"]), [bytes.fromhex(step) for step in proof["path"]]
-        if (signed.size, signed.root) != (proof["size"], bytes.fromhex(proof["root"])):
+        leaf, path = _bytes(proof["leaf_hash"]), [_bytes(step) for step in proof["path"]]
+        if (signed.size, signed.root) != (proof["size"], _bytes(proof["root"])):
             raise _refused("proof_checkpoint", "The proof says another size or root than its checkpoint.", where)
         entry: Mapping[str, Any] = proof["entry"]
-        if leaf_hash(commitment(bytes.fromhex(proof["salt"]), dict(entry))) != leaf:
+        if leaf_hash(commitment(_bytes(proof["salt"]), dict(entry))) != leaf:
             raise _refused("proof_entry", "The entry is not the one in the log.", where)
         if entry["id"] != _count(proof["log_entry"]) or set(entry) != ENTRY:
             raise _refused("proof_entry", "The proof says another entry than its leaf.", where)
@@ -74,6 +74,14 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(proof, dict):
         raise _refused("proof_malformed", "proof.json is not a proof of inclusion.")
     return proof
+
+
+def _bytes(text: str) -> bytes:
+    """ValueError for another spelling than the one that the portal writes: the same proof must have one form."""
+    value = bytes.fromhex(text)
+    if value.hex() != text:
+        raise ValueError("hexadecimal digits in another spelling")
+    return value
 
 
 def _count(value: Any) -> int:

@@ -118,3 +118,18 @@ async def test_whatever_is_changed_in_a_log_at_random_is_seen(
         live.close()
         assert (await verify_log(means.ring.public_key())).size == ENTRIES
     assert unseen == []
+
+
+@pytest.mark.shows("R9")
+@pytest.mark.parametrize("between", ["T", "!"])
+async def test_a_moment_in_another_spelling_is_seen(sqlite_url: str, means: Means, between: str) -> None:
+    """It would be read as the same moment, and be sorted elsewhere: statements compare SQLite's moments as texts."""
+    EXECUTOR_CACHE.clear()
+    async with TortoiseContext() as context:
+        await context.init(config=configuration(sqlite_url))
+        await written(means)
+        with sqlite3.connect(sqlite_url.removeprefix("sqlite://")) as live:
+            live.execute("UPDATE log_entry SET at = replace(at, ' ', ?) WHERE id = 8", (between,))
+        with pytest.raises(Refused) as refused:
+            await verify_log(means.ring.public_key())
+    assert refused.value.code == "log_entry"
