@@ -214,7 +214,7 @@ def _dated(terms: Terms) -> str:
     period = f"r.recorded_on BETWEEN DATE '{terms.period_from}' AND DATE '{terms.period_until}'"
     return (
         f"CASE WHEN r.recorded_on IS NULL THEN {Dated.UNKNOWN.value} "
-        f"WHEN d.practice_id IS NOT NULL AND NOT {_inside('d', 'd')} THEN {Dated.OUTSIDE_ENROLMENT.value} "
+        f"WHEN d.first_day IS NOT NULL AND NOT {_inside('d', 'd')} THEN {Dated.OUTSIDE_ENROLMENT.value} "
         f"WHEN NOT ({period}) THEN {Dated.OUTSIDE_PERIOD.value} "
         f"WHEN p.place IS NOT NULL AND NOT {_inside('p', 'm')} THEN {Dated.OBJECTED_SPAN.value} "
         f"ELSE {Dated.WITHIN.value} END"
@@ -222,8 +222,8 @@ def _dated(terms: Terms) -> str:
 
 
 _DOCTOR = (
-    f"CASE WHEN d.practice_id IS NOT NULL AND r.doctor_id IS NOT NULL THEN {RecordDoctor.ENROLLED.value} "
-    f"WHEN d.practice_id IS NOT NULL THEN {RecordDoctor.UNNAMED_ALL_ENROLLED.value} "
+    f"CASE WHEN d.first_day IS NOT NULL AND r.doctor_id IS NOT NULL THEN {RecordDoctor.ENROLLED.value} "
+    f"WHEN d.first_day IS NOT NULL THEN {RecordDoctor.UNNAMED_ALL_ENROLLED.value} "
     f"WHEN r.doctor_id IS NULL THEN {RecordDoctor.UNNAMED.value} ELSE {RecordDoctor.COLLEAGUE.value} END"
 )
 
@@ -243,10 +243,10 @@ def _fits(name: str, names: list[str]) -> str:
         return f"r.{name} BETWEEN {column.bounds[0]} AND {column.bounds[1]}"
     if not column.listed:
         return "true"
-    listed = f"c_{name}.released IS NOT NULL"
+    listed = f"c_{name}.place IS NOT NULL"
     if column.kind is Kind.CODE:
         return listed
-    test = "c_test_code.released IS NOT NULL" if "test_code" in names else "false"
+    test = "c_test_code.place IS NOT NULL" if "test_code" in names else "false"
     return (
         f"({test} AND ({listed} OR {cells.is_number('r.test_value')}))"
         if column.kind is Kind.RESULT
