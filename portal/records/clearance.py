@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.records.database import Connection, rows, transact, write_many
-from portal.records.objections import BOUND, CONTESTED, MEANT
+from portal.records.objections import BOUND, CONTESTED, MEANT, dated
 from portal.rules.facts import PersonFacts, Text
 from portal.rules.verdicts import verdict_table
 
@@ -91,5 +91,7 @@ async def decided(
         bound=BOUND,
         contested=CONTESTED,
         meant=MEANT,
+        mine_dated=dated("mine.person_id"),
+        theirs_dated=dated("theirs.person_id"),
     )
     return await rows(c, statement + tail, *parameters)

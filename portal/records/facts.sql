@@ -4,7 +4,8 @@
 --   $5 sent before: reflection over  $6 mailed, $7 posted at or before: silence is delivery by now
 -- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.
 -- {agreement_ends}: WHEN version THEN the first day on which it does not any more.
--- {among}: a narrowing.  In records/objections.py: whom an objection binds, and whom one without a token may mean.
+-- {among}: a narrowing.  In records/objections.py: whom an objection binds, whom one without a token may mean, and who
+-- is known by full dates of birth only.
 WITH dated AS (
     SELECT practice_id, state, agreement_id, closes_on, CASE agreement_id {agreement_ends} END AS replaced_on
     FROM enrolment WHERE observatory_id = $1
@@ -80,9 +81,7 @@ doubted AS (
                              AND k.kind LIKE 'key:%')
                AND mine.person_id NOT IN (SELECT person_id FROM contested)
                AND theirs.person_id NOT IN (SELECT person_id FROM contested))
-      AND NOT (mine.kind = 'name_year'
-               AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
-               AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = theirs.person_id AND d.kind = 'name_date'))
+      AND NOT (mine.kind = 'name_year' AND {mine_dated} AND {theirs_dated})
 ),
 asked AS (
     SELECT id, person_id, patient_id FROM rights_request

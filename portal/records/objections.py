@@ -38,6 +38,18 @@ CONTESTED = """
 """Persons whose national key was ever found with somebody else: however that was settled, another key does not tell
 them apart from anybody."""
 
+
+def dated(person: str) -> str:
+    """Whether somebody who is known by a year of birth is known by a full date for each: by no row that has the year
+    alone, and by as many dates as years. Else the date of another row (a wrong merge, a mistyped birth) says nothing of
+    that year. `person`: an expression for her id."""
+    return (
+        "((SELECT SUM(CASE d.kind WHEN 'name_date' THEN 1 WHEN 'name_year' THEN -1 ELSE 0 END) FROM person_token d "
+        f"WHERE d.person_id = {person}) >= 0 "
+        f"AND NOT EXISTS (SELECT 1 FROM patient y WHERE y.person_id = {person} AND LENGTH(y.birth_date) < 10))"
+    )
+
+
 MEANT = f"""
     SELECT theirs.provisional_id, mine.person_id
     FROM provisional_token theirs
@@ -49,8 +61,7 @@ MEANT = f"""
                            WHERE k.person_id = mine.person_id AND l.provisional_id = theirs.provisional_id
                              AND k.kind LIKE 'key:%')
                AND mine.person_id NOT IN ({CONTESTED}))
-      AND NOT (mine.kind = 'name_year'
-               AND EXISTS (SELECT 1 FROM person_token d WHERE d.person_id = mine.person_id AND d.kind = 'name_date')
+      AND NOT (mine.kind = 'name_year' AND {dated("mine.person_id")}
                AND EXISTS (SELECT 1 FROM provisional_token d
                            WHERE d.provisional_id = theirs.provisional_id AND d.kind = 'name_date'))
 """

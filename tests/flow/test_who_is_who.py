@@ -266,6 +266,40 @@ async def test_a_wrong_merge_is_undone_and_objections_bind_both_sides(two: World
     assert await reasons(two, "7", "practice-b") == (), "taken back by who had said it, it is taken back for both"
 
 
+async def test_a_birth_known_by_its_year_is_doubted_beside_a_no_though_a_wrong_merge_lends_it_a_date(
+    told: World,
+) -> None:
+    """Patient 1 is patient 7 of another practice, by her year of birth alone, and was taken for patient 2 there."""
+    await told.enrol(2, number="doctor-2")
+    seven = replace(
+        patient("1"), patient_id="7", birth_date=patient("1").birth_date[:4], email="seven@example.org",
+        doctor_id="doctor-2",
+    )  # fmt: skip
+    await told.register([seven], "practice-b")
+    await hand_in(told, patient("2", person_key=KEY))
+    await hand_in(told, replace(seven, person_key=KEY), practice_id="practice-b")
+    await merge(told, "7", "practice-b", await person_of("2"))
+    assert await person_of("7", "practice-b") == await person_of("2") != await person_of("1")
+    assert "G45" not in await reasons(told, "7", "practice-b")
+    await says_no(told, "patient1")
+    assert "G45" in await reasons(told, "7", "practice-b")
+
+
+async def test_a_birth_mistyped_later_lends_no_date_to_the_year_known_before(told: World) -> None:
+    """She says no at one practice, and comes to another that knows her birth, and no key."""
+    await hand_in(told, patient("9", birth_date="1957", person_key=KEY))
+    await told.tell("practice-a")
+    before = await person_of("9")
+    await hand_in(told, patient("9", birth_date="1939-01-01", person_key=KEY))
+    await merge(told, "9", "practice-a", before)
+    await says_no(told, "patient9")
+    await told.enrol(2, number="doctor-2")
+    elsewhere = patient("9", birth_date="1957-05-17", email="seven@example.org", doctor_id="doctor-2")
+    await told.register([replace(elsewhere, patient_id="7")], "practice-b")
+    assert await person_of("7", "practice-b") != before == await person_of("9")
+    assert "G45" in await reasons(told, "7", "practice-b")
+
+
 async def test_what_is_said_after_the_parting_binds_one_side_only(two: World) -> None:
     await hand_in(two, patient("1", person_key=KEY))
     seven = patient("7", family_name="Bernard", given_names="Camille", birth_date="1960-05-17", doctor_id="doctor-2",

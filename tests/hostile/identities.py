@@ -197,6 +197,15 @@ class Truth:
                     self.mistyped[place] = row
                     self.rows[place] = replace(row, given_names="Inconnu")
                     self.seen["name mistyped"] += 1
+        for place in list(self.merged_wrongly):
+            if not self._borne_elsewhere(place):
+                self.rows[place] = replace(self.rows[place], person_key=None)
+                self.merged_wrongly.remove(place)
+
+    def _borne_elsewhere(self, place: Place) -> bool:
+        """Whether another practice knows the key typed here: else nothing tells that it is wrong (decision 15)."""
+        key = self.rows[place].person_key
+        return any(row.person_key == key for other, row in self.rows.items() if other[0] != place[0])
 
     def _known_by_key_elsewhere(self, human: Human, place: Place) -> bool:
         return all(self.rows[other].person_key for other in self.places_of(human) if other != place)
