@@ -46,7 +46,8 @@ def dated(person: str) -> str:
     return (
         "((SELECT SUM(CASE d.kind WHEN 'name_date' THEN 1 WHEN 'name_year' THEN -1 ELSE 0 END) FROM person_token d "
         f"WHERE d.person_id = {person}) >= 0 "
-        f"AND NOT EXISTS (SELECT 1 FROM patient y WHERE y.person_id = {person} AND LENGTH(y.birth_date) < 10))"
+        f"AND NOT EXISTS (SELECT 1 FROM patient y WHERE y.person_id = {person} "
+        "AND LENGTH(y.birth_date) BETWEEN 1 AND 9))"
     )
 
 

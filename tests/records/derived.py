@@ -195,7 +195,8 @@ class World:
         for bound, _ in self._in_force():
             for other in bound - {person}:
                 contested = person in self.contested or other in self.contested
-                if self._may_be(mine, self._tokens(other), keys_tell=not contested):
+                both_dated = self._dated(person) and self._dated(other)
+                if self._may_be(mine, self._tokens(other), keys_tell=not contested, both_dated=both_dated):
                     return True
         for spoken in self.tables["provisional_objection"]:
             if spoken["outcome"] in ("bound", "no_authority") or not self._concerns(spoken):
@@ -206,7 +207,8 @@ class World:
             said = {
                 (t["kind"], t["token"]) for t in self.tables["provisional_token"] if t["provisional_id"] == spoken["id"]
             }
-            if person not in looked_at and self._may_be(mine, said, keys_tell=person not in self.contested):
+            tell, both_dated = person not in self.contested, self._dated(person) and "name_date" in dict(said)
+            if person not in looked_at and self._may_be(mine, said, keys_tell=tell, both_dated=both_dated):
                 return True
         return False
 
@@ -218,12 +220,17 @@ class World:
     def _tokens(self, person: str) -> set[tuple[str, str]]:
         return {(t["kind"], t["token"]) for t in self.tables["person_token"] if str(t["person_id"]) == person}
 
+    def _dated(self, person: str) -> bool:
+        """Known by as many dates of birth as years, and by no row that has the year alone."""
+        kinds = [kind for kind, _ in self._tokens(person)]
+        births = [p["birth_date"] for p in self.tables["patient"] if str(p["person_id"]) == person]
+        return kinds.count("name_date") >= kinds.count("name_year") and not any(0 < len(b) < 10 for b in births)
+
     @staticmethod
-    def _may_be(mine: set[tuple[str, str]], theirs: set[tuple[str, str]], *, keys_tell: bool) -> bool:
+    def _may_be(mine: set[tuple[str, str]], theirs: set[tuple[str, str]], *, keys_tell: bool, both_dated: bool) -> bool:
         """`keys_tell`: two keys of one type that differ tell two persons apart."""
         kinds, others = {kind for kind, _ in mine}, {kind for kind, _ in theirs}
         apart = keys_tell and any(kind.startswith("key:") for kind in kinds & others)
-        both_dated = "name_date" in kinds and "name_date" in others
         return any(
             kind.startswith("key:") or (not apart and not (kind == "name_year" and both_dated))
             for kind, _ in mine & theirs

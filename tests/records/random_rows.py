@@ -169,7 +169,7 @@ class Random:
             number=str(number),
             person_id=person,
             doctor_number="",
-            birth_date="",
+            birth_date=self.pick("", "1957", "1957-05-17"),
             sex="female",
             teen_on=teen,
             adult_on=adult,
