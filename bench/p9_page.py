@@ -59,12 +59,12 @@ async def _record(url: str, folder: Path, token: str) -> None:
 
     app = portal()
     async with opened(url):
-        render.page, AsyncpgDBClient.execute_query_dict = page, ask  # type: ignore[assignment,method-assign] # listened to
+        render.page, AsyncpgDBClient.execute_query_dict = page, ask  # type: ignore[assignment,method-assign] # to hear what both must do
         try:
             async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://x") as client:
                 answer = await client.get(f"/o/{token}")
         finally:
-            render.page, AsyncpgDBClient.execute_query_dict = shown, asked  # type: ignore[method-assign] # and left as it was
+            render.page, AsyncpgDBClient.execute_query_dict = shown, asked  # type: ignore[method-assign] # as it was before
     if answer.status_code != 200 or len(kept["statements"]) < 3:
         raise RuntimeError("the page was not what it should be")
     (folder / "page.pickle").write_bytes(pickle.dumps(kept))

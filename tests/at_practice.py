@@ -166,7 +166,7 @@ class AtPractice:
         (self.watched.after if acted else self.watched.before)[at] = kill
         await asyncio.wait_for(started.communicate(), 60)
         assert started.returncode == -signal.SIGKILL
-        while waits and self.watched.inside:  # noqa: ASYNC110 - several requests count
+        while waits and self.watched.inside:  # noqa: ASYNC110 - no event tells when several have ended
             await asyncio.sleep(0.01)
 
     def stored(self) -> list[tuple[Any, ...]]:

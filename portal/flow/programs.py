@@ -29,7 +29,7 @@ from portal.rules.words import Role
 LIFE = timedelta(minutes=5)
 """How long an access token opens anything (SMART: at most five minutes)."""
 
-TOKEN_PATH = "/api/v1/token"  # noqa: S105 an address
+TOKEN_PATH = "/api/v1/token"  # noqa: S105 - an address, not a password
 LONGEST_NAME = 120
 
 

@@ -29,7 +29,7 @@ from portal.outside.portal_answers import (
 )
 from portal.outside.trust import trusted
 
-TOKEN = "/api/v1/token"  # noqa: S105 an address
+TOKEN = "/api/v1/token"  # noqa: S105 - an address, not a password
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TIMES = httpx2.Timeout(30, read=600)
 """Seconds. A register and an extraction are taken in while the line is open."""

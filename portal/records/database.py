@@ -68,7 +68,9 @@ def configuration(url: str) -> dict[str, Any]:
             },
         }
     else:
-        connection["credentials"] = {"maxsize": CONNECTIONS, **connection["credentials"], "reset": _as_it_is}
+        connection["credentials"] = {
+            "maxsize": CONNECTIONS, **connection["credentials"], "reset": _as_it_is, "server_settings": _SETTINGS
+        }  # fmt: skip
     return {
         "connections": {"default": connection},
         "apps": {"portal": {"models": list(MODEL_MODULES), "default_connection": "default"}},
@@ -79,6 +81,10 @@ def configuration(url: str) -> dict[str, Any]:
 
 CONNECTIONS = 16
 """That one process holds at most, unless the URL says `?maxsize=`: as many objections are committed together."""
+
+
+_SETTINGS = {"jit": "off"}
+"""Compiling facts.sql takes the server seconds, at every decision, however few patients it is about."""
 
 
 async def _as_it_is(_: object) -> None:

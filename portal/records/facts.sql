@@ -33,31 +33,21 @@ register AS (
 ),
 bound AS ({bound}),
 in_force AS (
-    SELECT b.person_id, o.scope, o.scope_ref FROM objection o JOIN bound b ON b.objection_id = o.id
+    SELECT b.person_id, o.scope FROM objection o JOIN bound b ON b.objection_id = o.id
     WHERE o.withdrawn_at IS NULL
       AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
       AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
 ),
-objected AS (
-    SELECT person_id,
-           MIN(CASE scope WHEN 'observatory' THEN 2 WHEN 'study' THEN 3 ELSE 1 END) AS word
-    FROM in_force WHERE scope <> 'practice' GROUP BY person_id
-),
-source_objected AS (
-    SELECT DISTINCT person_id, scope_ref AS practice_id FROM in_force WHERE scope = 'practice'
-),
-taken_back AS (
-    SELECT b.person_id, MAX(o.withdrawn_at) AS at FROM objection o JOIN bound b ON b.objection_id = o.id
+lifted AS (
+    SELECT b.person_id, o.withdrawn_at FROM objection o JOIN bound b ON b.objection_id = o.id
     WHERE o.withdrawn_at IS NOT NULL AND o.scope <> 'practice'
       AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
       AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
-    GROUP BY b.person_id
 ),
-source_taken_back AS (
-    SELECT b.person_id, o.scope_ref AS practice_id, MAX(o.withdrawn_at) AS at
-    FROM objection o JOIN bound b ON b.objection_id = o.id
-    WHERE o.withdrawn_at IS NOT NULL AND o.scope = 'practice'
-    GROUP BY b.person_id, o.scope_ref
+at_source AS (
+    SELECT b.person_id, o.scope_ref AS practice_id, MAX(CASE WHEN o.withdrawn_at IS NULL THEN 1 ELSE 0 END) AS objected,
+           MAX(o.withdrawn_at) AS taken_back_at
+    FROM objection o JOIN bound b ON b.objection_id = o.id WHERE o.scope = 'practice' GROUP BY b.person_id, o.scope_ref
 ),
 -- Without a token: everybody who may be meant, but for those whom the DPO has looked at.
 maybe_said AS (
@@ -71,7 +61,7 @@ contested AS ({contested}),
 doubted AS (
     SELECT person_id FROM maybe_said
     UNION SELECT mine.person_id
-    FROM (SELECT DISTINCT person_id FROM in_force) objector
+    FROM in_force objector
     JOIN person_token theirs ON theirs.person_id = objector.person_id
     JOIN person_token mine
       ON mine.kind = theirs.kind AND mine.token = theirs.token AND mine.person_id <> theirs.person_id
@@ -87,38 +77,50 @@ asked AS (
     SELECT id, person_id, patient_id FROM rights_request
     WHERE kind <> 'access' AND (state = 'open' OR (state = 'granted' AND kind IN ('erasure', 'restriction')))
 ),
-pending AS (
-    SELECT person_id FROM asked
-    UNION SELECT p.person_id FROM asked a JOIN patient p ON p.id = a.patient_id
-    UNION SELECT f.person_id FROM asked a JOIN former_person f ON f.patient_id = a.patient_id
+-- All that is said of a person, and then a row for each of whom anything is.
+said AS (
+    SELECT person_id, 'taken_back' AS what, withdrawn_at AS at FROM lifted
+    UNION ALL SELECT person_id, CASE WHEN scope IN ('observatory', 'study') THEN scope ELSE 'everything' END, NULL
+    FROM in_force WHERE scope <> 'practice'
+    UNION ALL SELECT person_id, 'doubted', NULL FROM doubted
+    UNION ALL SELECT p.person_id, 'unresolved', NULL
+    FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.settled_at IS NULL
+    UNION ALL SELECT person_id, 'pending', NULL FROM asked
+    UNION ALL SELECT p.person_id, 'pending', NULL FROM asked a JOIN patient p ON p.id = a.patient_id
+    UNION ALL SELECT f.person_id, 'pending', NULL FROM asked a JOIN former_person f ON f.patient_id = a.patient_id
+    UNION ALL SELECT person_id, 'died', NULL FROM patient WHERE deceased_on IS NOT NULL
+    UNION ALL SELECT person_id, 'died', NULL FROM former_person WHERE deceased_on IS NOT NULL
 ),
-died AS (
-    SELECT person_id FROM patient WHERE deceased_on IS NOT NULL
-    UNION SELECT person_id FROM former_person WHERE deceased_on IS NOT NULL
-),
-unresolved AS (
-    SELECT DISTINCT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.settled_at IS NULL
+of_person AS (
+    SELECT person_id, MAX(at) AS taken_back_at,
+           MIN(CASE what WHEN 'everything' THEN 1 WHEN 'observatory' THEN 2 WHEN 'study' THEN 3 END) AS objected,
+           MAX(CASE what WHEN 'doubted' THEN 1 ELSE 0 END) AS doubted,
+           MAX(CASE what WHEN 'unresolved' THEN 1 ELSE 0 END) AS unresolved,
+           MAX(CASE what WHEN 'pending' THEN 1 ELSE 0 END) AS pending,
+           MAX(CASE what WHEN 'died' THEN 1 ELSE 0 END) AS died
+    FROM said GROUP BY person_id
 ),
 -- Who of a patient's contacts is told: rules/people.py `speakers`.
-alone AS (
-    SELECT DISTINCT patient_id FROM minor_alone WHERE ended_at IS NULL
-),
-represented AS (
-    SELECT patient_id,
-           MAX(CASE WHEN addressee = 'guardian' AND unreachable_reason IS NULL THEN 1 ELSE 0 END) AS guardian,
-           MAX(CASE WHEN addressee = 'mandate' THEN 1 ELSE 0 END) AS mandate
-    FROM contact WHERE addressee IN ('guardian', 'mandate') GROUP BY patient_id
+cared_for AS (
+    SELECT patient_id, MAX(alone) AS alone, MAX(represented) AS represented, MAX(guardian) AS guardian,
+           MAX(mandate) AS mandate
+    FROM (SELECT patient_id, 1 AS alone, 0 AS represented, 0 AS guardian, 0 AS mandate
+          FROM minor_alone WHERE ended_at IS NULL
+          UNION ALL
+          SELECT patient_id, 0, 1, CASE WHEN addressee = 'guardian' AND unreachable_reason IS NULL THEN 1 ELSE 0 END,
+                 CASE WHEN addressee = 'mandate' THEN 1 ELSE 0 END
+          FROM contact WHERE addressee IN ('guardian', 'mandate')) one
+    GROUP BY patient_id
 ),
 reader AS (
     SELECT c.patient_id, c.rank, c.addressee, c.reader_index, c.email_index, c.postal_index,
            c.unreachable_reason, p.stands_since
     FROM contact c
     JOIN patient p ON p.id = c.patient_id
-    LEFT JOIN alone a ON a.patient_id = c.patient_id
-    LEFT JOIN represented r ON r.patient_id = c.patient_id
-    WHERE CASE WHEN p.adult_on <= $4 AND r.patient_id IS NULL THEN c.addressee = 'self'
-               WHEN p.adult_on <= $4 THEN c.addressee IN ('guardian', 'mandate')
-               WHEN p.adult_on > $4 AND p.teen_on <= $4 AND a.patient_id IS NOT NULL THEN c.addressee = 'self'
+    LEFT JOIN cared_for v ON v.patient_id = c.patient_id
+    WHERE CASE WHEN p.adult_on <= $4 AND v.represented = 1 THEN c.addressee IN ('guardian', 'mandate')
+               WHEN p.adult_on <= $4 THEN c.addressee = 'self'
+               WHEN p.adult_on > $4 AND p.teen_on <= $4 AND v.alone = 1 THEN c.addressee = 'self'
                WHEN p.adult_on > $4 THEN c.addressee IN ('parent', 'guardian')
                ELSE FALSE END
 ),
@@ -162,40 +164,39 @@ stored AS (
     JOIN extraction e ON e.id = newest.id
     LEFT JOIN permit m ON m.id = e.permit_id LEFT JOIN log_entry l ON l.id = m.entry_id
 ),
+site AS (
+    SELECT i.id AS practice_id, e.word, e.closes_on, r.taken_at, s.practice_id AS stored, s.decided_at
+    FROM practice i
+    LEFT JOIN enrolled e ON e.practice_id = i.id
+    LEFT JOIN register r ON r.practice_id = i.id
+    LEFT JOIN stored s ON s.practice_id = i.id
+),
 keyed AS (
-    SELECT p.id, p.practice_id, p.number, p.person_id, r.taken_at,
-           CASE WHEN b.at IS NULL OR sb.at > b.at THEN sb.at ELSE b.at END AS taken_back_at,
-           e.closes_on AS practice_closes_on,
-           CASE WHEN p.teen_on > $4 AND a.patient_id IS NOT NULL THEN p.teen_on
-                WHEN p.adult_on > $4 AND a.patient_id IS NOT NULL AND v.patient_id IS NULL THEN NULL
-                WHEN p.adult_on > $4 AND a.patient_id IS NULL AND v.guardian = 1 AND v.mandate = 0 THEN NULL
+    SELECT p.id, p.practice_id, p.number, p.person_id, i.taken_at,
+           CASE WHEN o.taken_back_at IS NULL OR s.taken_back_at > o.taken_back_at
+                THEN s.taken_back_at ELSE o.taken_back_at END AS taken_back_at,
+           i.closes_on AS practice_closes_on,
+           CASE WHEN p.teen_on > $4 AND v.alone = 1 THEN p.teen_on
+                WHEN p.adult_on > $4 AND v.alone = 1 AND v.represented = 0 THEN NULL
+                WHEN p.adult_on > $4 AND v.alone = 0 AND v.guardian = 1 AND v.mandate = 0 THEN NULL
                 WHEN p.adult_on > $4 THEN p.adult_on END AS closes_on,
-           (((((((CASE WHEN e.word > 0 THEN e.word WHEN e.word IS NULL THEN 1
-                       WHEN r.taken_at > $3 THEN 0 ELSE 5 END * 2
-                  + CASE WHEN u.person_id IS NULL THEN 0 ELSE 1 END) * 2
-                 + CASE WHEN d.person_id IS NULL THEN 0 ELSE 1 END) * 5
-                + coalesce(o.word, CASE WHEN s.person_id IS NULL THEN 0 ELSE 4 END)) * 2
-               + CASE WHEN w.person_id IS NULL THEN 0 ELSE 1 END) * 2
+           (((((((CASE WHEN i.word > 0 THEN i.word WHEN i.word IS NULL THEN 1
+                       WHEN i.taken_at > $3 THEN 0 ELSE 5 END * 2
+                  + coalesce(o.unresolved, 0)) * 2
+                 + coalesce(o.doubted, 0)) * 5
+                + CASE WHEN o.objected > 0 THEN o.objected WHEN s.objected = 1 THEN 4 ELSE 0 END) * 2
+               + coalesce(o.pending, 0)) * 2
               + CASE WHEN p.adult_on IS NOT NULL AND n.patient_id IS NOT NULL THEN 0 ELSE 1 END) * 3
-             + CASE WHEN x.person_id IS NOT NULL THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
+             + CASE WHEN o.died = 1 THEN 1 WHEN p.left_at IS NOT NULL THEN 2 ELSE 0 END) * 60
             + coalesce(n.word, 23)) * 2
-           + CASE WHEN $2 = '' OR st.practice_id IS NULL OR n.word > 0 OR n.patient_id IS NULL THEN 0
-                  WHEN n.told_at < st.decided_at THEN 0 ELSE 1 END AS key
+           + CASE WHEN $2 = '' OR i.stored IS NULL OR n.word > 0 OR n.patient_id IS NULL THEN 0
+                  WHEN n.told_at < i.decided_at THEN 0 ELSE 1 END AS key
     FROM patient p
-    LEFT JOIN enrolled e ON e.practice_id = p.practice_id
-    LEFT JOIN register r ON r.practice_id = p.practice_id
-    LEFT JOIN unresolved u ON u.person_id = p.person_id
-    LEFT JOIN pending w ON w.person_id = p.person_id
-    LEFT JOIN died x ON x.person_id = p.person_id
-    LEFT JOIN doubted d ON d.person_id = p.person_id
-    LEFT JOIN objected o ON o.person_id = p.person_id
-    LEFT JOIN source_objected s ON s.person_id = p.person_id AND s.practice_id = p.practice_id
-    LEFT JOIN taken_back b ON b.person_id = p.person_id
-    LEFT JOIN source_taken_back sb ON sb.person_id = p.person_id AND sb.practice_id = p.practice_id
-    LEFT JOIN alone a ON a.patient_id = p.id
-    LEFT JOIN represented v ON v.patient_id = p.id
+    LEFT JOIN site i ON i.practice_id = p.practice_id
+    LEFT JOIN of_person o ON o.person_id = p.person_id
+    LEFT JOIN at_source s ON s.person_id = p.person_id AND s.practice_id = p.practice_id
+    LEFT JOIN cared_for v ON v.patient_id = p.id
     LEFT JOIN told n ON n.patient_id = p.id
-    LEFT JOIN stored st ON st.practice_id = p.practice_id
     {among}
 ),
 decided AS (

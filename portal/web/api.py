@@ -86,7 +86,7 @@ async def token(request: Request) -> Response:
     return answer(
         forms.TokenAnswer(
             access_token=granted.token,
-            token_type="bearer",  # noqa: S106 a word of the protocol
+            token_type="bearer",  # noqa: S106 - a word of the protocol, not a password
             expires_in=int(granted.life.total_seconds()),
             scope=" ".join(sorted(granted.access)),
         )

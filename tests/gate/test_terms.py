@@ -97,8 +97,8 @@ def test_a_doctor_without_one_of_her_fields_is_refused(key: str) -> None:
         ({"columns": (ColumnTerm("sex", Precision.FULL),) * 2}, "columns"),
         ({"columns": (ColumnTerm("address", Precision.FULL),)}, "columns"),
         ({"columns": (ColumnTerm("sex", Precision.DECADE),)}, "sex has no precision"),
-        ({"not_before": datetime(2026, 11, 1)}, "zone"),  # noqa: DTZ001 - the fault itself
-        ({"expires_at": datetime(2026, 12, 1)}, "zone"),  # noqa: DTZ001 - the fault itself
+        ({"not_before": datetime(2026, 11, 1)}, "zone"),  # noqa: DTZ001 - no zone: the fault that is refused
+        ({"expires_at": datetime(2026, 12, 1)}, "zone"),  # noqa: DTZ001 - no zone: the fault that is refused
         ({"expires_at": made.TERMS.not_before}, "an end before"),
         ({"expires_at": made.TERMS.not_before - DAY}, "an end before"),
         ({"period_until": made.TERMS.period_from - DAY}, "an end before"),

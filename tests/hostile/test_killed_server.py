@@ -125,7 +125,7 @@ async def test_whoever_was_answered_is_there_after_the_server_was_killed(
         people = [asyncio.create_task(says(served, link, heard)) for link in place[1]]
         people.append(asyncio.create_task(fills_in(served, heard)))
         enough = heard.answers + chance.randint(1, 12)
-        while heard.answers < enough and not any(task.done() for task in people):  # noqa: ASYNC110 - several tasks count
+        while heard.answers < enough and not any(task.done() for task in people):  # noqa: ASYNC110 - no event tells what several tasks did
             await asyncio.sleep(0.005)
         await asyncio.sleep(chance.uniform(0, 0.02))
         process.kill()

@@ -52,7 +52,7 @@ class Workers:
     async def killed(self, after: int, linger: float) -> None:
         """A worker is killed once so many more mails have arrived, and a moment."""
         enough, process = self.box.kept._kept + after, self.started()
-        while self.box.kept._kept < enough and process.is_alive():  # noqa: ASYNC110 - another process sends
+        while self.box.kept._kept < enough and process.is_alive():  # noqa: ASYNC110 - another process sends, and sets no event here
             await asyncio.sleep(0.001)
         await asyncio.sleep(linger)
         process.kill()

@@ -105,7 +105,7 @@ async def test_killed_in_the_filter_the_next_run_begins_again(practice: AtPracti
     practice.write_records(many_records(days=60_000))
     started = await practice.start("run")
     half = practice.work / ".extraction.part"
-    while not half.exists():  # noqa: ASYNC110 - another process makes it
+    while not half.exists():  # noqa: ASYNC110 - another process makes it, and sets no event here
         await asyncio.sleep(0.005)
     started.kill()
     await started.wait()
