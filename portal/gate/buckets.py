@@ -13,13 +13,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from portal.gate.engine import paths, select, text
+from portal.gate.engine import Limits, ahead, paths, select, text
 from portal.gate.packing import Packing
 
 _DIGITS = {1: 0, 16: 1, 256: 2}
 
 _ROWS_IN_MEMORY = 262_144
 """Rows that wait in one thread for their file, over all buckets."""
+
+_PIECE = 4_096
+"""Rows of a bucket that wait at least, where the engine's memory is not limited: pieces of a thousand take a third
+more time."""
 
 _ROW_GROUP = 122_880
 """Rows that are sorted out of the engine, encoded and compressed together."""
@@ -31,11 +35,14 @@ def bucket_names(buckets: int) -> tuple[str, ...]:
     return tuple("".join(name) for name in digits) if buckets > 1 else ("all",)
 
 
-def write_unsorted(con: duckdb.DuckDBPyConnection, records: str, packing: Packing, folder: Path, buckets: int) -> None:
+def write_unsorted(
+    con: duckdb.DuckDBPyConnection, records: str, packing: Packing, folder: Path, buckets: int, limits: Limits
+) -> None:
     """Streams `records` (a SELECT with prefix and refused) into a folder a bucket; of a refused record only why."""
     bucket = f"CASE WHEN refused IS NULL THEN prefix // {256 // buckets} ELSE {buckets} END"
     con.execute("SET preserve_insertion_order = false")  # or the engine gathers the rows; they are sorted later
-    con.execute(f"SET partitioned_write_flush_threshold = {_ROWS_IN_MEMORY // buckets}")
+    waiting = max(_ROWS_IN_MEMORY // buckets, 0 if limits.memory else _PIECE)
+    con.execute(f"SET partitioned_write_flush_threshold = {waiting}")
     packed = select(f"{packing.packed('refused IS NULL')}, refused, {bucket} AS bucket", f"({records})")
     how = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARTITION_BY (bucket)"
     con.execute(f"COPY ({packed}) TO {text(str(folder))} ({how})")
@@ -92,7 +99,7 @@ def write_file(con: duckdb.DuckDBPyConnection, rows: str, file: Path) -> int:
 def _write(groups: Iterable[pa.Table], schema: pa.Schema, file: Path) -> int:
     written = 0
     with pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer:
-        for group in groups:
+        for group in ahead(groups):
             writer.write_table(group, row_group_size=_ROW_GROUP)
             written += group.num_rows
     return written

@@ -1,13 +1,17 @@
 """DuckDB as the gate uses it: in memory, alone, nothing fetched, nothing remembered."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from portal.rules.refusals import Refused
+
+Piece = TypeVar("Piece")
 
 JOIN_AS_WRITTEN = "SET disabled_optimizers = 'join_order, build_side_probe_side'"
 """Of a join, what is written last is held in memory. Left to itself, the engine may hold the records instead: of a CSV
@@ -63,3 +67,13 @@ def paths(files: Sequence[Path]) -> str:
         if set(str(file)) & set("*?[]"):
             raise Refused("unreadable_file", "A path must not hold * ? [ or ].", where=file.name, status=422)
     return "[" + ", ".join(text(str(file)) for file in files) + "]"
+
+
+def ahead(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same pieces of something large, the next one read while the caller works on one."""
+    coming = iter(pieces)
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, coming, None)
+        while (piece := following.result()) is not None:
+            following = reader.submit(next, coming, None)
+            yield piece

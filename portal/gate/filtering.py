@@ -111,7 +111,7 @@ def _pass(
         pa.default_memory_pool().release_unused()  # of the list; the engine needs it now
         records = select(f"*, {_REFUSED} AS refused", f"({judged(permit.terms)})")
         with _readable(read):
-            write_unsorted(con, records, form, unsorted, buckets)
+            write_unsorted(con, records, form, unsorted, buckets, limits)
         found = counted(con, unsorted)
         if _PROBLEM in found:
             read.refuse_problems()

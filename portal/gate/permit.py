@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from portal.gate.engine import ahead
 from portal.gate.folders import sha256_of, whole_folder
 from portal.gate.signature import BadSignature, canonical, sign, verified
 from portal.gate.terms import ColumnTerm, DoctorSpan, Terms, as_payload, from_payload
@@ -99,7 +100,8 @@ def _check_list(path: Path, terms: Terms) -> bool:
         if not file.schema_arrow.equals(ALLOWED):
             raise Refused("permit_malformed", "The list has other columns.", where="allowed.parquet")
         practices, last, repeats = pa.array(terms.practices, pa.string()), ALLOWED.empty_table(), False
-        for batch in file.iter_batches(_PIECE, columns=["practice_id", "patient_id", "pseudonym"], use_threads=False):
+        columns = ["practice_id", "patient_id", "pseudonym"]
+        for batch in ahead(file.iter_batches(_PIECE, columns=columns, use_threads=False)):
             rows = pa.concat_tables([last.select(batch.schema.names), pa.Table.from_batches([batch])]).combine_chunks()
             same = _same(rows)
             if not _sound(rows, same, practices):

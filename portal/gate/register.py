@@ -187,9 +187,9 @@ def _parquet(path: Path, wanted: Mapping[str, Column], faults: Faults) -> Iterat
 
 
 def _unpacked(file: pq.FileMetaData) -> int:
-    """Bytes once unpacked, as the file says itself, and at least one for each cell."""
-    groups = [file.row_group(i) for i in range(file.num_row_groups)]
-    said = sum(group.column(i).total_uncompressed_size for group in groups for i in range(group.num_columns))
+    """Bytes once unpacked, as the file says itself, and at least one for each cell. Of its columns nothing is asked
+    before they are read: pyarrow ends the process over some damage there."""
+    said = sum(file.row_group(i).total_byte_size for i in range(file.num_row_groups))
     return int(max(said, file.num_rows * len(COLUMNS)))
 
 

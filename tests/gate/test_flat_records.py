@@ -103,6 +103,20 @@ def test_a_column_that_nobody_wants_is_not_read(tmp_path: Path) -> None:
     assert records(path, "diagnosis, allergy, doctor_id", wanted=["diagnosis"]) == [("J45.0", None, "d1")]
 
 
+def test_columns_inside_others_are_not_a_records_own(tmp_path: Path) -> None:
+    visit = pa.array([{"room": {"floor": 1}, "allergy": ["sct|735029006"], "sex": "F"}])
+    path = parquet(tmp_path / "r.parquet", visit=visit, **ROW, days=pa.array([[1]]), diagnosis="J45.0")
+    assert records(path, "diagnosis, allergy, sex") == [("J45.0", None, None)]
+
+
+def test_of_several_files_the_damaged_one_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        parquet(tmp_path / "r" / f"{name}.parquet", **ROW)
+    file = tmp_path / "r" / "b.parquet"
+    file.write_bytes(file.read_bytes()[:-40])
+    assert told(tmp_path / "r") == ("bad_parquet", "b.parquet")
+
+
 def test_columns_may_have_other_names(tmp_path: Path) -> None:
     names = {"practice_id": "cabinet", "patient_id": "dossier", "diagnosis": "cim"}
     csv = tmp_path / "r.csv"

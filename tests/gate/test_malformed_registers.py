@@ -6,6 +6,7 @@ import json
 import traceback
 from contextlib import suppress
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,24 @@ def test_any_damage_to_parquet(folder: Path, flips: list[tuple[int, int]]) -> No
     for place, byte in flips:
         data[place % len(data)] = byte
     _rows_or_refusal(folder / "r.parquet", bytes(data))
+
+
+def _read_with_each_byte_of_the_footer_lost(path: Path) -> None:
+    data = parquet()
+    footer = int.from_bytes(data[-8:-4], "little") + 8
+    for place in range(len(data) - footer, len(data)):
+        _rows_or_refusal(path, data[:place] + b"\0" + data[place + 1 :])
+
+
+@pytest.mark.shows("R8")
+def test_no_damage_to_the_footer_ends_the_process(tmp_path: Path) -> None:
+    """In a process of its own: what this prevents is its end."""
+    reader = get_context("spawn").Process(
+        target=_read_with_each_byte_of_the_footer_lost, args=(tmp_path / "r.parquet",)
+    )
+    reader.start()
+    reader.join()
+    assert reader.exitcode == 0
 
 
 def test_a_small_file_that_says_a_long_text_a_thousand_times_is_never_written_out(tmp_path: Path) -> None:

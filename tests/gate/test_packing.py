@@ -197,7 +197,7 @@ def test_of_a_refused_record_only_the_reason_is_ever_written(tmp_path: Path) -> 
         filtering._load(con, permit.terms, [source])
         form = packing(permit.terms, load_allowed(con, permit), None)
         records = f"SELECT *, {filtering._REFUSED} AS refused FROM ({judged(permit.terms)})"
-        write_unsorted(con, records, form, tmp_path / "unsorted", 16)
+        write_unsorted(con, records, form, tmp_path / "unsorted", 16, Limits())
     rows = [row for f in (tmp_path / "unsorted").rglob("*.parquet") for row in pq.ParquetFile(f).read().to_pylist()]
     filled = [{name: value for name, value in row.items() if value is not None} for row in rows if row["refused"]]
     assert sorted(map(str, filled)) == ["{'refused': 'G31'}", "{'refused': 'G33'}", "{'refused': 'nobody'}"]
