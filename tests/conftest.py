@@ -1,7 +1,6 @@
 """Real databases for the tests: a migrated SQLite file copied for each, and databases of one PostgreSQL cluster."""
 
 import asyncio
-import fcntl
 import itertools
 import os
 import shutil
@@ -187,19 +186,8 @@ def means(clock: PlayedClock, ring: KeyRing, tmp_path: Path) -> Means:
 
 @pytest.fixture(scope="session")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole demo, played once on the shipped records with the embedded database; tests only read it.
-
-    The workers of one run share it: who comes second waits for it.
-    """
+    """The whole demo, played once on the shipped records with the embedded database; tests only read it."""
     EXECUTOR_CACHE.clear()
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    folder, done = shared / "played" / "demo", shared / "played" / "done"
-    with (shared / "played.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            shutil.rmtree(folder.parent, ignore_errors=True)
-            folder.parent.mkdir()
-            asyncio.run(play_all(folder, console=Console(quiet=True)))
-            done.touch()
+    folder = tmp_path_factory.mktemp("played") / "demo"
+    asyncio.run(play_all(folder, console=Console(quiet=True)))
     return folder
