@@ -6,6 +6,7 @@ may. So no value of a refused record can reach a file of any kind.
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import count, product
 from pathlib import Path
 
@@ -98,8 +99,11 @@ def write_file(con: duckdb.DuckDBPyConnection, rows: str, file: Path) -> int:
 
 def _write(groups: Iterable[pa.Table], schema: pa.Schema, file: Path) -> int:
     written = 0
-    with pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer:
-        for group in ahead(groups):
+    with (
+        pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer,
+        closing(ahead(groups)) as fetched,
+    ):
+        for group in fetched:
             writer.write_table(group, row_group_size=_ROW_GROUP)
             written += group.num_rows
     return written

@@ -1,6 +1,6 @@
 """DuckDB as the gate uses it: in memory, alone, nothing fetched, nothing remembered."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,8 +69,9 @@ def paths(files: Sequence[Path]) -> str:
     return "[" + ", ".join(text(str(file)) for file in files) + "]"
 
 
-def ahead(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """The same pieces of something large, the next one read while the caller works on one."""
+def ahead(pieces: Iterable[Piece]) -> Generator[Piece]:
+    """The same pieces of something large, the next one read while the caller works on one. Who ends before the last
+    closes it, so that nothing is read any more from what is closed then."""
     coming = iter(pieces)
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, coming, None)

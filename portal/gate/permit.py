@@ -1,6 +1,7 @@
 """A permit: a folder with signed terms and the list of those who pass, written whole and read with suspicion."""
 
 import json
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,13 +102,17 @@ def _check_list(path: Path, terms: Terms) -> bool:
             raise Refused("permit_malformed", "The list has other columns.", where="allowed.parquet")
         practices, last, repeats = pa.array(terms.practices, pa.string()), ALLOWED.empty_table(), False
         columns = ["practice_id", "patient_id", "pseudonym"]
-        for batch in ahead(file.iter_batches(_PIECE, columns=columns, use_threads=False)):
-            rows = pa.concat_tables([last.select(batch.schema.names), pa.Table.from_batches([batch])]).combine_chunks()
-            same = _same(rows)
-            if not _sound(rows, same, practices):
-                raise Refused("permit_malformed", "The list does not fit the terms.", where="allowed.parquet")
-            repeats = repeats or bool(pc.any(same, min_count=0).as_py())
-            last = rows.slice(rows.num_rows - 1)
+        pieces = file.iter_batches(_PIECE, columns=columns, use_threads=False)
+        with closing(ahead(pieces)) as batches:
+            for batch in batches:
+                rows = pa.concat_tables(
+                    [last.select(batch.schema.names), pa.Table.from_batches([batch])]
+                ).combine_chunks()
+                same = _same(rows)
+                if not _sound(rows, same, practices):
+                    raise Refused("permit_malformed", "The list does not fit the terms.", where="allowed.parquet")
+                repeats = repeats or bool(pc.any(same, min_count=0).as_py())
+                last = rows.slice(rows.num_rows - 1)
         return repeats
     except (pa.ArrowException, OSError) as error:
         raise Refused("permit_malformed", "The list cannot be read.", where="allowed.parquet") from error
