@@ -29,6 +29,10 @@ more time."""
 _ROW_GROUP = 122_880
 """Rows that are sorted out of the engine, encoded and compressed together."""
 
+_ORDERED = 2
+"""Columns whose least and greatest values stand in the file: rows lie in their order. Of the others they would tell a
+reader nothing, and take an eighth of the writing."""
+
 
 def bucket_names(buckets: int) -> tuple[str, ...]:
     """`0`…`f` for 16, `00`…`ff` for 256, `all` for 1; KeyError for another number."""
@@ -100,7 +104,9 @@ def write_file(con: duckdb.DuckDBPyConnection, rows: str, file: Path) -> int:
 def _write(groups: Iterable[pa.Table], schema: pa.Schema, file: Path) -> int:
     written = 0
     with (
-        pq.ParquetWriter(file, schema, compression="zstd", store_schema=False) as writer,
+        pq.ParquetWriter(
+            file, schema, compression="zstd", store_schema=False, write_statistics=schema.names[:_ORDERED]
+        ) as writer,
         closing(ahead(groups)) as fetched,
     ):
         for group in fetched:

@@ -107,8 +107,8 @@ def _pass(
     unsorted, spill = folder.with_name("unsorted"), folder.with_name("spill")
     with engine(limits) as con:
         read = _load(con, permit.terms, sources)
+        pa.default_memory_pool().release_unused()  # of the list, which has been checked; the engine needs it now
         form = packing(permit.terms, load_allowed(con, permit), reference_year)
-        pa.default_memory_pool().release_unused()  # of the list; the engine needs it now
         records = select(f"*, {_REFUSED} AS refused", f"({judged(permit.terms)})")
         with _readable(read):
             write_unsorted(con, records, form, unsorted, buckets, limits)

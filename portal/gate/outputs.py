@@ -21,14 +21,14 @@ SOURCE_DAY = "source_day"
 """The record's own day, beside rows of a release: rows of one day that are alike are one record (G60)."""
 
 
-def packing(terms: Terms, pseudonyms: pa.Array, reference_year: int | None) -> Packing:
+def packing(terms: Terms, pseudonyms: pa.ChunkedArray, reference_year: int | None) -> Packing:
     """The columns in the order of rules/precision.py; in an extraction with the gate columns.
 
     `pseudonyms`: all those of the permit, in order. Ages are those of `reference_year` (None: no age is grouped).
     """
     asked = [name for name in COLUMNS if terms.precision_of(name) and name != "recorded_on"]
     values = [_column(terms, name, reference_year) for name in asked]
-    person = Digit("pseudonym", "person", _list(pseudonyms))
+    person = Digit("pseudonym", "person", pa.concat_arrays([*pseudonyms.chunks, pa.nulls(1, pa.string())]))
     if terms.crossing is Crossing.RELEASE:
         return Packing([person, _period(terms), *values], behind=[_day(terms, SOURCE_DAY)])
     return Packing(

@@ -124,7 +124,7 @@ def judge(spark: SparkSession, permit: Permit, sources: Sequence[str]) -> DataFr
     return own.sql(spoken(judged(permit.terms)))
 
 
-def _name(con: DuckDBPyConnection, table: str, pseudonyms: pa.Array) -> None:
+def _name(con: DuckDBPyConnection, table: str, pseudonyms: pa.Array | pa.ChunkedArray) -> None:
     con.register(table, pa.table({"place": pa.array(range(len(pseudonyms)), pa.int32()), "pseudonym": pseudonyms}))
 
 

@@ -22,7 +22,7 @@ from portal.gate.folders import sha256_of
 from portal.gate.outputs import SOURCE_DAY, outputs, packing
 from portal.gate.packing import Digit, Packing, Text
 from portal.gate.permit import ALLOWED, KIND, ColumnTerm, DoctorSpan, Permit, read_permit
-from portal.gate.record_facts import doctor_pseudonyms, judged, load_allowed
+from portal.gate.record_facts import doctor_pseudonyms, judged, load_allowed, load_terms
 from portal.gate.signature import canonical, sign
 from portal.gate.terms import Terms, as_payload
 from portal.rules.precision import COLUMNS, STEPS, rounded, year_of_birth
@@ -238,3 +238,30 @@ def test_a_list_that_does_not_fit_is_refused_across_its_pieces(tmp_path: Path, c
     (tmp_path / "permit.jws").write_bytes(sign(KIND, canonical(as_payload(terms)), made.KEY))
     with pytest.raises(Refused, match="permit_malformed"):
         read_permit(tmp_path, made.KEY.public_key(), made.NOW, crossing=Crossing.EXTRACTION)
+
+
+def test_a_persons_place_is_that_of_her_pseudonym_among_all(tmp_path: Path) -> None:
+    """More persons than one thread of the engine numbers; every third comes twice, for her span is in two parts."""
+    practice, spans = made.TERMS.practices[0], [(None, date(2020, 1, 1)), (date(2021, 1, 1), None)]
+    persons: made.Allowed = {
+        (practice, f"{n:06}"): (made.pseudonym(str(n)), spans if n % 3 == 0 else spans[:1]) for n in range(150_000)
+    }
+    with engine(Limits(threads=2)) as con:
+        load_terms(con, made.TERMS)
+        names = load_allowed(con, made.permit(tmp_path / "permit", made.TERMS, persons)).to_pylist()
+        places = dict(con.execute("SELECT patient_id, (place, prefix) FROM person").fetchall())
+        parts = con.execute("SELECT count(*), min(len(spans)) FROM person_spans").fetchone()
+    assert names == sorted(who for who, _ in persons.values())
+    assert {patient: (names[place], prefix) for patient, (place, prefix) in places.items()} == {
+        patient: (who, int(who[:2], 16)) for (_, patient), (who, _) in persons.items()
+    }
+    assert parts == (50_000, 2)
+
+
+def test_a_file_tells_the_least_and_greatest_of_the_columns_that_order_its_rows(tmp_path: Path) -> None:
+    source = made.write_csv(tmp_path / "r.csv", [made.record()])
+    filter_extraction(made.permit(tmp_path / "permit"), source, tmp_path / "out", practice_key=made.PRACTICE_KEY)
+    group = pq.ParquetFile(tmp_path / "out" / "records" / "all.parquet").metadata.row_group(0)
+    columns = [group.column(place) for place in range(group.num_columns)]
+    told = [column.path_in_schema for column in columns if column.is_stats_set and column.statistics.has_min_max]
+    assert told == ["practice_id", "pseudonym"]
