@@ -37,6 +37,7 @@ class Made:
 
     records: int
     practices: int
+    first: int
     folder: Path
     permit_folder: Path
 
@@ -52,14 +53,16 @@ class Made:
         return read_permit(self.permit_folder, KEY.public_key(), NOW, crossing=Crossing.EXTRACTION)
 
 
-def made(records: int, practices: int = 1_000) -> Made:
-    """The records and their permit, made once."""
-    folder, permit = CACHE / f"records-{records}-{practices}", CACHE / f"permit-{practices}"
-    found = Made(records, practices, folder, permit)
+def made(records: int, practices: int = 1_000, first: int = 0) -> Made:
+    """The records and their permit, made once. `first`: the number of the first practice."""
+    of = f"{practices}-from-{first}" if first else str(practices)
+    folder, permit = CACHE / f"records-{records}-{of}", CACHE / f"permit-{of}"
+    found = Made(records, practices, first, folder, permit)
+    numbers = range(first, first + practices)
     if not permit.exists():
-        _write_permit(permit, practices)
+        _write_permit(permit, numbers)
     if not (folder / "_made").exists():
-        _write_records(folder, records // practices, practices)
+        _write_records(folder, records // practices, numbers)
         (folder / "_made").touch()
     return found
 
@@ -68,11 +71,11 @@ def _name(practice: int) -> str:
     return f"practice-{practice:04}"
 
 
-def _write_records(folder: Path, each: int, practices: int) -> None:
+def _write_records(folder: Path, each: int, practices: range) -> None:
     with duckdb.connect() as con:
         for table, values in {"dx": DIAGNOSES, "rx": DRUGS, "tests": TESTS, "units": UNITS}.items():
             con.execute(f"CREATE TABLE {table} AS SELECT ?::VARCHAR[] AS l", [values])
-        for practice in range(practices):
+        for practice in practices:
             part = folder / f"practice_id={_name(practice)}"
             part.mkdir(parents=True, exist_ok=True)
             query = _RECORDS.format(p=practice, n=each, patients=PATIENTS)
@@ -102,8 +105,8 @@ FROM persons
 """
 
 
-def _write_permit(folder: Path, practices: int) -> None:
-    sites = [_name(p) for p in range(practices)]
+def _write_permit(folder: Path, practices: range) -> None:
+    sites = [_name(p) for p in practices]
     terms = Terms(
         permit_id="bench", crossing=Crossing.EXTRACTION, observatory_id="observatory", study_id=None,
         practices=tuple(sites), cut=1, rule_version="bench", columns=tuple(_columns()),
@@ -118,7 +121,8 @@ def _write_permit(folder: Path, practices: int) -> None:
             "(100000 + p) || lpad(i::VARCHAR, 5, '0') AS patient_id, md5(p || '/' || i) AS pseudonym, "
             "NULL::DATE AS recorded_from, "
             "CASE WHEN hash(i * p + 5) % 50 = 0 THEN DATE '2026-01-01' END AS recorded_until, "
-            f"NULL::TIMESTAMP AS holds_until FROM range({practices}) a(p), range({PATIENTS}) b(i) "
+            "NULL::TIMESTAMP AS holds_until "
+            f"FROM range({practices.start}, {practices.stop}) a(p), range({PATIENTS}) b(i) "
             f"WHERE hash(p * {PATIENTS} + i + 1) % 100 < 89"
         )
         write_permit(folder, terms, con.sql(query).to_arrow_table().cast(ALLOWED), KEY)
@@ -130,8 +134,8 @@ def _columns() -> Iterable[ColumnTerm]:
         yield ColumnTerm(name, Precision.FULL, tuple(sorted(set(codes[name]))) if name in codes else None)
 
 
-def _doctors(practices: int) -> Iterable[DoctorSpan]:
-    for practice in range(practices):
+def _doctors(practices: range) -> Iterable[DoctorSpan]:
+    for practice in practices:
         for place in range(3):
             number = f"{1000000 + practice}00{place}"
             yield DoctorSpan(_name(practice), number, hashlib.sha256(number.encode()).hexdigest()[:32])

@@ -1,4 +1,4 @@
-"""The filter in a process of its own, for its peak memory: RECORDS PRACTICES BUCKETS MEMORY THREADS [FILE]."""
+"""The filter in a process of its own, for its peak memory: RECORDS PRACTICES FIRST BUCKETS MEMORY THREADS [FILE]."""
 
 import json
 import shutil
@@ -13,8 +13,8 @@ from portal.gate.engine import Limits
 from portal.gate.filtering import filter_extraction
 
 if __name__ == "__main__":
-    records, practices, buckets, memory, threads, *file = sys.argv[1:]
-    data = made(int(records), int(practices))
+    records, practices, first, buckets, memory, threads, *file = sys.argv[1:]
+    data = made(int(records), int(practices), int(first))
     out = CACHE / "out-alone"
     shutil.rmtree(out, ignore_errors=True)
     limits = Limits(threads=int(threads) or None, memory=memory if memory != "-" else None)

@@ -105,13 +105,12 @@ def _check_list(path: Path, terms: Terms) -> bool:
         pieces = file.iter_batches(_PIECE, columns=columns, use_threads=False)
         with closing(ahead(pieces)) as batches:
             for batch in batches:
-                rows = pa.concat_tables(
-                    [last.select(batch.schema.names), pa.Table.from_batches([batch])]
-                ).combine_chunks()
-                same = _same(rows)
-                if not _sound(rows, same, practices):
+                parts = [last.select(batch.schema.names), pa.Table.from_batches([batch])]
+                rows = pa.concat_tables(parts).combine_chunks()
+                sound, several = _look(rows, practices)
+                if not sound:
                     raise Refused("permit_malformed", "The list does not fit the terms.", where="allowed.parquet")
-                repeats = repeats or bool(pc.any(same, min_count=0).as_py())
+                repeats = repeats or several
                 last = rows.slice(rows.num_rows - 1)
         return repeats
     except (pa.ArrowException, OSError) as error:
@@ -121,26 +120,20 @@ def _check_list(path: Path, terms: Terms) -> bool:
 _PIECE = 131_072
 
 
-def _neighbours(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
-    return rows.slice(0, max(rows.num_rows - 1, 0)), rows.slice(1)
+def _look(rows: pa.Table, practices: pa.Array) -> tuple[bool, bool]:
+    """(whether the rows are sound, whether some person has several).
 
-
-def _same(rows: pa.Table) -> pa.ChunkedArray:
-    """Of every row but the last, whether the next one is the same person's."""
-    one, next_ = _neighbours(rows)
-    site = pc.equal(one["practice_id"], next_["practice_id"])
-    return pc.and_(site, pc.equal(one["patient_id"], next_["patient_id"]))
-
-
-def _sound(rows: pa.Table, same: pa.ChunkedArray, practices: pa.Array) -> bool:
-    """Nothing empty, in order of practice and number, and neighbours who are one person have one pseudonym."""
-    one, next_ = _neighbours(rows)
-    site = pc.equal(one["practice_id"], next_["practice_id"])
-    ahead = pc.and_(site, pc.less(one["patient_id"], next_["patient_id"]))
+    Sound: nothing empty, in order of practice and number, and neighbours who are one person have one pseudonym.
+    """
+    one, following = rows.slice(0, max(rows.num_rows - 1, 0)), rows.slice(1)
+    site = pc.equal(one["practice_id"], following["practice_id"])
+    same = pc.and_(site, pc.equal(one["patient_id"], following["patient_id"]))
+    later = pc.and_(site, pc.less(one["patient_id"], following["patient_id"]))
     checks = (
         pc.is_in(rows["practice_id"], value_set=practices),
         pc.match_substring_regex(rows["pseudonym"], f"^{PSEUDONYM}$"),
-        pc.or_(pc.less(one["practice_id"], next_["practice_id"]), pc.or_(same, ahead)),
-        pc.or_(pc.invert(same), pc.equal(one["pseudonym"], next_["pseudonym"])),
+        pc.or_(pc.less(one["practice_id"], following["practice_id"]), pc.or_(same, later)),
+        pc.or_(pc.invert(same), pc.equal(one["pseudonym"], following["pseudonym"])),
     )
-    return all(pc.all(check, skip_nulls=False, min_count=0).as_py() for check in checks)
+    sound = all(pc.all(check, skip_nulls=False, min_count=0).as_py() for check in checks)
+    return sound, bool(pc.any(same, min_count=0).as_py())
