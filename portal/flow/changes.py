@@ -79,10 +79,16 @@ WITH touch AS (
     SELECT g.place, l.at, t.kind, t.ref FROM log_place g
     JOIN log_entry l ON l.id = g.entry_id JOIN log_touch t ON t.entry_id = l.id WHERE g.place >= $1 AND g.place < $2
 ),
-near AS (
+met AS (
     SELECT p.number, p.person_id FROM patient p WHERE p.practice_id = $3
     UNION SELECT p.number, theirs.person_id FROM patient p JOIN person_token mine ON mine.person_id = p.person_id
     JOIN person_token theirs ON theirs.kind = mine.kind AND theirs.token = mine.token WHERE p.practice_id = $3
+),
+near AS (
+    SELECT number, person_id FROM met
+    UNION SELECT m.number, k.person_id FROM met m
+    JOIN person_token mine ON mine.person_id = m.person_id AND mine.kind LIKE 'key:%'
+    JOIN person_token k ON k.kind = mine.kind AND k.token = mine.token
 )
 """
 

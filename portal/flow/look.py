@@ -165,12 +165,15 @@ async def _patients_of(c: Connection, practices: set[str]) -> set[str]:
 
 
 async def _possible_matches(c: Connection, persons: set[str]) -> set[str]:
-    person = "CAST(theirs.person_id AS text)" if is_postgres(c) else "theirs.person_id"
+    """Also of those who bear the same key: while it is open whose it is, who may be one may be the other."""
+    person = "CAST(hers.person_id AS text)" if is_postgres(c) else "hers.person_id"
     found = await rows(
         c,
-        "SELECT DISTINCT mine.person_id FROM person_token theirs "
-        "JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token "
-        f"WHERE {person} IN ({json_texts(c, 1)})",
+        f"WITH known AS (SELECT kind, token, person_id FROM person_token hers WHERE {person} IN ({json_texts(c, 1)})), "
+        "near AS (SELECT person_id FROM known UNION SELECT k.person_id FROM known JOIN person_token k "
+        "ON k.kind = known.kind AND k.token = known.token WHERE known.kind LIKE 'key:%') "
+        "SELECT DISTINCT mine.person_id FROM near JOIN person_token theirs ON theirs.person_id = near.person_id "
+        "JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token",
         json.dumps(sorted(persons)),
     )
     return {str(row["person_id"]) for row in found}

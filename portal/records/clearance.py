@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from portal.records.database import Connection, rows, transact, write_many
-from portal.records.objections import BOUND, CONTESTED, MEANT, dated
+from portal.records.objections import BOUND, CONTESTED, MEANT, UNCLEAR, dated
 from portal.rules.facts import PersonFacts, Text
 from portal.rules.verdicts import verdict_table
 
@@ -90,6 +90,7 @@ async def decided(
         among=among,
         bound=BOUND,
         contested=CONTESTED,
+        unclear=UNCLEAR,
         meant=MEANT,
         mine_dated=dated("mine.person_id"),
         theirs_dated=dated("theirs.person_id"),

@@ -58,14 +58,28 @@ maybe_said AS (
       AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
 ),
 contested AS ({contested}),
+-- Two persons with one key, while nobody has said whose it is.
+one_key AS (
+    SELECT mine.person_id, theirs.person_id AS other_id FROM ({unclear}) u
+    JOIN person_token mine ON mine.person_id = u.person_id AND mine.kind LIKE 'key:%'
+    JOIN person_token theirs
+      ON theirs.kind = mine.kind AND theirs.token = mine.token AND theirs.person_id <> mine.person_id
+),
+-- Who objects, and as whom else she may be known: who may be these may be she.
+objector AS (
+    SELECT person_id, person_id AS known_as FROM in_force
+    UNION SELECT o.person_id, k.other_id FROM in_force o JOIN one_key k ON k.person_id = o.person_id
+    UNION SELECT o.person_id, k.person_id FROM in_force o JOIN one_key k ON k.other_id = o.person_id
+),
 doubted AS (
     SELECT person_id FROM maybe_said
     UNION SELECT mine.person_id
-    FROM in_force objector
-    JOIN person_token theirs ON theirs.person_id = objector.person_id
+    FROM objector
+    JOIN person_token theirs ON theirs.person_id = objector.known_as
     JOIN person_token mine
       ON mine.kind = theirs.kind AND mine.token = theirs.token AND mine.person_id <> theirs.person_id
-    WHERE NOT (mine.kind NOT LIKE 'key:%'
+    WHERE mine.person_id <> objector.person_id
+      AND NOT (mine.kind NOT LIKE 'key:%'
                AND EXISTS (SELECT 1 FROM person_token k JOIN person_token l ON l.kind = k.kind
                            WHERE k.person_id = mine.person_id AND l.person_id = theirs.person_id
                              AND k.kind LIKE 'key:%')

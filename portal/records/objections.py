@@ -30,13 +30,21 @@ def bound_by(objections: str) -> str:
 
 BOUND = bound_by("objection")
 
-CONTESTED = """
-    SELECT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.reason = 'key_clash'
-    UNION SELECT f.person_id FROM identity_doubt d JOIN former_person f ON f.patient_id = d.patient_id
-    WHERE d.reason = 'key_clash'
-"""
+
+def _clashed(which: str) -> str:
+    stands = "FROM identity_doubt d JOIN {rows} WHERE d.reason = 'key_clash'"
+    return (
+        f"SELECT p.person_id {stands.format(rows='patient p ON p.id = d.patient_id')}{which} "
+        f"UNION SELECT f.person_id {stands.format(rows='former_person f ON f.patient_id = d.patient_id')}{which}"
+    )
+
+
+CONTESTED = _clashed("")
 """Persons whose national key was ever found with somebody else: however that was settled, another key does not tell
 them apart from anybody."""
+
+UNCLEAR = _clashed(" AND d.settled_at IS NULL")
+"""Persons whose national key was found with somebody else, and nobody has said yet whose it is."""
 
 
 def dated(person: str) -> str:

@@ -193,7 +193,8 @@ class World:
         """She may be somebody who objected, or somebody who was spoken of without a token and not found."""
         mine = self._tokens(person)
         for bound, _ in self._in_force():
-            for other in bound - {person}:
+            known_as = {(one, name) for one in bound - {person} for name in {one} | self._of_one_key(one)}
+            for other in {name for _, name in known_as} - {person}:
                 contested = person in self.contested or other in self.contested
                 both_dated = self._dated(person) and self._dated(other)
                 if self._may_be(mine, self._tokens(other), keys_tell=not contested, both_dated=both_dated):
@@ -211,6 +212,14 @@ class World:
             if person not in looked_at and self._may_be(mine, said, keys_tell=tell, both_dated=both_dated):
                 return True
         return False
+
+    def _of_one_key(self, person: str) -> set[str]:
+        """Who bears a key of hers, while a clash about one of them is open."""
+        keys = {(kind, token) for kind, token in self._tokens(person) if kind.startswith("key:")}
+        same = {str(t["person_id"]) for t in self.tables["person_token"] if (t["kind"], t["token"]) in keys} - {person}
+        doubts = [d for d in self.tables["identity_doubt"] if d["reason"] == "key_clash" and d["settled_at"] is None]
+        unclear = {one for d in doubts for one in self._stood_for(d["patient_id"])}
+        return same if person in unclear else same & unclear
 
     def _clashed(self) -> set[str]:
         """Persons whose national key was ever found with somebody else, settled or not."""

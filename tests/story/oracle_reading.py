@@ -301,13 +301,19 @@ class People:
         found: dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]] = defaultdict(list)
         scopes = ("everything", "observatory", "study") if is_release else ("everything", "observatory")
         objecting = set().union(*(self.bound[scope] for scope in scopes), *self.bound_at.values())
-        for who, states in self.states.items():
+        for who in self.states:
             identities = self.identities(who)
             if identities & objecting:
-                for row in states:
-                    for names in _names(row):
-                        found[names].append((row, identities))
+                for one in {who} | self._of_one_key(who):
+                    for row in self.states[one]:
+                        for names in _names(row):
+                            found[names].append((row, identities | self.identities(one)))
         return found
+
+    def _of_one_key(self, who: Patient) -> set[Patient]:
+        """Who has ever borne a key of hers, in a clash: they may be one."""
+        same = set().union(*(self._bearers[row.key] for row in self.states[who] if row.key))
+        return same if who in self.clashing else same & self.clashing
 
     def codes(self, who: Patient, today: date, is_release: bool) -> set[str]:
         """What stands against the person, apart from her notice."""

@@ -83,6 +83,18 @@ HARD: dict[str, tuple[tuple[Person, ...], tuple[Event, ...]]] = {
         (one(0, key="local:1"), one(1, birth="1987-05-06", key="local:1"), one(1, key="local:2")),
         (Event("02-01", "say_no", 0, "everything"),),
     ),
+    "one without a key may be who bears an objector's key twice": (
+        (one(0), one(1, "Durand", key="local:1"), one(0, key="local:1"), one(0, key="local:1")),
+        (Event("01-16", "say_no", 1, "everything"),),
+    ),
+    "one without a key may be who was found with an objector's key": (
+        (one(0), one(1, "Durand", key="local:1"), one(0, birth="1987-05-06"), one(0, birth="1987-05-06")),
+        (Event("01-16", "say_no", 1, "everything"), Event("02-12", "reregister", 3, "key")),
+    ),
+    "an objector's key twice, and she objects after the preparation": (
+        (one(0), one(1, "Durand", key="local:1"), one(0, key="local:1"), one(0, key="local:1")),
+        (Event("03-03", "say_no", 1, "everything"),),
+    ),
     "said on the telephone under a name that she no longer has": (
         STRANGERS, (Event("02-01", "telephone", 0, "everything"), Event("02-12", "reregister", 0, "family")),
     ),
