@@ -192,6 +192,20 @@ async def test_two_who_bear_one_key_and_stay_apart_are_doubted_beside_a_no(two: 
     assert await reasons(two, "1") == ("G45",)
 
 
+async def test_who_may_be_a_bearer_of_an_objectors_key_is_doubted_until_it_is_settled_whose_it_is(two: World) -> None:
+    """Patient 12 has the names and the birth of patient 2, and no key; patient 7, of other names, says no."""
+    await hand_in(two, patient("12", given_names=patient("2").given_names))
+    await hand_in(two, patient("2", person_key=KEY))
+    seven = replace(patient("1"), patient_id="7", email="seven@example.org", doctor_id="doctor-2", person_key=KEY)
+    await hand_in(two, seven, practice_id="practice-b")
+    await says_no(two, "seven")
+    assert "G45" in await reasons(two, "12")
+    assert "G45" not in await reasons(two, "7", "practice-b"), "she is not somebody who may be herself"
+    for number, practice in (("2", "practice-a"), ("7", "practice-b")):
+        await who_is_who.another_person(two.means, await doubt_of(number, practice), by=two.dpo)
+    assert "G45" not in await reasons(two, "12")
+
+
 # --- a wrong entry -------------------------------------------------------------------------------------------------
 
 

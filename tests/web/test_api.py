@@ -159,3 +159,21 @@ async def test_whoever_may_be_the_same_person_as_one_who_says_no_elsewhere_is_na
     await sequence(web.world.means)
     new = (await own.get(f"{API}/changes?since={seen}")).json()["changes"]
     assert [(c["about"], c["patients"]) for c in new] == [("patients", ["1"])]
+
+
+@BOTH
+async def test_who_may_be_a_bearer_of_the_key_of_one_who_says_no_elsewhere_is_named(web: Web) -> None:
+    """Patient 12 has the names and the birth of patient 2, whose key came with patient 9 of practice-b too."""
+    own = await (await program(web)).signed_in()
+    key, world = "ins:157049990786733", web.world
+    await world.register([patient("12", given_names=patient("2").given_names)], partial=True)
+    await world.register([patient("2", person_key=key)], partial=True)
+    await world.register([patient("9")], "practice-b")
+    await world.register([patient("9", person_key=key)], "practice-b", partial=True)
+    hers = await doctor_of(web, 2)
+    await sequence(world.means)
+    seen = (await own.get(f"{API}/changes")).json()["next"]
+    await told_doctor.object_for(world.means, practice_id="practice-b", number="9", by=hers)
+    await sequence(world.means)
+    new = (await own.get(f"{API}/changes?since={seen}")).json()["changes"]
+    assert [(c["about"], c["patients"]) for c in new] == [("patients", ["12", "2"])]
