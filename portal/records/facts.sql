@@ -50,12 +50,12 @@ at_source AS (
     FROM objection o JOIN bound b ON b.objection_id = o.id WHERE o.scope = 'practice' GROUP BY b.person_id, o.scope_ref
 ),
 -- Without a token: everybody who may be meant, but for those whom the DPO has looked at.
+unplaced AS (
+    SELECT id FROM provisional_objection WHERE (outcome IS NULL OR outcome = 'not_here')
+      AND NOT (scope = 'observatory' AND scope_ref <> $1) AND NOT (scope = 'study' AND scope_ref <> $2)
+),
 maybe_said AS (
-    SELECT DISTINCT m.person_id FROM provisional_objection o
-    JOIN ({meant}) m ON m.provisional_id = o.id
-    WHERE (o.outcome IS NULL OR o.outcome = 'not_here')
-      AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
-      AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
+    SELECT DISTINCT m.person_id FROM unplaced o JOIN ({meant}) m ON m.provisional_id = o.id
 ),
 contested AS ({contested}),
 -- Two persons with one key, while nobody has said whose it is.
@@ -65,9 +65,13 @@ one_key AS (
     JOIN person_token theirs
       ON theirs.kind = mine.kind AND theirs.token = mine.token AND theirs.person_id <> mine.person_id
 ),
--- Who objects, and as whom else she may be known: who may be these may be she.
+-- Who objects, of whom it was said by her key, and as whom else she may be known: who may be these may be she.
 objector AS (
     SELECT person_id, person_id AS known_as FROM in_force
+    UNION SELECT k.person_id, k.person_id FROM unplaced o
+    JOIN provisional_token t ON t.provisional_id = o.id AND t.kind LIKE 'key:%'
+    JOIN person_token k ON k.kind = t.kind AND k.token = t.token
+    WHERE NOT EXISTS (SELECT 1 FROM provisional_cleared x WHERE x.provisional_id = o.id AND x.person_id = k.person_id)
     UNION SELECT o.person_id, k.other_id FROM in_force o JOIN one_key k ON k.person_id = o.person_id
     UNION SELECT o.person_id, k.person_id FROM in_force o JOIN one_key k ON k.other_id = o.person_id
 ),

@@ -78,6 +78,16 @@ async def test_a_key_finds_its_bearer_under_any_name_and_frees_who_bears_another
     assert await reasons(told, "2") == ()
 
 
+async def test_by_a_key_alone_whoever_may_be_its_bearer_is_held_back_too(told: World) -> None:
+    """Patient 12 has the names and the birth of patient 1, and no key: she may be the one who said no."""
+    await told.register([patient("1", person_key=KEY), patient("12", family_name=FAMILIES[1], given_names=GIVEN[0])],
+                        partial=True)  # fmt: skip
+    assert await reasons(told, "12") == ("G50",)
+    await say(told, Spoken(person_key=KEY))
+    assert await reasons(told, "1") == ("G45",)
+    assert "G45" in await reasons(told, "12")
+
+
 async def test_who_comes_in_later_is_closed_too(told: World) -> None:
     await say(told, Spoken(family_name="Leroy", given_names="Camille", birth="1960-05-17"))
     await told.register([patient("5", family_name="Le Roy", given_names="Camille")], partial=True)

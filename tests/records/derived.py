@@ -192,13 +192,16 @@ class World:
     def _doubted(self, person: str) -> bool:
         """She may be somebody who objected, or somebody who was spoken of without a token and not found."""
         mine = self._tokens(person)
+
+        def may_be(other: str) -> bool:
+            contested = person in self.contested or other in self.contested
+            both_dated = self._dated(person) and self._dated(other)
+            return self._may_be(mine, self._tokens(other), keys_tell=not contested, both_dated=both_dated)
+
         for bound, _ in self._in_force():
             known_as = {(one, name) for one in bound - {person} for name in {one} | self._of_one_key(one)}
-            for other in {name for _, name in known_as} - {person}:
-                contested = person in self.contested or other in self.contested
-                both_dated = self._dated(person) and self._dated(other)
-                if self._may_be(mine, self._tokens(other), keys_tell=not contested, both_dated=both_dated):
-                    return True
+            if any(may_be(other) for other in {name for _, name in known_as} - {person}):
+                return True
         for spoken in self.tables["provisional_objection"]:
             if spoken["outcome"] in ("bound", "no_authority") or not self._concerns(spoken):
                 continue
@@ -210,6 +213,10 @@ class World:
             }
             tell, both_dated = person not in self.contested, self._dated(person) and "name_date" in dict(said)
             if person not in looked_at and self._may_be(mine, said, keys_tell=tell, both_dated=both_dated):
+                return True
+            keys = {(kind, token) for kind, token in said if kind.startswith("key:")}
+            by_key = {str(t["person_id"]) for t in self.tables["person_token"] if (t["kind"], t["token"]) in keys}
+            if any(may_be(other) for other in by_key - looked_at - {person}):
                 return True
         return False
 
