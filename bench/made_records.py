@@ -117,7 +117,7 @@ def _write_permit(folder: Path, practices: range) -> None:
     )  # fmt: skip
     with duckdb.connect() as con:
         query = (
-            "SELECT 'practice-' || lpad(p::VARCHAR, 4, '0') AS practice_id, "
+            "SELECT printf('practice-%04d', p) AS practice_id, "
             "(100000 + p) || lpad(i::VARCHAR, 5, '0') AS patient_id, md5(p || '/' || i) AS pseudonym, "
             "NULL::DATE AS recorded_from, "
             "CASE WHEN hash(i * p + 5) % 50 = 0 THEN DATE '2026-01-01' END AS recorded_until, "

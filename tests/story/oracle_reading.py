@@ -278,6 +278,10 @@ class People:
         """Every person that this patient ever was: an objection binds them all."""
         return {_identity(who, place, row) for place, row in enumerate(self.states.get(who, []))} or {(*who, "0")}
 
+    def _rows_of(self, person: PersonKey) -> list[Row]:
+        """As practices last knew her: what is said of her at one concerns her at all."""
+        return [states[-1] for who, states in self.states.items() if self.person(who) == person]
+
     @cached_property
     def _unsettled(self) -> set[PersonKey]:
         return {self.person(who) for who, states in self.states.items() if len(states) > 1 or who in self.clashing}
@@ -333,7 +337,12 @@ class People:
                 for names in _names(row)
                 for other, others in self._objectors(is_release).get(names, [])
             )
-            or any(_may_be(row, said) for said in self.said if is_release or said["scope"] != "study"),
+            or any(
+                _may_be(hers, said)
+                for said in self.said
+                if is_release or said["scope"] != "study"
+                for hers in self._rows_of(self.person(who))
+            ),
             "G46": identities & self.asked,
             "G47": right_addressee(row, today) is None,
             "G48": self.person(who) in self._dead,

@@ -95,6 +95,10 @@ HARD: dict[str, tuple[tuple[Person, ...], tuple[Event, ...]]] = {
         (one(0), one(1, "Durand", key="local:1"), one(0, key="local:1"), one(0, key="local:1")),
         (Event("03-03", "say_no", 1, "everything"),),
     ),
+    "said on the telephone under the name that another practice knows": (
+        (one(0, key="local:1"), one(1, "Durand", key="local:1"), one(0)),
+        (Event("01-16", "telephone", 0, "everything"),),
+    ),
     "said on the telephone under a name that she no longer has": (
         STRANGERS, (Event("02-01", "telephone", 0, "everything"), Event("02-12", "reregister", 0, "family")),
     ),
