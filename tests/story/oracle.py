@@ -184,13 +184,15 @@ class World:
         }
 
     def codes(self, record: Record, at: datetime, crossing: Crossing) -> set[str]:
-        found = (
+        """What she took back is asked only of who passes: of the others a permit says nothing."""
+        closed = (
             self.batch_codes(at, crossing.is_release)
             | self.practice_codes(record.practice, at)
-            | self._record_codes(record, at, crossing)
             | self.person_codes(record.who, at, crossing.is_release)
-        )
-        return found - self.overlooked
+        ) - self.overlooked
+        backs = set() if closed else self.people(at).taken_back_on(record.who, crossing.is_release)
+        back = {"G32"} if record.day is not None and any(record.day <= each for each in backs) else set()
+        return closed | (self._record_codes(record, at, crossing) | back) - self.overlooked
 
     def reasons(self, practice: str, patient: str) -> dict[str, list[str]]:
         moments = self._moments(practice) | {"seal": (self.story["release"]["sealed_at"], self.release)}
@@ -211,9 +213,6 @@ class World:
             "G32": record.day is None or not self.period[0] <= record.day <= self.period[1],
             "G33": not self._says_only_what_is_listed(record, crossing.columns),
         }
-        backs = self.people(at).taken_back_on(record.who, crossing.is_release)
-        if record.day is not None and any(record.day <= back for back in backs):
-            failing["G32"] = True
         starts = self._starts(record, at)
         failing["G34"] = starts is None
         failing["G25"] = any(record.day is None or record.day < start for start in starts or ())

@@ -75,6 +75,11 @@ HARD: dict[str, tuple[tuple[Person, ...], tuple[Event, ...]]] = {
         (Event("02-01", "say_no", 2, "study"), Event("02-12", "take_back", 2, ""),
          Event("02-20", "bounce", 2, "complete")),
     ),
+    "a no taken back, and her mail came back": (
+        STRANGERS,
+        (Event("01-16", "say_no", 0, "everything"), Event("02-20", "take_back", 0, ""),
+         Event("02-28", "bounce", 0, "complete")),
+    ),
     "a key twice at one practice": ((one(0, key="local:1"), one(1, "Laurent"), one(0, key="local:1")), ()),
     "a key becomes known that another bears": (
         (one(0), one(1, key="local:1"), one(0, "Durand")), (Event("02-12", "reregister", 0, "key"),),
