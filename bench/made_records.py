@@ -37,7 +37,6 @@ class Made:
 
     records: int
     practices: int
-    first: int
     folder: Path
     permit_folder: Path
 
@@ -57,7 +56,7 @@ def made(records: int, practices: int = 1_000, first: int = 0) -> Made:
     """The records and their permit, made once. `first`: the number of the first practice."""
     of = f"{practices}-from-{first}" if first else str(practices)
     folder, permit = CACHE / f"records-{records}-{of}", CACHE / f"permit-{of}"
-    found = Made(records, practices, first, folder, permit)
+    found = Made(records, practices, folder, permit)
     numbers = range(first, first + practices)
     if not permit.exists():
         _write_permit(permit, numbers)
