@@ -7,6 +7,7 @@ from typing import Any
 
 from portal.flow.look import CLOSES_NOBODY
 from portal.records.database import Connection, as_moment, is_postgres, rows, transact
+from portal.records.possible_matches import MAY_BE_ONE
 
 WINDOW = 5000
 """Entries of the log that one answer looks through."""
@@ -74,8 +75,8 @@ def _statement(c: Connection) -> str:
     return f"{_WINDOW} {' UNION '.join(parts)} ORDER BY place, about, number"
 
 
-_WINDOW = """
-WITH touch AS (
+_WINDOW = f"""
+WITH RECURSIVE touch AS (
     SELECT g.place, l.at, t.kind, t.ref FROM log_place g
     JOIN log_entry l ON l.id = g.entry_id JOIN log_touch t ON t.entry_id = l.id WHERE g.place >= $1 AND g.place < $2
 ),
@@ -84,11 +85,13 @@ met AS (
     UNION SELECT p.number, theirs.person_id FROM patient p JOIN person_token mine ON mine.person_id = p.person_id
     JOIN person_token theirs ON theirs.kind = mine.kind AND theirs.token = mine.token WHERE p.practice_id = $3
 ),
+may_be_one AS ({MAY_BE_ONE}),
 near AS (
     SELECT number, person_id FROM met
     UNION SELECT m.number, k.person_id FROM met m
     JOIN person_token mine ON mine.person_id = m.person_id AND mine.kind LIKE 'key:%'
     JOIN person_token k ON k.kind = mine.kind AND k.token = mine.token
+    UNION SELECT n.number, m.other_id FROM near n JOIN may_be_one m ON m.person_id = n.person_id
 )
 """
 

@@ -15,7 +15,8 @@ from portal.flow.means import Means
 from portal.records.clearance import decided
 from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
-from portal.records.objections import MEANT, bound_by
+from portal.records.objections import bound_by
+from portal.records.possible_matches import MAY_BE_ONE, MEANT
 
 CLOSES_NOBODY = frozenset(
     {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "client", "contact", "key", "draft"}
@@ -165,14 +166,17 @@ async def _patients_of(c: Connection, practices: set[str]) -> set[str]:
 
 
 async def _possible_matches(c: Connection, persons: set[str]) -> set[str]:
-    """Also of those who bear the same key: while it is open whose it is, who may be one may be the other."""
+    """Also of those who bear the same key, and of all who may be one with these while a doubt is open."""
     person = "CAST(hers.person_id AS text)" if is_postgres(c) else "hers.person_id"
     found = await rows(
         c,
-        f"WITH known AS (SELECT kind, token, person_id FROM person_token hers WHERE {person} IN ({json_texts(c, 1)})), "
+        f"WITH RECURSIVE may_be_one AS ({MAY_BE_ONE}), "
+        f"known AS (SELECT kind, token, person_id FROM person_token hers WHERE {person} IN ({json_texts(c, 1)})), "
         "near AS (SELECT person_id FROM known UNION SELECT k.person_id FROM known JOIN person_token k "
-        "ON k.kind = known.kind AND k.token = known.token WHERE known.kind LIKE 'key:%') "
-        "SELECT DISTINCT mine.person_id FROM near JOIN person_token theirs ON theirs.person_id = near.person_id "
+        "ON k.kind = known.kind AND k.token = known.token WHERE known.kind LIKE 'key:%' "
+        "UNION SELECT m.other_id FROM near JOIN may_be_one m ON m.person_id = near.person_id) "
+        "SELECT person_id FROM near UNION "
+        "SELECT mine.person_id FROM near JOIN person_token theirs ON theirs.person_id = near.person_id "
         "JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token",
         json.dumps(sorted(persons)),
     )

@@ -17,7 +17,8 @@ from portal.outside.tokens import open_sealed, seal
 from portal.records.accounts import Account
 from portal.records.database import Connection, as_day, as_moment, connection, json_texts, rows, transact
 from portal.records.ledger import Touch, enter
-from portal.records.objections import MEANT, Objection, take_back, write_objections, write_provisional
+from portal.records.objections import Objection, take_back, write_objections, write_provisional
+from portal.records.possible_matches import MEANT
 from portal.records.sent_consents import SentConsent
 from portal.rules.people import is_birth, match_traits
 from portal.rules.refusals import Refused

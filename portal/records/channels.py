@@ -8,7 +8,7 @@ from typing import Any
 from portal.records.canaries import CANARY, ChannelCount
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_moment, rows
-from portal.records.objections import MEANT
+from portal.records.possible_matches import MEANT
 from portal.rules.clearance import ORDER
 from portal.rules.silence import REMEMBERED
 from portal.rules.words import ObjectionChannel, Scope

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from portal.records.database import Connection, rows, transact, write_many
-from portal.records.objections import BOUND, CONTESTED, MEANT, UNCLEAR, dated
+from portal.records.objections import BOUND
+from portal.records.possible_matches import CONTESTED, MAY_BE_ONE, MEANT, dated
 from portal.rules.facts import PersonFacts, Text
 from portal.rules.verdicts import verdict_table
 
@@ -90,7 +91,7 @@ async def decided(
         among=among,
         bound=BOUND,
         contested=CONTESTED,
-        unclear=UNCLEAR,
+        may_be_one=MAY_BE_ONE,
         meant=MEANT,
         mine_dated=dated("mine.person_id"),
         theirs_dated=dated("theirs.person_id"),

@@ -4,9 +4,9 @@
 --   $5 sent before: reflection over  $6 mailed, $7 posted at or before: silence is delivery by now
 -- {texts}: WHEN text THEN word, worked out in Python.  {agreements}: versions that still count.
 -- {agreement_ends}: WHEN version THEN the first day on which it does not any more.
--- {among}: a narrowing.  In records/objections.py: whom an objection binds, whom one without a token may mean, and who
--- is known by full dates of birth only.
-WITH dated AS (
+-- {among}: a narrowing.  In records/objections.py: whom an objection binds.  In records/possible_matches.py: whom one
+-- without a token may mean, who may be one human being, and who is known by full dates of birth only.
+WITH RECURSIVE dated AS (
     SELECT practice_id, state, agreement_id, closes_on, CASE agreement_id {agreement_ends} END AS replaced_on
     FROM enrolment WHERE observatory_id = $1
 ),
@@ -33,7 +33,7 @@ register AS (
 ),
 bound AS ({bound}),
 in_force AS (
-    SELECT b.person_id, o.scope FROM objection o JOIN bound b ON b.objection_id = o.id
+    SELECT o.id, b.person_id, o.scope FROM objection o JOIN bound b ON b.objection_id = o.id
     WHERE o.withdrawn_at IS NULL
       AND NOT (o.scope = 'observatory' AND o.scope_ref <> $1)
       AND NOT (o.scope = 'study' AND o.scope_ref <> $2)
@@ -54,42 +54,39 @@ unplaced AS (
     SELECT id FROM provisional_objection WHERE (outcome IS NULL OR outcome = 'not_here')
       AND NOT (scope = 'observatory' AND scope_ref <> $1) AND NOT (scope = 'study' AND scope_ref <> $2)
 ),
-maybe_said AS (
-    SELECT DISTINCT m.person_id FROM unplaced o JOIN ({meant}) m ON m.provisional_id = o.id
+meant AS (
+    SELECT o.id, m.person_id FROM unplaced o JOIN ({meant}) m ON m.provisional_id = o.id
 ),
 contested AS ({contested}),
--- Two persons with one key, while nobody has said whose it is.
-one_key AS (
-    SELECT mine.person_id, theirs.person_id AS other_id FROM ({unclear}) u
-    JOIN person_token mine ON mine.person_id = u.person_id AND mine.kind LIKE 'key:%'
-    JOIN person_token theirs
-      ON theirs.kind = mine.kind AND theirs.token = mine.token AND theirs.person_id <> mine.person_id
+-- Of each no, whom it binds or means, and as whom else she may be known while a doubt is open.
+said_no AS (SELECT id, person_id FROM in_force UNION ALL SELECT id, person_id FROM meant),
+may_be_one AS ({may_be_one}),
+also_known AS (
+    SELECT n.id, m.other_id AS person_id FROM said_no n JOIN may_be_one m ON m.person_id = n.person_id
+    UNION SELECT a.id, m.other_id FROM also_known a JOIN may_be_one m ON m.person_id = a.person_id
 ),
--- Who objects, of whom it was said by her key, and as whom else she may be known: who may be these may be she.
-objector AS (
-    SELECT person_id, person_id AS known_as FROM in_force
-    UNION SELECT k.person_id, k.person_id FROM unplaced o
-    JOIN provisional_token t ON t.provisional_id = o.id AND t.kind LIKE 'key:%'
-    JOIN person_token k ON k.kind = t.kind AND k.token = t.token
-    WHERE NOT EXISTS (SELECT 1 FROM provisional_cleared x WHERE x.provisional_id = o.id AND x.person_id = k.person_id)
-    UNION SELECT o.person_id, k.other_id FROM in_force o JOIN one_key k ON k.person_id = o.person_id
-    UNION SELECT o.person_id, k.person_id FROM in_force o JOIN one_key k ON k.other_id = o.person_id
-),
-doubted AS (
-    SELECT person_id FROM maybe_said
-    UNION SELECT mine.person_id
-    FROM objector
-    JOIN person_token theirs ON theirs.person_id = objector.known_as
+known_as AS (SELECT id, person_id FROM said_no UNION SELECT id, person_id FROM also_known),
+suspected AS (
+    SELECT id, person_id FROM known_as
+    UNION SELECT known_as.id, mine.person_id
+    FROM known_as
+    JOIN person_token theirs ON theirs.person_id = known_as.person_id
     JOIN person_token mine
       ON mine.kind = theirs.kind AND mine.token = theirs.token AND mine.person_id <> theirs.person_id
-    WHERE mine.person_id <> objector.person_id
-      AND NOT (mine.kind NOT LIKE 'key:%'
+    WHERE NOT (mine.kind NOT LIKE 'key:%'
                AND EXISTS (SELECT 1 FROM person_token k JOIN person_token l ON l.kind = k.kind
                            WHERE k.person_id = mine.person_id AND l.person_id = theirs.person_id
                              AND k.kind LIKE 'key:%')
                AND mine.person_id NOT IN (SELECT person_id FROM contested)
                AND theirs.person_id NOT IN (SELECT person_id FROM contested))
       AND NOT (mine.kind = 'name_year' AND {mine_dated} AND {theirs_dated})
+),
+-- Whom a no binds is not doubted by it, nor who was looked at and cleared of it.
+doubted AS (
+    SELECT person_id FROM meant
+    UNION SELECT s.person_id FROM suspected s
+    WHERE NOT EXISTS (SELECT 1 FROM in_force b WHERE b.id = s.id AND b.person_id = s.person_id)
+      AND NOT EXISTS (SELECT 1 FROM provisional_cleared x WHERE x.provisional_id = s.id AND x.person_id = s.person_id)
 ),
 asked AS (
     SELECT id, person_id, patient_id FROM rights_request

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from portal.records.canaries import CANARY
 from portal.records.database import as_day, as_moment, connection, rows
-from portal.records.objections import BOUND, MEANT
+from portal.records.objections import BOUND
+from portal.records.possible_matches import MEANT
 from portal.rules.words import Addressee
 
 Row = dict[str, Any]

@@ -31,53 +31,6 @@ def bound_by(objections: str) -> str:
 BOUND = bound_by("objection")
 
 
-def _clashed(which: str) -> str:
-    stands = "FROM identity_doubt d JOIN {rows} WHERE d.reason = 'key_clash'"
-    return (
-        f"SELECT p.person_id {stands.format(rows='patient p ON p.id = d.patient_id')}{which} "
-        f"UNION SELECT f.person_id {stands.format(rows='former_person f ON f.patient_id = d.patient_id')}{which}"
-    )
-
-
-CONTESTED = _clashed("")
-"""Persons whose national key was ever found with somebody else: however that was settled, another key does not tell
-them apart from anybody."""
-
-UNCLEAR = _clashed(" AND d.settled_at IS NULL")
-"""Persons whose national key was found with somebody else, and nobody has said yet whose it is."""
-
-
-def dated(person: str) -> str:
-    """Whether somebody who is known by a year of birth is known by a full date for each: by no row that has the year
-    alone, and by as many dates as years. Else the date of another row (a wrong merge, a mistyped birth) says nothing of
-    that year. `person`: an expression for her id."""
-    return (
-        "((SELECT SUM(CASE d.kind WHEN 'name_date' THEN 1 WHEN 'name_year' THEN -1 ELSE 0 END) FROM person_token d "
-        f"WHERE d.person_id = {person}) >= 0 "
-        f"AND NOT EXISTS (SELECT 1 FROM patient y WHERE y.person_id = {person} "
-        "AND LENGTH(y.birth_date) BETWEEN 1 AND 9))"
-    )
-
-
-MEANT = f"""
-    SELECT theirs.provisional_id, mine.person_id
-    FROM provisional_token theirs
-    JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token
-    WHERE NOT EXISTS (SELECT 1 FROM provisional_cleared x
-                      WHERE x.provisional_id = theirs.provisional_id AND x.person_id = mine.person_id)
-      AND NOT (mine.kind NOT LIKE 'key:%'
-               AND EXISTS (SELECT 1 FROM person_token k JOIN provisional_token l ON l.kind = k.kind
-                           WHERE k.person_id = mine.person_id AND l.provisional_id = theirs.provisional_id
-                             AND k.kind LIKE 'key:%')
-               AND mine.person_id NOT IN ({CONTESTED}))
-      AND NOT (mine.kind = 'name_year' AND {dated("mine.person_id")}
-               AND EXISTS (SELECT 1 FROM provisional_token d
-                           WHERE d.provisional_id = theirs.provisional_id AND d.kind = 'name_date'))
-"""
-"""Whom a provisional objection may mean (provisional_id, person_id), by the rule of possible matches in facts.sql:
-the same key, or the same name and birth while one side lacks a key of that type. Who was cleared is not among them."""
-
-
 class Objection(Model):
     """In force until `withdrawn_at`. `scope_ref` names the observatory, study or practice ("" for everything)."""
 

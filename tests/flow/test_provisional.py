@@ -7,14 +7,14 @@ from kept import dump, one_entry, refused
 from line import Line, approved, record
 from world import FAMILIES, GIVEN, World, child, patient
 
-from portal.flow import opt_out, provisional, release, retract
+from portal.flow import opt_out, provisional, release, retract, who_is_who
 from portal.flow.decide import Asked, explain
 from portal.flow.provisional import Spoken
 from portal.records.database import connection
 from portal.records.identity_overview import incidents
 from portal.records.identity_overview import provisional as listed
 from portal.records.objections import Objection, ProvisionalObjection, ProvisionalToken
-from portal.records.people import Patient
+from portal.records.people import IdentityDoubt, Patient
 from portal.records.releases import ReleasePerson
 from portal.records.retractions import open_lines
 from portal.rules.clearance import Withheld
@@ -86,6 +86,30 @@ async def test_by_a_key_alone_whoever_may_be_its_bearer_is_held_back_too(told: W
     await say(told, Spoken(person_key=KEY))
     assert await reasons(told, "1") == ("G45",)
     assert "G45" in await reasons(told, "12")
+
+
+async def test_who_may_be_whom_it_may_mean_is_held_back_too(told: World) -> None:
+    """Said under her married name; one practice knows both of her names, the other her birth name only."""
+    await told.register([patient("1", birth_name="Zola")], partial=True)
+    await told.register([patient("7", family_name="Zola", given_names=GIVEN[0])], "practice-b")
+    assert "G45" not in await reasons(told, "7", "practice-b")
+    said = await say(told)
+    assert "G45" in await reasons(told, "7", "practice-b")
+    await provisional.not_here(told.means, said.id, by=told.dpo)
+    assert await reasons(told, "1") == ()
+    assert "G45" not in await reasons(told, "7", "practice-b")
+
+
+async def test_who_may_be_whom_her_row_has_become_is_held_back_until_that_is_settled(told: World) -> None:
+    """Patient 1 has another name since; who bears it elsewhere may be the one who telephoned under the old one."""
+    await told.register([patient("7", family_name="Zola", given_names=GIVEN[0])], "practice-b")
+    told.wait(0.1)
+    await told.register([patient("1", family_name="Zola")], partial=True)
+    await say(told)
+    assert "G45" in await reasons(told, "7", "practice-b")
+    doubt = await IdentityDoubt.get(patient_id=(await row("1")).id)
+    await who_is_who.another_person(told.means, doubt.id, by=told.dpo)
+    assert "G45" not in await reasons(told, "7", "practice-b")
 
 
 async def test_who_comes_in_later_is_closed_too(told: World) -> None:

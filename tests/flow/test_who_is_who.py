@@ -201,9 +201,21 @@ async def test_who_may_be_a_bearer_of_an_objectors_key_is_doubted_until_it_is_se
     await says_no(two, "seven")
     assert "G45" in await reasons(two, "12")
     assert "G45" not in await reasons(two, "7", "practice-b"), "she is not somebody who may be herself"
-    for number, practice in (("2", "practice-a"), ("7", "practice-b")):
-        await who_is_who.another_person(two.means, await doubt_of(number, practice), by=two.dpo)
+    await who_is_who.another_person(two.means, await doubt_of("2"), by=two.dpo)
+    assert "G45" in await reasons(two, "12"), "of the objector herself it is not settled yet"
+    await who_is_who.another_person(two.means, await doubt_of("7", "practice-b"), by=two.dpo)
     assert "G45" not in await reasons(two, "12")
+
+
+async def test_who_may_be_an_objector_by_a_row_that_stood_for_both_is_doubted_until_it_is_settled(two: World) -> None:
+    """Patient 2 is patient 8 of practice-b too, whose row then comes with the key of patient 3; who says no."""
+    here, seven = patient("2", person_key=KEY), {"patient_id": "8", "doctor_id": "doctor-2"}
+    await hand_in(two, here, patient("3", person_key=OTHER_KEY))
+    await two.register([replace(here, **seven, email="eight@example.org")], "practice-b")
+    await hand_in(two, replace(patient("3", person_key=OTHER_KEY), **seven), practice_id="practice-b")
+    assert await reasons(two, "2") == ()
+    await says_no(two, "patient3")
+    assert await reasons(two, "2") == ("G45",)
 
 
 # --- a wrong entry -------------------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ Facts = dict[str, str]
 
 TABLES = (
     "observatory", "authorisation", "study", "recipient", "agreement_text", "notice_text", "enrolment",
-    "register_import", "patient", "person_token", "former_person", "identity_doubt", "contact", "minor_alone", "notice",
-    "returns_reading", "path_outage", "objection", "objection_binding", "provisional_objection", "provisional_token",
-    "provisional_cleared", "rights_request", "permit", "extraction", "log_entry",
+    "register_import", "person", "patient", "person_token", "former_person", "identity_doubt", "contact", "minor_alone",
+    "notice", "returns_reading", "path_outage", "objection", "objection_binding", "provisional_objection",
+    "provisional_token", "provisional_cleared", "rights_request", "permit", "extraction", "log_entry",
 )  # fmt: skip
 PARIS = ZoneInfo("Europe/Paris")
 TEXTS = ("valid", "no_notice", "not_valid", "superseded", "too_narrow")
@@ -57,6 +57,7 @@ class World:
         self.last_reading = {way: self._read(way) for way in ("email", "post")}
         self.patients = {row["id"]: row for row in self.tables["patient"]}
         self.contested = self._clashed()
+        self.may_be_one = self._linked()
 
     def _read(self, channel: str) -> datetime | None:
         readings = [r for r in self.tables["returns_reading"] if r["complete"] and r["channel"] == channel]
@@ -190,17 +191,9 @@ class World:
         return "source" if here else "none"
 
     def _doubted(self, person: str) -> bool:
-        """She may be somebody who objected, or somebody who was spoken of without a token and not found."""
-        mine = self._tokens(person)
-
-        def may_be(other: str) -> bool:
-            contested = person in self.contested or other in self.contested
-            both_dated = self._dated(person) and self._dated(other)
-            return self._may_be(mine, self._tokens(other), keys_tell=not contested, both_dated=both_dated)
-
+        """She may be somebody who objected or may have, unless that very no binds her or she was cleared of it."""
         for bound, _ in self._in_force():
-            known_as = {(one, name) for one in bound - {person} for name in {one} | self._of_one_key(one)}
-            if any(may_be(other) for other in {name for _, name in known_as} - {person}):
+            if person not in bound and any(self._may_be(person, one) for one in self._as_one(bound)):
                 return True
         for spoken in self.tables["provisional_objection"]:
             if spoken["outcome"] in ("bound", "no_authority") or not self._concerns(spoken):
@@ -211,22 +204,48 @@ class World:
             said = {
                 (t["kind"], t["token"]) for t in self.tables["provisional_token"] if t["provisional_id"] == spoken["id"]
             }
-            tell, both_dated = person not in self.contested, self._dated(person) and "name_date" in dict(said)
-            if person not in looked_at and self._may_be(mine, said, keys_tell=tell, both_dated=both_dated):
+            everybody = {str(p["id"]) for p in self.tables["person"]}
+            meant = {one for one in everybody - looked_at if self._is_meant(one, said)}
+            if person in meant:
                 return True
-            keys = {(kind, token) for kind, token in said if kind.startswith("key:")}
-            by_key = {str(t["person_id"]) for t in self.tables["person_token"] if (t["kind"], t["token"]) in keys}
-            if any(may_be(other) for other in by_key - looked_at - {person}):
+            if person not in looked_at and any(self._may_be(person, one) for one in self._as_one(meant)):
                 return True
         return False
 
-    def _of_one_key(self, person: str) -> set[str]:
-        """Who bears a key of hers, while a clash about one of them is open."""
-        keys = {(kind, token) for kind, token in self._tokens(person) if kind.startswith("key:")}
-        same = {str(t["person_id"]) for t in self.tables["person_token"] if (t["kind"], t["token"]) in keys} - {person}
-        doubts = [d for d in self.tables["identity_doubt"] if d["reason"] == "key_clash" and d["settled_at"] is None]
-        unclear = {one for d in doubts for one in self._stood_for(d["patient_id"])}
-        return same if person in unclear else same & unclear
+    def _is_meant(self, person: str, said: set[tuple[str, str]]) -> bool:
+        both_dated = self._dated(person) and "name_date" in dict(said)
+        return self._met(self._tokens(person), said, keys_tell=person not in self.contested, both_dated=both_dated)
+
+    def _may_be(self, person: str, other: str) -> bool:
+        contested = person in self.contested or other in self.contested
+        both_dated = self._dated(person) and self._dated(other)
+        mine, theirs = self._tokens(person), self._tokens(other)
+        return person == other or self._met(mine, theirs, keys_tell=not contested, both_dated=both_dated)
+
+    def _as_one(self, persons: set[str]) -> set[str]:
+        """They, and all whom open doubts make one with them: by a row that stood for both, or by a key in a clash."""
+        found, waiting = set(persons), list(persons)
+        while waiting:
+            one = waiting.pop()
+            for pair in self.may_be_one:
+                if one in pair and not pair <= found:
+                    waiting += pair - found
+                    found |= pair
+        return found
+
+    def _linked(self) -> list[frozenset[str]]:
+        """Pairs of persons who may be one."""
+        pairs: set[frozenset[str]] = set()
+        for doubt in self.tables["identity_doubt"]:
+            if doubt["settled_at"] is not None:
+                continue
+            stood_for = self._stood_for(doubt["patient_id"])
+            pairs |= {frozenset((one, other)) for one in stood_for for other in stood_for}
+            for one in stood_for if doubt["reason"] == "key_clash" else ():
+                keys = {(kind, token) for kind, token in self._tokens(one) if kind.startswith("key:")}
+                same = {str(t["person_id"]) for t in self.tables["person_token"] if (t["kind"], t["token"]) in keys}
+                pairs |= {frozenset((one, other)) for other in same}
+        return [pair for pair in pairs if len(pair) == 2]
 
     def _clashed(self) -> set[str]:
         """Persons whose national key was ever found with somebody else, settled or not."""
@@ -243,7 +262,7 @@ class World:
         return kinds.count("name_date") >= kinds.count("name_year") and not any(0 < len(b) < 10 for b in births)
 
     @staticmethod
-    def _may_be(mine: set[tuple[str, str]], theirs: set[tuple[str, str]], *, keys_tell: bool, both_dated: bool) -> bool:
+    def _met(mine: set[tuple[str, str]], theirs: set[tuple[str, str]], *, keys_tell: bool, both_dated: bool) -> bool:
         """`keys_tell`: two keys of one type that differ tell two persons apart."""
         kinds, others = {kind for kind, _ in mine}, {kind for kind, _ in theirs}
         apart = keys_tell and any(kind.startswith("key:") for kind in kinds & others)

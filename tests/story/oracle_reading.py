@@ -72,6 +72,15 @@ class Record:
         return self.practice, self.patient
 
 
+@dataclass(frozen=True)
+class Suspicions:
+    """Who may have said no, beside whom each no binds or means itself: `persons` that may be one with these, and
+    `by_names` each row of either, with whose it is and whom that no binds or means."""
+
+    persons: set[PersonKey]
+    by_names: dict[tuple[str, str], list[tuple[Row, PersonKey, set[PersonKey]]]]
+
+
 def paris_day(at: datetime) -> date:
     return at.astimezone(PARIS).date()
 
@@ -232,8 +241,9 @@ class People:
         objections = [o for o in story["objections"] if o["at"] <= at]
         self.bound: dict[str, set[PersonKey]] = {"everything": set(), "observatory": set(), "study": set()}
         self.bound_at: dict[str, set[PersonKey]] = defaultdict(set)  # as patients of this practice
+        self._nos: list[tuple[str, set[PersonKey]]] = []  # in force: scope, whom it binds
         self._taken_back: dict[tuple[PersonKey, str, bool], date] = {}
-        self._by_names: dict[bool, dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]] = {}
+        self._suspected: dict[bool, Suspicions] = {}
         for objection in objections:
             whose = self.identities((objection["practice_id"], objection["patient_id"]))
             back = objection["withdrawn_at"]
@@ -241,6 +251,7 @@ class People:
                 narrow = objection["scope"] == "practice"
                 bound = self.bound_at[objection["practice_id"]] if narrow else self.bound[objection["scope"]]
                 bound |= whose
+                self._nos.append((objection["scope"], whose))
             else:
                 where = objection["practice_id"] if objection["scope"] == "practice" else ""
                 for one in whose:
@@ -278,9 +289,14 @@ class People:
         """Every person that this patient ever was: an objection binds them all."""
         return {_identity(who, place, row) for place, row in enumerate(self.states.get(who, []))} or {(*who, "0")}
 
-    def _rows_of(self, person: PersonKey) -> list[Row]:
-        """As practices last knew her: what is said of her at one concerns her at all."""
-        return [states[-1] for who, states in self.states.items() if self.person(who) == person]
+    @cached_property
+    def _known_as(self) -> dict[PersonKey, list[Row]]:
+        """Everything that registers ever said of each person."""
+        found: dict[PersonKey, list[Row]] = defaultdict(list)
+        for who, states in self.states.items():
+            for place, row in enumerate(states):
+                found[_identity(who, place, row)].append(row)
+        return found
 
     @cached_property
     def _unsettled(self) -> set[PersonKey]:
@@ -295,29 +311,48 @@ class People:
     def _dead(self) -> set[PersonKey]:
         return {self.person(who) for who, states in self.states.items() if states[-1].deceased_on}
 
-    def _objectors(self, is_release: bool) -> dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]:
-        """Whose objection is in force, by names: each row that such a person ever had."""
-        if is_release not in self._by_names:
-            self._by_names[is_release] = self._find_objectors(is_release)
-        return self._by_names[is_release]
-
-    def _find_objectors(self, is_release: bool) -> dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]]:
-        found: dict[tuple[str, str], list[tuple[Row, set[PersonKey]]]] = defaultdict(list)
-        scopes = ("everything", "observatory", "study") if is_release else ("everything", "observatory")
-        objecting = set().union(*(self.bound[scope] for scope in scopes), *self.bound_at.values())
-        for who in self.states:
-            identities = self.identities(who)
-            if identities & objecting:
-                for one in {who} | self._of_one_key(who):
-                    for row in self.states[one]:
+    def _suspicions(self, is_release: bool) -> "Suspicions":
+        if is_release not in self._suspected:
+            found = Suspicions(set(), defaultdict(list))
+            for own in self._own(is_release):
+                all_of_them = self._as_one(own)
+                found.persons.update(all_of_them - own)
+                for one in all_of_them:
+                    for row in self._known_as[one]:
                         for names in _names(row):
-                            found[names].append((row, identities | self.identities(one)))
+                            found.by_names[names].append((row, one, own))
+            self._suspected[is_release] = found
+        return self._suspected[is_release]
+
+    def _own(self, is_release: bool) -> Iterator[set[PersonKey]]:
+        """Of each no in force, whom it binds; of one without a link, who may be meant."""
+        for scope, whose in self._nos:
+            if is_release or scope != "study":
+                yield whose
+        for said in self.said:
+            if is_release or said["scope"] != "study":
+                yield {one for one, rows in self._known_as.items() if any(_may_be(row, said) for row in rows)}
+
+    def _as_one(self, persons: set[PersonKey]) -> set[PersonKey]:
+        """They, and all who may be one with them while nobody has settled it: of one row, of one key in a clash."""
+        found: set[PersonKey] = set()
+        while persons:
+            found |= persons
+            persons = set().union(*(self._may_be_one[one] for one in persons)) - found
         return found
 
-    def _of_one_key(self, who: Patient) -> set[Patient]:
-        """Who has ever borne a key of hers, in a clash: they may be one."""
-        same = set().union(*(self._bearers[row.key] for row in self.states[who] if row.key))
-        return same if who in self.clashing else same & self.clashing
+    @cached_property
+    def _may_be_one(self) -> dict[PersonKey, set[PersonKey]]:
+        linked: dict[PersonKey, set[PersonKey]] = defaultdict(set)
+        for who in self.states:
+            for one in self.identities(who):
+                linked[one] |= self.identities(who)
+            if who in self.clashing:
+                for key in {row.key for row in self.states[who]} - {""}:
+                    same = {_by_key(r) for other in self._bearers[key] for r in self.states[other] if r.key == key}
+                    for one in same:
+                        linked[one] |= same
+        return linked
 
     def codes(self, who: Patient, today: date, is_release: bool) -> set[str]:
         """What stands against the person, apart from her notice."""
@@ -330,19 +365,7 @@ class People:
             "G42": identities & self.bound["observatory"],
             "G43": is_release and identities & self.bound["study"],
             "G44": identities & self.bound_at[who[0]],
-            "G45": any(
-                not identities & others
-                and _same_birth(row.birth, other.birth)
-                and (_undecided(row.key, other.key) or (identities | others) & self._contested)
-                for names in _names(row)
-                for other, others in self._objectors(is_release).get(names, [])
-            )
-            or any(
-                _may_be(hers, said)
-                for said in self.said
-                if is_release or said["scope"] != "study"
-                for hers in self._rows_of(self.person(who))
-            ),
+            "G45": self._doubted(self.person(who), is_release),
             "G46": identities & self.asked,
             "G47": right_addressee(row, today) is None,
             "G48": self.person(who) in self._dead,
@@ -350,9 +373,27 @@ class People:
         }
         return {code for code, fails in failing.items() if fails}
 
+    def _doubted(self, person: PersonKey, is_release: bool) -> bool:
+        """Whether she may be somebody who said no, as far as that no does not say itself whether it binds her."""
+        suspected, rows = self._suspicions(is_release), self._known_as[person]
+        if person in suspected.persons:
+            return True
+        if any(_may_be(row, said) for said in self.said if is_release or said["scope"] != "study" for row in rows):
+            return True
+        return any(
+            person not in own
+            and _same_birth(mine.birth, theirs.birth)
+            and (_undecided(mine.key, theirs.key) or {person, other} & self._contested)
+            for mine in rows
+            for names in _names(mine)
+            for theirs, other, own in suspected.by_names.get(names, [])
+        )
+
 
 def _may_be(row: Row, said: dict[str, Any]) -> bool:
-    """Whether somebody of whom this was said on the telephone may be this patient; no key was told."""
+    """Whether somebody of whom this was said on the telephone, or by her key alone, may be this patient."""
+    if said.get("person_key"):
+        return bool(row.key == said["person_key"].upper())
     families = {"".join(_words(said[name])) for name in ("family_name", "birth_name")} - {""}
     met = {(family, first) for family in families for first in _words(said["given_names"])[:1]}
     return bool(met & set(_names(row))) and _same_birth(row.birth, said["birth"])
@@ -380,10 +421,10 @@ def majority(birth: str) -> date | None:
 
 
 def _became_another(old: Row, new: Row) -> bool:
-    """A field that held something holds something else; one that becomes known changes nobody."""
-    was = (old.birth, old.family, old.birth_name, old.given, old.key)
-    now = (new.birth, new.family, new.birth_name, new.given, new.key)
-    return any(before and before != after for before, after in zip(was, now, strict=True))
+    """A birth or key that was there is another, or a name under which she was met is given up; what becomes known, and
+    a name taken beside the one she keeps, changes nobody."""
+    changed = any(was and was != now for was, now in ((old.birth, new.birth), (old.key, new.key)))
+    return changed or not set(_names(old)) <= set(_names(new))
 
 
 def _traits(row: Row) -> tuple[str, str]:
@@ -391,7 +432,11 @@ def _traits(row: Row) -> tuple[str, str]:
 
 
 def _identity(who: Patient, place: int, row: Row) -> PersonKey:
-    return ("key", row.key, row.birth, row.sex) if row.key else (*who, str(place))
+    return _by_key(row) if row.key else (*who, str(place))
+
+
+def _by_key(row: Row) -> PersonKey:
+    return "key", row.key, row.birth, row.sex
 
 
 def _undecided(one: str, other: str) -> bool:

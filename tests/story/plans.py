@@ -33,6 +33,7 @@ class Person:
     sex: str
     spoken_for: str
     names_stranger: bool
+    birth_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ HOW = {
     "say_no": ("everything", "observatory", "study", "practice"),
     "take_back": ("",),
     "telephone": ("everything", "observatory", "study"),
+    "letter": ("everything", "observatory", "study"),
     "ask": ("restriction", "erasure", "rectification"),
     "reregister": ("same", "birth", "family", "key", "address", "gone", "dead", "spoken for", "born that day"),
     "leave": ("",),
@@ -165,3 +167,48 @@ PLANS = st.builds(
     valid_until=_rarely("2027-12-31", "2026-03-01", "2026-03-02", "2026-03-03"),
     register_max_days=_rarely("92", "40").map(int),
 )
+
+# --- who is who ---------------------------------------------------------------------------------------------------
+
+_SOMEBODY = st.builds(
+    Person,
+    practice=st.integers(0, 1),
+    family=st.sampled_from(("Martin", "Martin", "Durand", "Petit")),
+    birth=_mostly("1987-05-05", "1987", "1987-05-06"),
+    key=st.sampled_from(("", "", "local:1", "local:1", "local:2", "other:1")),
+    sex=_rarely("female", "male"),
+    spoken_for=st.just(""),
+    names_stranger=st.just(False),
+    birth_name=_mostly("", "Martin", "Moreau"),
+)
+_OF_WHO = {
+    "say_no": HOW["say_no"], "take_back": ("",), "telephone": HOW["telephone"], "letter": HOW["letter"],
+    "reregister": ("birth", "family", "key", "other key", "born that day", "gone"),
+}  # fmt: skip
+_TANGLES = st.sampled_from(
+    ("say_no", "say_no", "telephone", "letter", "reregister", "reregister", "take_back")
+).flatmap(
+    lambda what: st.builds(
+        Event,
+        day=st.sampled_from(("01-16", "02-01", "02-12", "02-28", "03-01", "03-02", "03-03")),
+        what=st.just(what),
+        who=st.integers(0, 5),
+        how=st.sampled_from(_OF_WHO[what]),
+    )
+)
+
+TANGLED = st.builds(
+    Plan,
+    doctors=st.just(tuple(Enrolled(practice, "verified", True) for practice in (0, 1, 0))),
+    persons=st.lists(_SOMEBODY, min_size=4, max_size=6).map(
+        lambda persons: (
+            *persons,
+            *(Person(practice, "Petit", "1990-01-02", "", "female", "", False) for practice in (0, 1, 1)),
+        )
+    ),
+    records=st.just(tuple(Said(person, DIABETES, "2026-02-13", "entered", "first") for person in range(9))),
+    events=st.lists(_TANGLES, min_size=1, max_size=6).map(
+        lambda all_: tuple(sorted(all_, key=lambda event: event.day))
+    ),
+)
+"""Who is who and nothing else: everybody is told, every record may pass, names, births and keys meet in all ways."""

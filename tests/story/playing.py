@@ -99,7 +99,8 @@ class Player:
         practice = PRACTICES[person.practice]
         cells = {
             "patient_id": str(place), "person_key": person.key, "birth_date": person.birth, "sex": person.sex,
-            "family_name": person.family, "given_names": "Anne Marie", "email": f"{place}@example.org",
+            "family_name": person.family, "birth_name": person.birth_name, "given_names": "Anne Marie",
+            "email": f"{place}@example.org",
             "doctor_id": "stranger" if person.names_stranger else f"{practice}-first",
         }  # fmt: skip
         row = Row(practice, str(place), cells)
@@ -229,6 +230,8 @@ class Player:
                 row.cells["family_name"] = "Moreau"
             case "key":
                 row.cells["person_key"] = "local:1"
+            case "other key":
+                row.cells["person_key"] = "local:2"
             case "address":
                 row.cells["email"] = f"new-{row.number}@example.org"
             case "spoken for":
@@ -340,6 +343,17 @@ class Player:
             channel=ObjectionChannel.PHONE, by=self.world.operator,
         )  # fmt: skip
         self.story["objections_without_link"].append({**her, "birth": birth, "scope": how, "at": self.now})
+
+    async def letter(self, row: Row, how: str) -> None:
+        """A letter comes that tells of her by her national key and nothing else."""
+        if key := row.cells["person_key"]:
+            ref = {"observatory": "demo", "study": "diabetes"}.get(how, "")
+            await provisional.record(
+                self.world.means, provisional.Spoken(person_key=key), scope=Scope(how), scope_ref=ref,
+                channel=ObjectionChannel.PAPER, by=self.world.operator,
+            )  # fmt: skip
+            said = {"family_name": "", "birth_name": "", "given_names": "", "birth": "", "person_key": key}
+            self.story["objections_without_link"].append({**said, "scope": how, "at": self.now})
 
     async def ask(self, row: Row, how: str) -> None:
         kind = RightsKind(how)

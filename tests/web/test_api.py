@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
 from programs import API, doctor_of, program
@@ -159,6 +160,24 @@ async def test_whoever_may_be_the_same_person_as_one_who_says_no_elsewhere_is_na
     await sequence(web.world.means)
     new = (await own.get(f"{API}/changes?since={seen}")).json()["changes"]
     assert [(c["about"], c["patients"]) for c in new] == [("patients", ["1"])]
+
+
+@BOTH
+async def test_who_may_be_whom_the_row_of_one_who_says_no_has_become_is_named(web: Web) -> None:
+    """Patient 2 is patient 9 of practice-b, until that row has the names of patient 1 and no key any more."""
+    made, key, world = await program(web), "ins:157049990786733", web.world
+    await world.register([patient("2", person_key=key)], partial=True)
+    await world.register([replace(patient("2"), patient_id="9", person_key=key, doctor_id="doctor-2")], "practice-b")
+    world.wait(0.1)
+    await world.register([replace(patient("1"), patient_id="9", doctor_id="doctor-2")], "practice-b")
+    own, hers = await made.signed_in(), await doctor_of(web, 1)
+    await sequence(world.means)
+    seen = (await own.get(f"{API}/changes")).json()["next"]
+    await told_doctor.object_for(world.means, practice_id="practice-a", number="2", by=hers)
+    assert (await own.post(f"{API}/check", json={"patients": ["1"]})).json()["usable"] == []
+    await sequence(world.means)
+    new = (await own.get(f"{API}/changes?since={seen}")).json()["changes"]
+    assert [(c["about"], c["patients"]) for c in new] == [("patients", ["1", "2"])]
 
 
 @BOTH

@@ -1,0 +1,69 @@
+"""Who may be whom, in SQL: whom a no without a link may mean, and which persons may be one human being (facts.sql)."""
+
+CONTESTED = """
+    SELECT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id WHERE d.reason = 'key_clash'
+    UNION SELECT f.person_id FROM identity_doubt d JOIN former_person f ON f.patient_id = d.patient_id
+    WHERE d.reason = 'key_clash'
+"""
+"""Persons whose national key was ever found with somebody else: however that was settled, another key does not tell
+them apart from anybody."""
+
+_OF_ONE_ROW = """
+    FROM identity_doubt d JOIN former_person f ON f.patient_id = d.patient_id JOIN patient p ON p.id = d.patient_id
+    WHERE d.settled_at IS NULL AND f.person_id <> p.person_id
+"""
+
+_CLASHES = """
+    SELECT p.person_id FROM identity_doubt d JOIN patient p ON p.id = d.patient_id
+    WHERE d.reason = 'key_clash' AND d.settled_at IS NULL
+    UNION SELECT f.person_id FROM identity_doubt d JOIN former_person f ON f.patient_id = d.patient_id
+    WHERE d.reason = 'key_clash' AND d.settled_at IS NULL
+"""
+
+_OF_ONE_KEY = f"""
+    FROM ({_CLASHES}) u
+    JOIN person_token mine ON mine.person_id = u.person_id AND mine.kind LIKE 'key:%'
+    JOIN person_token theirs
+      ON theirs.kind = mine.kind AND theirs.token = mine.token AND theirs.person_id <> mine.person_id
+"""
+
+MAY_BE_ONE = f"""
+    SELECT p.person_id, f.person_id AS other_id {_OF_ONE_ROW}
+    UNION SELECT f.person_id, p.person_id {_OF_ONE_ROW}
+    UNION SELECT mine.person_id, theirs.person_id {_OF_ONE_KEY}
+    UNION SELECT theirs.person_id, mine.person_id {_OF_ONE_KEY}
+"""
+"""Links between persons (person_id, other_id, in both orders) who may be one human being while a doubt is open: whom a
+row stands for and whom it stood for, and the bearers of a national key that was found twice. Whoever is reached by
+several links may be the same too."""
+
+
+def dated(person: str) -> str:
+    """Whether somebody who is known by a year of birth is known by a full date for each: by no row that has the year
+    alone, and by as many dates as years. Else the date of another row (a wrong merge, a mistyped birth) says nothing of
+    that year. `person`: an expression for her id."""
+    return (
+        "((SELECT SUM(CASE d.kind WHEN 'name_date' THEN 1 WHEN 'name_year' THEN -1 ELSE 0 END) FROM person_token d "
+        f"WHERE d.person_id = {person}) >= 0 "
+        f"AND NOT EXISTS (SELECT 1 FROM patient y WHERE y.person_id = {person} "
+        "AND LENGTH(y.birth_date) BETWEEN 1 AND 9))"
+    )
+
+
+MEANT = f"""
+    SELECT theirs.provisional_id, mine.person_id
+    FROM provisional_token theirs
+    JOIN person_token mine ON mine.kind = theirs.kind AND mine.token = theirs.token
+    WHERE NOT EXISTS (SELECT 1 FROM provisional_cleared x
+                      WHERE x.provisional_id = theirs.provisional_id AND x.person_id = mine.person_id)
+      AND NOT (mine.kind NOT LIKE 'key:%'
+               AND EXISTS (SELECT 1 FROM person_token k JOIN provisional_token l ON l.kind = k.kind
+                           WHERE k.person_id = mine.person_id AND l.provisional_id = theirs.provisional_id
+                             AND k.kind LIKE 'key:%')
+               AND mine.person_id NOT IN ({CONTESTED}))
+      AND NOT (mine.kind = 'name_year' AND {dated("mine.person_id")}
+               AND EXISTS (SELECT 1 FROM provisional_token d
+                           WHERE d.provisional_id = theirs.provisional_id AND d.kind = 'name_date'))
+"""
+"""Whom a provisional objection may mean (provisional_id, person_id), by the rule of possible matches in facts.sql:
+the same key, or the same name and birth while one side lacks a key of that type. Who was cleared is not among them."""
