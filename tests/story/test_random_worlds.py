@@ -114,9 +114,10 @@ HARD: dict[str, tuple[tuple[Person, ...], tuple[Event, ...]]] = {
     "said on the telephone under one of two names, and another practice knows the other": (
         (one(0), one(1, "Durand"), one(0, birth_name="Durand")), (Event("01-16", "telephone", 0, "everything"),),
     ),
-    "said on the telephone after the preparation, under a name that became another": (
-        (one(0), one(1, "Moreau"), one(0, birth="1987")),
-        (Event("02-12", "reregister", 0, "family"), Event("03-03", "telephone", 2, "everything")),
+    "said after the preparation of somebody whose row has become who may be a stranger": (
+        (one(0, key="local:1"), one(1, "Durand", key="local:1"), one(0, "Laurent")),
+        (Event("02-12", "reregister", 0, "other key"), Event("02-20", "reregister", 0, "family"),
+         Event("02-28", "reregister", 1, "gone"), Event("03-03", "letter", 1, "everything")),
     ),
     "an objector's row has become who may be somebody else's": (
         (one(0, key="local:1"), one(1, "Moreau"), one(1, key="local:1"), one(0, "Durand")),
