@@ -134,7 +134,7 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       records/stored.py         who is in the store, what must leave it
       records/store_overview.py     its erasures, in numbers and with proof
       records/key_bindings.py   which key is a study's own
-      records/clearance.py      facts.sql and the verdict table
+      records/clearance.py      facts.sql and the verdict table      records/bearing.py  the entries that bear on it
       records/behind_link.py    what stands behind a personal link
       records/overview.py       what the desk and the public see
       records/path_overview.py  is the path of objections known to work?

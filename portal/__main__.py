@@ -226,7 +226,7 @@ def explain_(
     observatory: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
-    """Every rule for one patient, with its evidence."""
+    """Every rule for one patient, with its evidence and the entries of the log that bear on it."""
 
     async def step(means: Means, _: Settings) -> Any:
         asked = await _asked(study, observatory)
@@ -234,14 +234,20 @@ def explain_(
 
     verdict, lines = run_step(step)
     withheld = isinstance(verdict, Withheld)
+    entries = {entry.id: entry for line in lines for entry in line.entries}
+    log = [asdict(entries[n]) | {"at": entries[n].at.isoformat()} for n in sorted(entries)]
     if as_json:
-        typer.echo(json.dumps({"passes": not withheld, "rules": [asdict(line) for line in lines]}))
+        rules = [asdict(line) | {"entries": [entry.id for entry in line.entries]} for line in lines]
+        typer.echo(json.dumps({"passes": not withheld, "rules": rules, "log": log}))
         return
     for line in lines:
         words = "" if line.passes else f"  ({sentence(line.code, Language.EN)})"
-        typer.echo(f"{'  ' if line.passes else '✗ '}{line.code}  {line.evidence}{words}")
+        shown = f"  log {', '.join(str(entry.id) for entry in line.entries)}" if line.entries else ""
+        typer.echo(f"{'  ' if line.passes else '✗ '}{line.code}  {line.evidence}{shown}{words}")
     until = "" if withheld or verdict.holds_until is None else f" until {verdict.holds_until.isoformat()}"
     typer.echo(f"withheld: {', '.join(verdict.reasons)}" if withheld else f"passes{until}")
+    for entry in log:
+        typer.echo(f"log {entry['id']}  {entry['at']}  {entry['kind']}  by {entry['actor']}")
 
 
 @groups["gate"].command(name="simulate")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from portal.flow.batch import Asked, Ground, closes_at, facts_now, ground_of
 from portal.flow.means import Means
+from portal.records.bearing import Entry, entries_by_fact
 from portal.records.canaries import NO_CANARY
 from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_day, as_moment, is_postgres, transact
@@ -164,15 +165,18 @@ async def verdicts(means: Means, asked: Asked) -> tuple[Verdict, list[PatientVer
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One line of an explanation: a rule, whether it holds, and the evidence that was looked at."""
+    """One line of an explanation: a rule, whether it holds, the evidence that was looked at, and the entries of the log
+    that bear on it."""
 
     code: str
     passes: bool
     evidence: str
+    entries: tuple[Entry, ...]
 
 
 async def explain(means: Means, asked: Asked, *, practice_id: str, number: str) -> tuple[Verdict, list[Explained]]:
-    """Every batch and person rule for one patient, with evidence; Refused when there is no such patient."""
+    """Every batch and person rule for one patient, with evidence and the log's entries; Refused when there is no such
+    patient."""
 
     async def step(c: Connection) -> tuple[Verdict, list[Explained]]:
         decision = await stand(means, c, asked, cut=0)
@@ -185,11 +189,28 @@ async def explain(means: Means, asked: Asked, *, practice_id: str, number: str) 
         )
         if not found:
             raise Refused("unknown_patient", "the practice has no patient of this number", status=404)
+        doubting = await decided(
+            c,
+            decision.thresholds,
+            "SELECT coalesce(o.entry_id, s.entry_id) AS entry_id FROM doubted d LEFT JOIN objection o ON o.id = d.id "
+            "LEFT JOIN provisional_objection s ON s.id = d.id WHERE d.person_id = {v1}",
+            values=[found[0]["person_id"]],
+        )
+        entries = await entries_by_fact(
+            c,
+            patient_id=found[0]["id"],
+            observatory_id=asked.observatory_id,
+            study_id=asked.study_id or "",
+            doubting={int(row["entry_id"]) for row in doubting},
+        )
         batch = await facts_now(means, c, decision.ground)
         person = facts_of(PersonFacts, int(found[0]["key"]))
         lines = [
             Explained(
-                rule.code, not rule.withholds(facts), ", ".join(f"{n}={_shown(getattr(facts, n))}" for n in rule.reads)
+                rule.code,
+                not rule.withholds(facts),
+                ", ".join(f"{n}={_shown(getattr(facts, n))}" for n in rule.reads),
+                tuple(sorted({one for n in rule.reads for one in entries.get(n, ())}, key=lambda one: one.id)),
             )
             for facts in (batch, person)
             for rule in rules_of(type(facts))

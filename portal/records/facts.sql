@@ -83,8 +83,8 @@ suspected AS (
 ),
 -- Whom a no binds is not doubted by it, nor who was looked at and cleared of it.
 doubted AS (
-    SELECT person_id FROM meant
-    UNION SELECT s.person_id FROM suspected s
+    SELECT id, person_id FROM meant
+    UNION ALL SELECT s.id, s.person_id FROM suspected s
     WHERE NOT EXISTS (SELECT 1 FROM in_force b WHERE b.id = s.id AND b.person_id = s.person_id)
       AND NOT EXISTS (SELECT 1 FROM provisional_cleared x WHERE x.provisional_id = s.id AND x.person_id = s.person_id)
 ),

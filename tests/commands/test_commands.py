@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -88,6 +89,14 @@ def test_a_small_observatory_is_set_up_by_commands_and_waits_for_the_desk(tmp_pa
     explained = run("gate", "explain", "--observatory", "demo", "--practice", "cabinet", "--patient", "1", cwd=tmp_path)
     assert explained.returncode == 0
     assert "withheld: G01, G02, G04, G10, G12, G20, G45, G50" in explained.stdout, "what was loaded is a draft"
+    (doubt,) = (line for line in explained.stdout.splitlines() if line.startswith("✗ G45"))
+    entry = doubt.split("  log ")[1].split()[0]
+    assert re.search(rf"^log {entry}  2\S+  objected_without_token  by operator:1$", explained.stdout, re.MULTILINE)
+    as_json = json.loads(run("gate", "explain", "--observatory", "demo", "--practice", "cabinet", "--patient", "1",
+                             "--json", cwd=tmp_path).stdout)  # fmt: skip
+    assert {"rules", "log", "passes"} == set(as_json)
+    assert [rule["entries"] for rule in as_json["rules"] if rule["code"] == "G45"] == [[int(entry)]]
+    assert int(entry) in [one["id"] for one in as_json["log"]]
     permit = run(
         "permit", "issue", "--observatory", "demo", "--practice", "cabinet", "--out", "permit", "--as",
         "op@example.org", cwd=tmp_path,
