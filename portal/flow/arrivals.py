@@ -18,6 +18,7 @@ from portal.flow.receive import Received, permit_of, practice_key, receive, refu
 from portal.gate.extraction import read_statement
 from portal.gate.folders import files_below, write_whole
 from portal.gate.unfinished import if_alone_with
+from portal.records.database import transact
 from portal.rules.refusals import Refused
 
 STATEMENT = "extraction.jws"
@@ -50,7 +51,8 @@ async def announce(means: Means, practice_id: str, statement: bytes) -> Arriving
         await asyncio.to_thread(_keep_statement, folder, statement)
         try:
             announced = read_statement(folder / STATEMENT, key)
-            await refuse_superseded(means, await permit_of(practice_id, announced.permit_sha256))
+            permit = await permit_of(practice_id, announced.permit_sha256)
+            await transact(lambda c: refuse_superseded(means, c, permit))
         except Refused:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise

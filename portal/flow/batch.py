@@ -9,7 +9,14 @@ from pydantic import BaseModel, ValidationError
 from portal.flow.key_custody import own_key
 from portal.flow.means import Means
 from portal.records.database import Connection
-from portal.records.governance import Authorisation, Observatory, Recipient, Study, deciding_authorisation
+from portal.records.governance import (
+    Authorisation,
+    Observatory,
+    Recipient,
+    Study,
+    deciding_authorisation,
+    next_authorisation,
+)
 from portal.records.retractions import first_due
 from portal.rules import facts as f
 from portal.rules.conditions import Asks, AuthorisationConditions, StudyConditions, beyond
@@ -47,11 +54,24 @@ class Ground:
     recipient: Recipient | None
     must_delete_by: date | None
     """The day of the recipient's oldest open retraction: once it is past, nothing more goes there."""
+    another_from: date | None
+    """When the next of the observatory's other authorisations begins, and perhaps decides in place of this one."""
 
     @property
     def columns(self) -> dict[str, Any]:
         given = self.conditions.columns if self.conditions else {}
         return dict(self.study_conditions.columns if self.study_conditions else given)
+
+    @property
+    def period(self) -> tuple[date, date] | None:
+        """The first and the last day of the records that may pass: those of the study that are authorised. None
+        without an authorisation, and when no day is left."""
+        if self.conditions is None:
+            return None
+        asked = self.study_conditions or self.conditions
+        first = max(asked.period_from, self.conditions.period_from)
+        last = min(asked.period_until, self.conditions.period_until)
+        return (first, last) if first <= last else None
 
 
 async def ground_of(means: Means, c: Connection, asked: Asked) -> Ground:
@@ -71,6 +91,7 @@ async def ground_of(means: Means, c: Connection, asked: Asked) -> Ground:
         _readable(StudyConditions, study.conditions) if study else None,
         recipient,
         await first_due(c, recipient.id) if recipient else None,
+        await next_authorisation(asked.observatory_id, paris_day(now)),
     )
 
 
@@ -140,9 +161,9 @@ def _may_receive(g: Ground, today: date) -> bool:
 
 
 def closes_at(g: Ground) -> datetime | None:
-    """The first midnight at which the authorisation, its impact assessment or the contract is no longer good, or a
-    retraction is overdue."""
-    ends = []
+    """The first midnight at which the authorisation, its impact assessment or the contract is no longer good, another
+    authorisation begins, or a retraction is overdue."""
+    ends = [midnight(g.another_from)] if g.another_from else []
     if g.authorisation is not None:
         ends.append(midnight(g.authorisation.valid_until + timedelta(days=1)))
         if g.authorisation.dpia_review_on is not None:

@@ -15,7 +15,7 @@ from portal.flow.key_custody import bind_key
 from portal.flow.look import Member
 from portal.flow.means import Means
 from portal.gate.permit import write_permit
-from portal.gate.terms import ColumnTerm, DoctorSpan, Terms
+from portal.gate.terms import ColumnTerm, DoctorSpan, Terms, as_payload
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.clearance import decided, rule_version
@@ -101,25 +101,16 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
     cut = await take_cut()
     asked = Asked(observatory_id)
 
-    async def decide_now(c: Connection) -> tuple[Decision, list[Passing], list[DoctorSpan], list[int], int]:
+    async def decide_now(c: Connection) -> tuple[Terms, list[Passing], list[int]]:
         await snapshot(c)
         decision = await stand(means, c, asked, cut=cut)
         refuse_withheld_batch(decision)
         listed = await passing(c, decision, among="WHERE p.practice_id = {v1}", values=(practice_id,))
-        spans, accounts = await doctor_spans(means, observatory_id, practice_id)
-        if not spans:
-            known = await Enrolment.filter(observatory_id=observatory_id, practice_id=practice_id).exists()
-            code = "G23" if known else "G20"
-            raise Refused(code, "no doctor of this practice is active: there is no permit", where=practice_id)
         last = await rows(c, "SELECT coalesce(max(serial), 0) AS n FROM permit WHERE practice_id = $1", practice_id)
-        return decision, listed, spans, accounts, int(last[0]["n"]) + 1
+        terms, accounts = await extraction_terms(means, c, decision, practice_id, serial=int(last[0]["n"]) + 1)
+        return terms, listed, accounts
 
-    decision, listed, spans, accounts, serial = await transact(decide_now)
-    named = await transact(lambda c: named_only(c, means.clock.now(), observatory_id, practice_id))
-    unnamed = [] if named else [practice_id]
-    terms = make_terms(
-        decision, permit_id=secrets.token_hex(8), practices=(practice_id,), spans=spans, unnamed=unnamed, serial=serial
-    )
+    terms, listed, accounts = await transact(decide_now)
     family = f"observatory:{observatory_id}"
     table = allowed_table(
         (practice_id, p.number, pseudonym(means.ring, family, p.member.person_id.bytes).hex(), p) for p in listed
@@ -129,17 +120,18 @@ async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acti
     async def record(c: Connection) -> Issued:
         now = await means.now(c)
         touches: list[Touch] = [("permit", sha256[:16])]
-        summary = f"{practice_id}, serial {serial}, permit {sha256[:16]}"
+        summary = f"{practice_id}, serial {terms.serial}, permit {sha256[:16]}"
         entry = await enter(c, "permit_issued", actor=by.actor, at=now, touches=touches, summary=summary)
         await bind_key(means, c, family, at=now, entry=entry)
         try:
             permit = await Permit.create(
-                crossing=Crossing.EXTRACTION, observatory_id=observatory_id, practice_id=practice_id, serial=serial,
-                cut=cut, sha256=sha256, expires_at=terms.expires_at, doctors=accounts, entry_id=entry,
+                crossing=Crossing.EXTRACTION, observatory_id=observatory_id, practice_id=practice_id,
+                serial=terms.serial, cut=cut, sha256=sha256, expires_at=terms.expires_at, doctors=accounts,
+                terms=as_payload(terms), entry_id=entry,
             )  # fmt: skip
         except IntegrityError:
             raise Refused("busy", "another permit of this practice was being made: ask again", status=503) from None
-        return Issued(permit.id, serial, sha256, len(listed), terms.expires_at)
+        return Issued(permit.id, terms.serial, sha256, len(listed), terms.expires_at)
 
     return await transact(record)
 
@@ -153,6 +145,25 @@ async def _refuse_other_practice(now: datetime, observatory_id: str, practice_id
         raise Refused("other_practice", "a permit is for an active doctor of this practice", status=403)
 
 
+async def extraction_terms(
+    means: Means, c: Connection, decision: Decision, practice_id: str, *, serial: int
+) -> tuple[Terms, list[int]]:
+    """What one practice's permit says at this moment, and the accounts of the doctors whom it names. Refused G20 or
+    G23 when no doctor of the practice is active."""
+    observatory_id = decision.ground.asked.observatory_id
+    spans, accounts = await doctor_spans(means, observatory_id, practice_id)
+    if not spans:
+        known = await Enrolment.filter(observatory_id=observatory_id, practice_id=practice_id).exists()
+        code = "G23" if known else "G20"
+        raise Refused(code, "no doctor of this practice is active: there is no permit", where=practice_id)
+    named = await named_only(c, decision.ground.now, observatory_id, practice_id)
+    unnamed, number = [] if named else [practice_id], secrets.token_hex(8)
+    terms = make_terms(
+        decision, permit_id=number, practices=(practice_id,), spans=spans, unnamed=unnamed, serial=serial
+    )
+    return terms, accounts
+
+
 def make_terms(
     decision: Decision,
     *,
@@ -162,11 +173,12 @@ def make_terms(
     unnamed: list[str],
     serial: int,
 ) -> Terms:
-    """The terms of a decision that cleared. Codes of a study are already a part of the authorisation's."""
+    """The terms of a decision that cleared. Codes of a study are already a part of the authorisation's. Refused G32
+    when no day of the period that is asked for is authorised."""
     ground = decision.ground
-    if ground.conditions is None:
-        raise Refused("G02", "no authorisation on file", where="gate")
-    ends, asked = ground.now + LIFE, ground.study_conditions or ground.conditions
+    if ground.period is None:
+        raise Refused("G32", "no day of the period asked for is authorised", where=ground.asked.study_id or "")
+    ends = ground.now + LIFE
     return Terms(
         permit_id=permit_id,
         crossing=ground.asked.crossing,
@@ -177,8 +189,8 @@ def make_terms(
         rule_version=rule_version(),
         columns=tuple(ColumnTerm(name, grant.precision, grant.codes) for name, grant in sorted(ground.columns.items())),
         provenance=ALLOWED_PROVENANCE,
-        period_from=max(asked.period_from, ground.conditions.period_from),
-        period_until=min(asked.period_until, ground.conditions.period_until),
+        period_from=ground.period[0],
+        period_until=ground.period[1],
         doctors=tuple(spans),
         unnamed_doctor_ok=tuple(unnamed),
         not_before=ground.now,

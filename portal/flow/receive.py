@@ -8,14 +8,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from portal.flow.decide import Asked, Decision, refuse_withheld_batch, snapshot, stand
-from portal.flow.look import Member, look
+from portal.flow.look import Member, has_lifted, look, taken_back_since
 from portal.flow.means import Means
-from portal.flow.permit import Passing, doctor_spans, passing
+from portal.flow.permit import Passing, extraction_terms, passing
 from portal.flow.rewrite import sweep
 from portal.gate.extraction import read_extraction
 from portal.gate.naming import refuse_identifiers
 from portal.gate.store import StoredFile, accept, persons
-from portal.gate.terms import ColumnTerm
+from portal.gate.terms import ColumnTerm, exceeds, from_payload
 from portal.outside.keys import public_pem
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
@@ -93,7 +93,7 @@ async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[s
     """Decide on a fresh cut, write the file, look under the lock, commit. None: somebody closed meanwhile."""
     asked = Asked(permit.observatory_id)
     cut = await take_cut()
-    decision, listed = await transact(lambda c: _decide_again(means, c, permit, asked, cut))
+    decision, listed = await transact(lambda c: _decide_again(means, c, permit, cut))
     columns = [ColumnTerm(name, grant.precision, grant.codes) for name, grant in decision.ground.columns.items()]
     await asyncio.to_thread(refuse_identifiers, sorted((folder / "records").glob("*.parquet")), columns)
     family = f"observatory:{permit.observatory_id}"
@@ -108,7 +108,7 @@ async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[s
 
     async def commit(c: Connection) -> Received | None:
         now = await means.now(c)
-        await refuse_superseded(means, permit)
+        await refuse_superseded(means, c, permit)
         looked = await look(means, c, asked, cut=decision.cut, members=members)
         known = await present(c, permit.practice_id, stored.sha256)
         if looked.closed or known != len(members) or not stored.path.is_file():
@@ -125,27 +125,34 @@ async def _try_to_store(means: Means, folder: Path, permit: Permit, there: set[s
     return await transact_alone(commit)
 
 
-async def _decide_again(
-    means: Means, c: Connection, permit: Permit, asked: Asked, cut: int
-) -> tuple[Decision, list[Passing]]:
+async def _decide_again(means: Means, c: Connection, permit: Permit, cut: int) -> tuple[Decision, list[Passing]]:
+    """The batch, the permit's terms, and everybody who passes: but for who has taken a no back since the permit, of
+    whom it let pass what is older than that."""
     await snapshot(c)
-    decision = await stand(means, c, asked, cut=cut)
-    refuse_withheld_batch(decision)
-    await refuse_superseded(means, permit)
-    return decision, await passing(c, decision, among="WHERE p.practice_id = {v1}", values=(permit.practice_id,))
+    decision = await refuse_superseded(means, c, permit, cut=cut)
+    listed = await passing(c, decision, among="WHERE p.practice_id = {v1}", values=(permit.practice_id,))
+    lifted = await taken_back_since(c, permit.cut, decision.ground.asked)
+    return decision, [p for p in listed if not has_lifted(lifted, p.member.person_id, permit.practice_id)]
 
 
-async def refuse_superseded(means: Means, permit: Permit) -> None:
-    """Refused when nothing that was made with this permit is taken in any more."""
+async def refuse_superseded(means: Means, c: Connection, permit: Permit, *, cut: int = 0) -> Decision:
+    """Refused when nothing that was made with this permit is taken in any more: it has expired, a newer one was issued,
+    the batch has closed, a doctor has left, or it let more pass than a permit would that was issued now."""
     if means.clock.now() >= permit.expires_at:
         raise Refused("permit_expired", "the permit has expired: fetch a new one and extract again")
     if await Permit.filter(practice_id=permit.practice_id, serial__gt=permit.serial).exists():
         raise Refused("permit_superseded", "a newer permit of this practice has been issued: use that one")
     if await Extraction.filter(permit_id=permit.id).exists():
         raise Refused("already_received", "this extraction has been taken in already")
-    _, active = await doctor_spans(means, permit.observatory_id, permit.practice_id)
+    decision = await stand(means, c, Asked(permit.observatory_id), cut=cut)
+    refuse_withheld_batch(decision)
+    now, active = await extraction_terms(means, c, decision, permit.practice_id, serial=permit.serial)
     if not set(permit.doctors) <= set(active):
         raise Refused("G23", "a doctor whose records this extraction holds is not active any more")
+    too_wide = "G10" if permit.terms is None else exceeds(from_payload(permit.terms), now)
+    if too_wide:
+        raise Refused(too_wide, "less may pass now than when the permit was issued: fetch a new one and extract again")
+    return decision
 
 
 async def _record(permit: Permit, stored: StoredFile, now: object, entry: int) -> None:

@@ -180,8 +180,10 @@ async def hand_over(means: Means, release_id: str, *, by: Account, take: Callabl
 
 
 async def _try_serve(means: Means, c: Connection, release: Release, kept: Draft, by: Account) -> Looked:
-    """The look and, if nobody has closed, the entry; and what is delivered by it is kept as delivered."""
+    """The look and, if nobody has closed, the entry; and what is delivered by it is kept as delivered. Refused when the
+    study or its authorisation says something else by now than what was approved."""
     looked = await look_at(means, c, release, kept)
+    await refuse_changed_conditions(means, c, release)
     if not looked.stands:
         return looked
     now = await means.now(c)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from portal.rules.precision import COLUMNS, resolve
+from portal.rules.precision import COLUMNS, permits, resolve
 from portal.rules.words import Crossing, Precision, Provenance
 
 
@@ -73,6 +73,33 @@ class Terms:
     def precision_of(self, column: str) -> Precision | None:
         """How finely a column may cross; None when it may not."""
         return next((resolve(c.name, c.precision) for c in self.columns if c.name == column), None)
+
+
+def exceeds(then: Terms, now: Terms) -> str | None:
+    """The rule by which something that `then` let pass may not pass any more; None when all of it still may.
+
+    Of columns, codes, precisions, periods, provenances and doctors; who is in the list is asked person by person.
+    """
+    columns, spans = {c.name: c for c in now.columns}, {(d.practice_id, d.doctor_id): d for d in now.doctors}
+    if not {c.name for c in then.columns} <= columns.keys():
+        return "G10"
+    if any(set(c.codes or ()) - set(columns[c.name].codes or ()) for c in then.columns):
+        return "G33"
+    if not all(permits(c.name, columns[c.name].precision, c.precision) for c in then.columns):
+        return "G12"
+    if not set(then.provenance) <= set(now.provenance):
+        return "G31"
+    if then.period_from < now.period_from or then.period_until > now.period_until:
+        return "G32"
+    named = {(d.practice_id, d.doctor_id): d for d in then.doctors}
+    if not (named.keys() <= spans.keys() and set(then.unnamed_doctor_ok) <= set(now.unnamed_doctor_ok)):
+        return "G34"
+    return None if all(_within(span, spans[who]) for who, span in named.items()) else "G25"
+
+
+def _within(span: DoctorSpan, other: DoctorSpan) -> bool:
+    first, last = other.recorded_from or date.min, other.recorded_until or date.max
+    return first <= (span.recorded_from or date.min) and (span.recorded_until or date.max) <= last
 
 
 def as_payload(terms: Terms) -> dict[str, object]:

@@ -174,3 +174,10 @@ async def deciding_authorisation(observatory_id: str, today: date) -> Authorisat
         key=lambda a: (a.suspended_at is None, *precedence(a.valid_from, a.valid_until, today)),
         default=None,
     )
+
+
+async def next_authorisation(observatory_id: str, today: date) -> date | None:
+    """The first day after today on which one of an observatory's authorisations begins."""
+    later = Authorisation.filter(observatory_id=observatory_id, valid_from__gt=today, suspended_at=None)
+    found = await later.order_by("valid_from").first()
+    return found.valid_from if found else None

@@ -40,6 +40,7 @@ class Permit(Model):
     """A permit for one practice's extraction; only the newest of a practice is accepted on arrival.
 
     `doctors` are the accounts whose records it lets pass: one of them gone, and what it let pass is refused.
+    `terms`: what it said, without its list (gate/terms.py); None in a permit issued before terms were kept.
     """
 
     id = fields.BigIntField(primary_key=True, generated=True)
@@ -55,6 +56,7 @@ class Permit(Model):
     sha256 = fields.CharField(max_length=64, unique=True)
     expires_at = fields.DatetimeField()
     doctors: Any = fields.JSONField()
+    terms: Any = fields.JSONField(null=True)
     entry_id: int
     entry: fields.ForeignKeyRelation[LogEntry] = fields.ForeignKeyField("portal.LogEntry", on_delete=fields.RESTRICT)
 
