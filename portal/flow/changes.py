@@ -7,7 +7,7 @@ from typing import Any
 
 from portal.flow.look import CLOSES_NOBODY
 from portal.records.database import Connection, as_moment, is_postgres, rows, transact
-from portal.records.possible_matches import MAY_BE_ONE
+from portal.records.possible_matches import MAY_BE_ONE, PUT_IN_DOUBT
 
 WINDOW = 5000
 """Entries of the log that one answer looks through."""
@@ -69,6 +69,8 @@ def _statement(c: Connection) -> str:
                     join=by_row.format(rows="former_person", key="patient_id", ref="CAST(t.ref AS bigint)")),
         hers.format(kind="'practice' AND t.ref <> $3",
                     join=by_row.format(rows="patient", key="practice_id", ref="t.ref")),
+        f"SELECT t.place, t.at, 'patients' AS about, n.number FROM touch t JOIN ({PUT_IN_DOUBT}) x "
+        "ON x.entry_id = t.entry_id JOIN near n ON n.person_id = x.person_id WHERE t.kind = 'practice'",
         "SELECT t.place, t.at, 'practice', '' FROM touch t WHERE t.kind = 'practice' AND t.ref = $3",
         f"SELECT t.place, t.at, 'everybody', '' FROM touch t WHERE t.kind NOT IN ({narrow})",
     )  # fmt: skip
@@ -77,7 +79,7 @@ def _statement(c: Connection) -> str:
 
 _WINDOW = f"""
 WITH RECURSIVE touch AS (
-    SELECT g.place, l.at, t.kind, t.ref FROM log_place g
+    SELECT g.place, g.entry_id, l.at, t.kind, t.ref FROM log_place g
     JOIN log_entry l ON l.id = g.entry_id JOIN log_touch t ON t.entry_id = l.id WHERE g.place >= $1 AND g.place < $2
 ),
 met AS (

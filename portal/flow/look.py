@@ -16,7 +16,7 @@ from portal.records.clearance import decided
 from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
 from portal.records.objections import bound_by
-from portal.records.possible_matches import MAY_BE_ONE, MEANT
+from portal.records.possible_matches import MAY_BE_ONE, MEANT, PUT_IN_DOUBT
 
 CLOSES_NOBODY = frozenset(
     {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "client", "contact", "key", "draft"}
@@ -69,7 +69,7 @@ async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: 
     if any(kind not in _NARROW for kind, _ in touches):
         suspects, among, values = members, "", []
     else:
-        persons, practices = await _touched(c, touches)
+        persons, practices = await _touched(c, touches, cut)
         suspects = frozenset(m for m in members if str(m.person_id) in persons or m.practice_id in practices)
         person = "CAST(p.person_id AS text)" if is_postgres(c) else "p.person_id"
         among = (
@@ -121,8 +121,9 @@ def has_lifted(lifted: set[tuple[str, str]], person_id: UUID | str, practice_id:
     return not lifted.isdisjoint({(str(person_id), ""), (str(person_id), practice_id)})
 
 
-async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[str]]:
-    """The persons (with all their possible matches) and the practices that the touches name."""
+async def _touched(c: Connection, touches: set[Touch], cut: int) -> tuple[set[str], set[str]]:
+    """The persons (with all their possible matches) and the practices that the touches name; and whom a register since
+    the cut has put in doubt at another practice, whatever has become of the key that led to them."""
     refs: dict[str, list[str]] = {}
     for kind, ref in touches:
         if kind not in CLOSES_NOBODY:
@@ -136,7 +137,9 @@ async def _touched(c: Connection, touches: set[Touch]) -> tuple[set[str], set[st
             json.dumps(refs["doctor"]),
         )
         practices |= {row["practice_id"] for row in found}
+    doubted = await rows(c, f"SELECT x.person_id FROM ({PUT_IN_DOUBT}) x WHERE x.entry_id > $1", cut)
     persons = set(refs.get("person", [])) | await _patients_of(c, practices)
+    persons |= {str(row["person_id"]) for row in doubted}
     if refs.get("patient"):
         found = await rows(
             c,

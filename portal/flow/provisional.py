@@ -5,7 +5,7 @@ Nothing that is said of the person is kept in clear: keyed tokens to match by, a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from portal.records.accounts import Account
 from portal.records.database import Connection, as_day, as_moment, connection, json_texts, rows, transact
 from portal.records.ledger import Touch, enter
 from portal.records.objections import Objection, take_back, write_objections, write_provisional
-from portal.records.possible_matches import MEANT
+from portal.records.possible_matches import KNOWN_BY_WHAT_WAS_SAID, MEANT
 from portal.records.sent_consents import SentConsent
 from portal.rules.people import is_birth, match_traits
 from portal.rules.refusals import Refused
@@ -194,7 +194,8 @@ async def read_sealed(means: Means, no_id: UUID, *, by: Account) -> Spoken:
 
 async def bind(means: Means, no_id: UUID, patients: Sequence[int], *, by: Account) -> list[UUID]:
     """It was said by (or for) these patients, all one human being: an ordinary objection for each of their rows, of
-    the day it was received and counting since it was recorded; there is no moment without one of the two."""
+    the day it was received and counting since it was recorded; there is no moment without one of the two. What was
+    said of her she is known by from now on, so that whoever was held back by it still is."""
     only_dpo(by)
     who = await transact(lambda c: _persons_of(c, patients))
     if not patients or len(who) != len(set(patients)):
@@ -214,6 +215,8 @@ async def bind(means: Means, no_id: UUID, patients: Sequence[int], *, by: Accoun
             c, made, scope=Scope(no["scope"]), scope_ref=no["scope_ref"], channel=ObjectionChannel(no["channel"]),
             actor=note_binding(no_id), received_at=received_at, entry=no["entry_id"],
         )  # fmt: skip
+        for person in sorted(set(who.values())):
+            await rows(c, KNOWN_BY_WHAT_WAS_SAID, person, no_id)
         await rows(c, "DELETE FROM provisional_token WHERE provisional_id = $1", no_id)
         if await SentConsent.exists(provisional_id=no_id, taken_back_at__isnull=False):
             await take_back(c, made, at=now, entry=entry)
@@ -224,9 +227,10 @@ async def bind(means: Means, no_id: UUID, patients: Sequence[int], *, by: Accoun
     return await transact(step)
 
 
-async def not_here(means: Means, no_id: UUID, *, by: Account) -> int:
-    """None of those whom it may mean is this person: they are free, and their number is returned. It goes on
-    standing against whoever comes in later."""
+async def not_here(means: Means, no_id: UUID, *, by: Account, shown: Collection[int] | None = None) -> int:
+    """None of those whom it may mean is this person: they are free, and their number is returned. It goes on standing
+    against whoever comes in later. `shown`: the patients that were looked at, or None for whoever it may mean;
+    Refused("others_meant") when it may mean another by now."""
     only_dpo(by)
 
     async def step(c: Connection) -> int:
@@ -234,6 +238,10 @@ async def not_here(means: Means, no_id: UUID, *, by: Account) -> int:
         touches = [("provisional", str(no_id))]
         entry = await enter(c, "objection_settled", actor=by.actor, at=now, touches=touches, summary="not here")
         await _settle(c, no_id, ProvisionalOutcome.NOT_HERE, by, now, entry)
+        meant = f"SELECT p.id FROM ({MEANT}) m JOIN patient p ON p.person_id = m.person_id"
+        now_meant = {int(row["id"]) for row in await rows(c, f"{meant} WHERE m.provisional_id = $1", no_id)}
+        if shown is not None and not now_meant <= set(shown):
+            raise Refused("others_meant", "somebody came in meanwhile whom it may mean: look at them again")
         cleared = await rows(
             c,
             "INSERT INTO provisional_cleared (provisional_id, person_id) "

@@ -17,6 +17,7 @@ from portal.gate.register import read_register
 from portal.records.contacts import Line, put_contacts, put_holders
 from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
 from portal.records.ledger import enter
+from portal.records.possible_matches import FORGET_CLEARED
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
 from portal.rules.words import DoubtReason
@@ -272,6 +273,8 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
     await write_many(
         c, "INSERT INTO person (id, import_batch_id) VALUES ($1, $2)", [(person, batch) for person in plan.persons]
     )
+    made = set(plan.persons)
+    await write_many(c, FORGET_CLEARED, [token for token in plan.tokens if token[0] not in made])
     await write_many(
         c, "INSERT INTO person_token (person_id, kind, token) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", plan.tokens
     )
@@ -287,6 +290,7 @@ async def _write(c: Connection, plan: Plan, practice_id: str, batch: int) -> Non
         "INSERT INTO former_person (patient_id, person_id, import_batch_id, stood_since, deceased_on) "
         "SELECT id, $1, $2, stands_since, deceased_on FROM patient WHERE practice_id = $3 AND number = $4 "
         "ON CONFLICT (patient_id, person_id) DO UPDATE SET stood_since = excluded.stood_since, "
+        "import_batch_id = excluded.import_batch_id, "
         "deceased_on = coalesce(excluded.deceased_on, former_person.deceased_on)",
         plan.former,
     )

@@ -48,12 +48,13 @@ async def bound(means: Means, no_id: UUID, *, said_on: date | None, channel: By,
 
 async def told(means: Means, *, practice_id: str, number: str, said_on: date | None, channel: By, by: Account) -> int:
     """Take back what this patient told her doctor, or what the practice's software passed on, when she does not go to
-    that doctor with it."""
+    that doctor with it. Of what was said while the row stood for somebody else, nothing."""
     only_dpo(by)
     found = await rows(
         connection(),
         f"{_FOUND} AND (o.channel = '{By.SOFTWARE}' OR o.channel = '{By.DOCTOR}' AND o.actor LIKE 'doctor:%') "
-        "AND p.practice_id = $1 AND p.number = $2",
+        "AND p.practice_id = $1 AND p.number = $2 "
+        "AND (p.stands_since IS NULL OR p.stands_since <= (SELECT l.at FROM log_entry l WHERE l.id = o.entry_id))",
         practice_id, number,
     )  # fmt: skip
     return await _lift(means, found, said_on, channel, by, [])

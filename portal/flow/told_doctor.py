@@ -66,6 +66,8 @@ async def _record(
             c,
             "SELECT id FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 AND actor = $4 "
             "AND withdrawn_at IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM patient p JOIN log_entry l ON l.id = objection.entry_id "
+            "WHERE p.id = objection.patient_id AND p.stands_since > l.at) "
             "AND NOT EXISTS (SELECT 1 FROM sent_consent s WHERE s.objection_id = objection.id)",
             patient["id"], channel, Scope.EVERYTHING, actor,
         )  # fmt: skip
@@ -157,7 +159,8 @@ def _unknown_patient() -> Refused:
 async def _recorded(c: Connection, objection: UUID, by: Account) -> dict[str, Any]:
     found = await rows(
         c,
-        "SELECT o.id, o.person_id, o.patient_id, o.actor, o.received_at, o.withdrawn_at, l.at, p.number, p.practice_id "
+        "SELECT o.id, o.person_id, o.patient_id, o.actor, o.received_at, o.withdrawn_at, l.at, p.number, "
+        "p.practice_id, p.stands_since "
         "FROM objection o JOIN patient p ON p.id = o.patient_id JOIN log_entry l ON l.id = o.entry_id "
         f"WHERE o.id = $1 AND o.channel = '{ObjectionChannel.DOCTOR}' AND p.{_HERS}",
         objection, by.id,
@@ -165,11 +168,12 @@ async def _recorded(c: Connection, objection: UUID, by: Account) -> dict[str, An
     if not found:
         raise Refused("unknown_objection", "there is no such objection", status=404)
     row = found[0]
-    return {**row, **{name: as_moment(row[name]) for name in ("received_at", "withdrawn_at", "at")}}
+    return {**row, **{name: as_moment(row[name]) for name in ("received_at", "withdrawn_at", "at", "stands_since")}}
 
 
 def _told(row: dict[str, Any], now: datetime, by: Account) -> Told:
     same_day = paris_day(row["at"]) == paris_day(now)
-    mine, back = row["withdrawn_at"] is None and row["actor"] == by.actor, row["withdrawn_at"]
+    hers = row["stands_since"] is None or row["stands_since"] <= row["at"]  # the row stood for who said it
+    mine, back = hers and row["withdrawn_at"] is None and row["actor"] == by.actor, row["withdrawn_at"]
     undone = back is not None and paris_day(row["at"]) == paris_day(back)
     return Told(UUID(str(row["id"])), row["number"], row["received_at"], back, mine, mine and same_day, undone)

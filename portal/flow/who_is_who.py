@@ -16,6 +16,7 @@ from portal.records.accounts import Account
 from portal.records.database import Connection, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
 from portal.records.objections import BOUND
+from portal.records.possible_matches import FORGET_CLEARED_OF_OTHER
 from portal.records.rights_requests import copy_to_parted
 from portal.rules.refusals import Refused
 from portal.rules.words import DoubtOutcome, DoubtReason
@@ -42,6 +43,7 @@ async def same_person(means: Means, doubt_id: int, other: UUID, *, by: Account) 
         await _enter(c, now, by, doubt, DoubtOutcome.SAME, other)
         await _settle(c, doubt, by, now)
         await _point_to(c, doubt["person_id"], other)
+        await rows(c, FORGET_CLEARED_OF_OTHER, other, doubt["person_id"])
         await rows(
             c,
             "INSERT INTO person_token (person_id, kind, token) SELECT $1, kind, token FROM person_token "
@@ -129,16 +131,17 @@ async def part(means: Means, practice_id: str, number: str, *, by: Account) -> U
 
 
 async def in_question(c: Connection, doubt: dict[str, Any]) -> set[UUID]:
-    """Whom a doubt is about beside the row's own person: who the row stood for, and who bears the same key."""
+    """Whom a doubt is about beside the row's own person: who the row stood for, and who bears the same key. Not who was
+    merged or mistyped: nothing is known of her any more, and objections no longer reach her."""
     found = await rows(
         c,
         "SELECT f.person_id FROM former_person f WHERE f.patient_id = $1 AND f.person_id <> $2 "
+        "AND EXISTS (SELECT 1 FROM person_token t WHERE t.person_id = f.person_id) "
         "UNION SELECT l.person_id FROM person_token k JOIN person_token l ON l.kind = k.kind AND l.token = k.token "
         "JOIN patient p ON p.person_id = l.person_id "
         "WHERE k.kind LIKE 'key:%' AND k.person_id = $2 AND l.person_id <> $2",
-        doubt["patient_id"],
-        doubt["person_id"],
-    )
+        doubt["patient_id"], doubt["person_id"],
+    )  # fmt: skip
     return {UUID(str(row["person_id"])) for row in found}
 
 
@@ -233,11 +236,11 @@ async def _point_to(c: Connection, old: UUID, new: UUID) -> None:
 async def _former_of(c: Connection, doubt: dict[str, Any]) -> UUID | None:
     found = await rows(
         c,
-        "SELECT person_id FROM former_person WHERE patient_id = $1 AND person_id <> $2 ORDER BY import_batch_id DESC, "
-        "id DESC LIMIT 1",
-        doubt["patient_id"],
-        doubt["person_id"],
-    )
+        "SELECT f.person_id FROM former_person f WHERE f.patient_id = $1 AND f.person_id <> $2 "
+        "AND EXISTS (SELECT 1 FROM person_token t WHERE t.person_id = f.person_id) "
+        "ORDER BY f.import_batch_id DESC, f.id DESC LIMIT 1",
+        doubt["patient_id"], doubt["person_id"],
+    )  # fmt: skip
     return UUID(str(found[0]["person_id"])) if found else None
 
 
@@ -245,9 +248,10 @@ async def _back_to(c: Connection, doubt: dict[str, Any], former: UUID) -> None:
     await _remember(c, "p.id = $1", doubt["patient_id"])
     await rows(
         c,
-        "UPDATE patient SET person_id = $1, birth_date = '', adult_on = NULL, traits = NULL, stands_since = (SELECT "
-        "f.stood_since FROM former_person f WHERE f.patient_id = patient.id AND f.person_id = $1) WHERE id = $2",
-        former, doubt["patient_id"],
+        "UPDATE patient SET person_id = $1, birth_date = '', adult_on = NULL, traits = NULL, row_digest = $3, "
+        "stands_since = (SELECT f.stood_since FROM former_person f "
+        "WHERE f.patient_id = patient.id AND f.person_id = $1) WHERE id = $2",
+        former, doubt["patient_id"], b"",  # the next register's line is read, be it the same
     )  # fmt: skip
     await _forget_unless_stood_for(c, doubt["person_id"])
 
@@ -283,9 +287,8 @@ async def _shared_row(c: Connection, practice_id: str, number: str) -> dict[str,
         c,
         "SELECT p.id, p.person_id, p.traits, p.import_batch_id, (SELECT count(*) FROM patient o "
         "WHERE o.person_id = p.person_id) AS shared FROM patient p WHERE p.practice_id = $1 AND p.number = $2",
-        practice_id,
-        number,
-    )
+        practice_id, number,
+    )  # fmt: skip
     if not found:
         raise Refused("unknown_patient", "the practice has no patient of this number", status=404)
     if int(found[0]["shared"]) < 2:

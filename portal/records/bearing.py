@@ -13,6 +13,12 @@ _OF_OBSERVATORY = (
     "WHERE t.kind = 'observatory' AND t.ref = $2"
 )
 
+_OF_HERS = (
+    f"FROM objection o JOIN ({BOUND}) b ON b.objection_id = o.id JOIN her h ON h.person_id = b.person_id "
+    "WHERE o.scope = 'everything' OR (o.scope = 'observatory' AND o.scope_ref = $2) "
+    "OR (o.scope = 'study' AND o.scope_ref = $3) OR (o.scope = 'practice' AND o.scope_ref = h.practice_id)"
+)
+
 ABOUT: Mapping[tuple[str, ...], str] = {
     ("observatory",): f"{_OF_OBSERVATORY} AND e.kind <> 'agreement_loaded'",
     ("authorisation", "impact_assessment", "columns_authorised", "precision_allowed"): (
@@ -43,22 +49,23 @@ ABOUT: Mapping[tuple[str, ...], str] = {
         "JOIN log_entry e ON e.id = t.entry_id AND e.kind IN ('doubt_settled', 'persons_parted') "
         "WHERE t.kind = 'patient'"
     ),
-    ("objection",): (
-        f"SELECT o.entry_id FROM objection o JOIN ({BOUND}) b ON b.objection_id = o.id "
-        "JOIN her h ON h.person_id = b.person_id "
-        f"UNION SELECT o.withdrawal_id FROM objection o JOIN ({BOUND}) b ON b.objection_id = o.id "
-        "JOIN her h ON h.person_id = b.person_id"
-    ),
+    ("objection",): f"SELECT o.entry_id {_OF_HERS} UNION SELECT o.withdrawal_id {_OF_HERS}",
     ("pending",): (
         "SELECT r.entry_id FROM rights_request r WHERE r.kind <> 'access' AND r.patient_id IN (SELECT id FROM stood) "
         "UNION SELECT r.closing_id FROM rights_request r "
         "WHERE r.kind <> 'access' AND r.patient_id IN (SELECT id FROM stood)"
     ),
     ("presence",): (
-        "SELECT i.entry_id FROM her_rows p JOIN register_import i ON i.id = p.import_batch_id"
+        "SELECT i.entry_id FROM her_rows p JOIN register_import i ON i.id = p.import_batch_id "
+        "UNION SELECT i.entry_id FROM former_person f JOIN her h ON h.person_id = f.person_id "
+        "JOIN register_import i ON i.id = f.import_batch_id WHERE f.deceased_on IS NOT NULL "
+        "UNION SELECT i.entry_id FROM her h JOIN register_import i ON i.practice_id = h.practice_id "
+        "JOIN log_entry e ON e.id = i.entry_id WHERE NOT i.partial AND e.at = h.left_at"
     ),
     ("capacity",): (
         "SELECT i.entry_id FROM her h JOIN register_import i ON i.id = h.import_batch_id "
+        "UNION SELECT t.entry_id FROM log_touch t JOIN her h ON CAST(h.id AS text) = t.ref "
+        "JOIN log_entry e ON e.id = t.entry_id AND e.kind = 'doubt_settled' WHERE t.kind = 'patient' "
         "UNION SELECT m.entry_id FROM minor_alone m JOIN her h ON h.id = m.patient_id "
         "UNION SELECT m.ending_id FROM minor_alone m JOIN her h ON h.id = m.patient_id"
     ),

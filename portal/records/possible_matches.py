@@ -8,6 +8,14 @@ CONTESTED = """
 """Persons whose national key was ever found with somebody else: however that was settled, another key does not tell
 them apart from anybody."""
 
+PUT_IN_DOUBT = """
+    SELECT i.entry_id, p.person_id FROM identity_doubt d JOIN register_import i ON i.id = d.import_batch_id
+    JOIN patient p ON p.id = d.patient_id
+    UNION SELECT i.entry_id, f.person_id FROM identity_doubt d JOIN register_import i ON i.id = d.import_batch_id
+    JOIN former_person f ON f.patient_id = d.patient_id
+"""
+"""By the entry of the register that put them in doubt (entry_id, person_id): also rows of other practices."""
+
 _OF_ONE_ROW = """
     FROM identity_doubt d JOIN former_person f ON f.patient_id = d.patient_id JOIN patient p ON p.id = d.patient_id
     WHERE d.settled_at IS NULL AND f.person_id <> p.person_id
@@ -21,17 +29,21 @@ _CLASHES = """
 """
 
 _OF_ONE_KEY = f"""
-    FROM ({_CLASHES}) u
-    JOIN person_token mine ON mine.person_id = u.person_id AND mine.kind LIKE 'key:%'
-    JOIN person_token theirs
-      ON theirs.kind = mine.kind AND theirs.token = mine.token AND theirs.person_id <> mine.person_id
+    FROM (SELECT k.kind, k.token, MIN(t.id) AS hub_id
+          FROM (SELECT DISTINCT t.kind, t.token FROM ({_CLASHES}) u
+                JOIN person_token t ON t.person_id = u.person_id AND t.kind LIKE 'key:%') k
+          JOIN person_token t ON t.kind = k.kind AND t.token = k.token GROUP BY k.kind, k.token) key
+    JOIN person_token hub ON hub.id = key.hub_id
+    JOIN person_token bearer
+      ON bearer.kind = key.kind AND bearer.token = key.token AND bearer.person_id <> hub.person_id
 """
+"""One bearer with each other, not each with each: hundreds may bear a key that stands for none."""
 
 MAY_BE_ONE = f"""
     SELECT p.person_id, f.person_id AS other_id {_OF_ONE_ROW}
     UNION SELECT f.person_id, p.person_id {_OF_ONE_ROW}
-    UNION SELECT mine.person_id, theirs.person_id {_OF_ONE_KEY}
-    UNION SELECT theirs.person_id, mine.person_id {_OF_ONE_KEY}
+    UNION SELECT hub.person_id, bearer.person_id {_OF_ONE_KEY}
+    UNION SELECT bearer.person_id, hub.person_id {_OF_ONE_KEY}
 """
 """Links between persons (person_id, other_id, in both orders) who may be one human being while a doubt is open: whom a
 row stands for and whom it stood for, and the bearers of a national key that was found twice. Whoever is reached by
@@ -67,3 +79,32 @@ MEANT = f"""
 """
 """Whom a provisional objection may mean (provisional_id, person_id), by the rule of possible matches in facts.sql:
 the same key, or the same name and birth while one side lacks a key of that type. Who was cleared is not among them."""
+
+FORGET_CLEARED = """
+    DELETE FROM provisional_cleared WHERE person_id = $1
+    AND EXISTS (SELECT 1 FROM provisional_token t WHERE t.provisional_id = provisional_cleared.provisional_id
+                AND t.kind = $2 AND t.token = $3)
+    AND NOT EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = $1 AND k.kind = $2 AND k.token = $3)
+"""
+"""Who was cleared of a no ($1) and becomes known by something that was said in it ($2, $3) is meant again."""
+
+FORGET_CLEARED_OF_OTHER = """
+    DELETE FROM provisional_cleared WHERE person_id = $1
+    AND EXISTS (SELECT 1 FROM provisional_token n JOIN person_token t ON t.kind = n.kind AND t.token = n.token
+                WHERE n.provisional_id = provisional_cleared.provisional_id AND t.person_id = $2)
+    AND NOT EXISTS (SELECT 1 FROM provisional_cleared x
+                    WHERE x.provisional_id = provisional_cleared.provisional_id AND x.person_id = $2)
+"""
+"""So is who was cleared of it ($1) and turns out to be somebody whom it may mean, and who was not ($2)."""
+
+KNOWN_BY_WHAT_WAS_SAID = """
+    INSERT INTO person_token (person_id, kind, token)
+    SELECT $1, t.kind, t.token FROM provisional_token t WHERE t.provisional_id = $2
+    AND CASE WHEN t.kind LIKE 'key:%'
+             THEN NOT EXISTS (SELECT 1 FROM person_token k WHERE k.kind = t.kind AND k.token = t.token)
+             ELSE (SELECT COUNT(*) FROM provisional_token n WHERE n.provisional_id = $2 AND n.kind = 'name_year') <= 12
+        END
+    ON CONFLICT (person_id, kind, token) DO NOTHING
+"""
+"""A person ($1) is met by what was said in a no ($2): by its key unless somebody bears it, and by its names and birth
+unless no birth was said, when every year was meant."""

@@ -89,7 +89,8 @@ async def settle(request: Request) -> Response:
         case ProvisionalOutcome.BOUND:
             await provisional.bind(means, no_id, await _chosen(given), by=by)
         case ProvisionalOutcome.NOT_HERE:
-            await provisional.not_here(means, no_id, by=by)
+            shown = [int(one) for one in given.get("shown", "").split(",") if one.isdecimal()]
+            await provisional.not_here(means, no_id, by=by, shown=shown)
         case ProvisionalOutcome.NO_AUTHORITY:
             await provisional.no_authority(means, no_id, by=by)
         case _:

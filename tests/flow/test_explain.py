@@ -11,6 +11,7 @@ from portal.flow.decide import Asked, explain
 from portal.flow.provisional import Spoken
 from portal.records.accounts import Account
 from portal.records.bearing import ABOUT
+from portal.records.database import connection, rows
 from portal.records.enrolments import Enrolment
 from portal.records.notices import Notice
 from portal.records.people import IdentityDoubt
@@ -126,6 +127,25 @@ HAPPENINGS: dict[str, Any] = {
     "no": says_no, "no and back": _back, "bounce": _bounce, "restriction": _restriction, "doubt": _doubt,
     "settled": _settled, "telephone": _telephone, "namesake": _namesake, "outage": _outage, "left": _left,
 }  # fmt: skip
+
+
+async def test_a_register_in_which_she_is_not_any_more_is_named(told: World) -> None:
+    told.wait(0.1)
+    await told.register([patient("2"), patient("3"), child("4")])
+    assert (await kinds(told, "G49"))[-1] == "register_imported"
+    _, lines = await explain(told.means, Asked("demo"), practice_id="practice-a", number="1")
+    newest = await rows(connection(), "SELECT MAX(entry_id) AS id FROM register_import")
+    assert [line.entries[-1].id for line in lines if line.code == "G49"] == [newest[0]["id"]]
+
+
+async def test_what_emptied_a_birth_and_what_concerns_another_source_only(told: World) -> None:
+    await opt_out.object_(told.means, told.links["patient2@example.org"], Scope.STUDY, "diabetes")
+    assert await kinds(told, "G41", "2") == []
+    assert await kinds(told, "G43", "2", "diabetes") == ["objected"]
+    await told.register([replace(patient("1"), birth_date="1906-05-17")], partial=True)
+    doubt = await IdentityDoubt.get(settled_at=None)
+    await who_is_who.wrong_entry(told.means, doubt.id, by=told.dpo)
+    assert "doubt_settled" in await kinds(told, "G47")
 
 
 async def test_a_minor_who_asked_to_be_told_alone_is_named_where_it_is_decided_who_speaks(told: World) -> None:

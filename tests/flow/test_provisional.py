@@ -1,5 +1,6 @@
 """A no said without a token closes whoever may be meant, at once and later, until the DPO has settled it."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -239,6 +240,64 @@ async def test_not_a_patient_here_frees_those_looked_at_and_stands_against_who_c
     assert [(r["waits"], r["meant"]) for r in await listed(paris_day(told.clock.now()))] == [(True, 1)]
     await provisional.bind(told.means, said.id, [(await row("9")).id], by=told.dpo)
     assert "G41" in await reasons(told, "9")
+
+
+async def test_who_was_cleared_and_becomes_known_by_the_key_that_was_said_is_meant_again(told: World) -> None:
+    said = await say(told, replace(ONE, person_key=KEY))
+    await provisional.not_here(told.means, said.id, by=told.dpo)
+    await told.register([patient("1")], partial=True)
+    assert await reasons(told, "1") == ()
+    await told.register([patient("1", person_key=KEY)], partial=True)
+    assert await reasons(told, "1") == ("G45",)
+
+
+async def test_a_merge_into_somebody_cleared_lifts_nothing(told: World) -> None:
+    """9 is cleared; 15, the true one, comes in later and is meant; both get one key, and are taken for one."""
+    nine, true = (patient(number, family_name=FAMILIES[5], given_names=GIVEN[0]) for number in ("9", "15"))
+    said = await say(told, Spoken(family_name=FAMILIES[5], given_names=GIVEN[0], birth="1960-05-17"))
+    await told.register([nine], partial=True)
+    await provisional.not_here(told.means, said.id, by=told.dpo)
+    assert "G45" not in await reasons(told, "9")
+    await told.register([true], partial=True)
+    assert "G45" in await reasons(told, "15")
+    await told.register([replace(one, person_key=OTHER_KEY) for one in (nine, true)], partial=True)
+    doubt = await IdentityDoubt.get(patient_id=(await row("15")).id, settled_at=None)
+    await who_is_who.same_person(told.means, doubt.id, (await row("9")).person_id, by=told.dpo)
+    assert "G45" in await reasons(told, "15")
+
+
+async def test_nobody_is_cleared_who_was_not_looked_at(told: World) -> None:
+    said = await say(told, Spoken(family_name=FAMILIES[5], given_names=GIVEN[0], birth="1960-05-17"))
+    await told.register([patient("5")], partial=True)
+    async with refused("others_meant"):
+        await provisional.not_here(told.means, said.id, by=told.dpo, shown=[(await row("1")).id])
+    assert "G45" in await reasons(told, "5")
+    assert await provisional.not_here(told.means, said.id, by=told.dpo, shown=[(await row("5")).id]) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "elsewhere"),
+    [
+        ({"person_key": KEY}, {"family_name": "Zola", "given_names": "Rose", "person_key": KEY}),
+        ({"birth_name": "Zola"}, {"family_name": "Zola", "given_names": GIVEN[0]}),
+    ],
+    ids=["the key", "the other name"],
+)
+async def test_bound_it_still_closes_who_is_known_elsewhere_by_what_was_said(
+    told: World, more: dict[str, str], elsewhere: dict[str, str]
+) -> None:
+    said = await say(told, replace(ONE, **more))
+    await provisional.bind(told.means, said.id, [(await row("1")).id], by=told.dpo)
+    await told.register([patient("7", **elsewhere)], "practice-b")
+    assert {"G41", "G45"} & set(await reasons(told, "7", "practice-b"))
+
+
+async def test_bound_without_a_birth_she_is_not_met_in_every_year(told: World) -> None:
+    said = await say(told, replace(ONE, birth=""))
+    await provisional.bind(told.means, said.id, [(await row("1")).id], by=told.dpo)
+    namesake = patient("7", family_name=FAMILIES[1], given_names=GIVEN[0], birth_date="1985-01-01")
+    await told.register([namesake], "practice-b")
+    assert not {"G41", "G45"} & set(await reasons(told, "7", "practice-b"))
 
 
 async def test_said_by_somebody_without_authority_it_stands_no_longer(told: World) -> None:

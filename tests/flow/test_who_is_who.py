@@ -5,17 +5,21 @@ from uuid import UUID
 
 import pytest
 from kept import one_entry, refused
-from line import Line, approved, record
+from line import Line, approved, in_release, record
 from world import World, child, patient
 
-from portal.flow import opt_out, release, retract, who_is_who
+from portal.flow import opt_out, release, retract, taken_back, told_doctor, who_is_who
+from portal.flow.changes import changes_since
 from portal.flow.decide import Asked, explain
+from portal.flow.sequence import sequence
 from portal.gate.register_row import RegisterRow
 from portal.outside.tokens import pseudonym
+from portal.records.accounts import Account
+from portal.records.database import connection, rows
 from portal.records.people import FormerPerson, IdentityDoubt, Patient, PersonToken
 from portal.records.retractions import open_lines
 from portal.rules.clearance import Withheld
-from portal.rules.words import Scope, Sex
+from portal.rules.words import ObjectionChannel, Role, Scope, Sex
 
 KEY, OTHER_KEY = "ins:157049990786733", "ins:269054958815780"
 EVERYBODY = [patient("1"), patient("2"), patient("3"), child("4")]
@@ -380,3 +384,144 @@ async def test_a_merge_between_approval_and_seal_takes_the_objectors_rows_out(tw
     release_id = await approved(two)
     await hand_in(two, replace(seven, person_key=KEY), practice_id="practice-b")
     assert await release.seal(two.means, release_id, by=two.operator) == 2
+
+
+# --- nothing that is settled lifts or loses a no ---------------------------------------------------------------------
+
+
+@pytest.fixture
+async def one_who_told_her_doctor(two: World) -> tuple[World, Account, UUID]:
+    """Patient 1, also 7 of practice-b, told her doctor no; her number is given to somebody else."""
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    doctor = (await Account.filter(role=Role.DOCTOR).order_by("id"))[0]
+    no = await told_doctor.object_for(two.means, practice_id="practice-a", number="1", by=doctor)
+    two.wait(0.1)
+    await hand_in(two, patient("1", family_name="Lefort", given_names="Lou", birth_date="1991-01-02"))
+    await who_is_who.another_person(two.means, await doubt_of("1"), by=two.dpo)
+    assert await reasons(two, "7", "practice-b") == ("G41",)
+    return two, doctor, no
+
+
+async def test_who_has_the_number_now_does_not_take_back_at_the_desk_what_its_former_bearer_said(
+    one_who_told_her_doctor: tuple[World, Account, UUID],
+) -> None:
+    world, _, _ = one_who_told_her_doctor
+    async with refused("nothing_stands"):
+        await taken_back.told(
+            world.means, practice_id="practice-a", number="1", said_on=None, channel=ObjectionChannel.PAPER,
+            by=world.dpo,
+        )  # fmt: skip
+    assert await reasons(world, "7", "practice-b") == ("G41",)
+
+
+async def test_nor_with_the_doctor_to_whom_both_said_no(
+    one_who_told_her_doctor: tuple[World, Account, UUID],
+) -> None:
+    world, doctor, no = one_who_told_her_doctor
+    second = await told_doctor.object_for(world.means, practice_id="practice-a", number="1", by=doctor)
+    assert second != no
+    await told_doctor.take_back_told(world.means, second, said_on=None, by=doctor)
+    async with refused("not_told_her"):
+        await told_doctor.take_back_told(world.means, no, said_on=None, by=doctor)
+    assert await reasons(world, "7", "practice-b") == ("G41",)
+
+
+async def test_nobody_becomes_again_who_was_merged_and_whom_no_objection_reaches_any_more(two: World) -> None:
+    was = await person_of("7", "practice-b")
+    await clash(two)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    await says_no(two, "patient1")
+    married = patient("7", family_name="Zola", given_names="Rose", doctor_id="doctor-2", email="seven@example.org")
+    await hand_in(two, married, practice_id="practice-b")
+    async with refused("not_asked"):
+        await merge(two, "7", "practice-b", was)
+    await merge(two, "7", "practice-b", await person_of("1"))
+    assert await reasons(two, "7", "practice-b") == ("G41",)
+
+
+async def test_a_wrong_entry_goes_back_to_whom_the_row_stood_for_last(told: World) -> None:
+    before, married = await person_of("1"), patient("1", family_name="Zola")
+    await hand_in(told, married)
+    await who_is_who.same_person(told.means, await doubt_of("1"), before, by=told.dpo)
+    await hand_in(told, replace(married, birth_date="1906-05-17"))
+    await who_is_who.wrong_entry(told.means, await doubt_of("1"), by=told.dpo)
+    assert await person_of("1") == before
+
+
+async def test_what_was_called_a_wrong_entry_is_asked_again_when_the_register_says_it_again(told: World) -> None:
+    changed = patient("1", birth_date="1961-05-17")
+    await hand_in(told, changed)
+    await who_is_who.wrong_entry(told.means, await doubt_of("1"), by=told.dpo)
+    await hand_in(told, changed)
+    assert await IdentityDoubt.filter(settled_at=None).count() == 1
+
+
+# --- between preparation and seal ------------------------------------------------------------------------------------
+
+OF_B = {"doctor_id": "doctor-2"}
+SEVEN = replace(patient("19"), patient_id="7", email="seven@example.org", person_key=OTHER_KEY, **OF_B)
+EIGHT = replace(patient("19"), patient_id="8", email="eight@example.org", person_key=KEY, **OF_B)
+NINE = replace(patient("15"), patient_id="9", email="nine@example.org", **OF_B)
+
+
+async def told_and_approved(two: World, *of_b: RegisterRow) -> str:
+    """These patients of practice-b are told; a release with 8 and 9 of them, prepared and approved."""
+    await hand_in(two, *of_b, practice_id="practice-b")
+    await two.tell("practice-b")
+    two.wait(40)
+    await two.read_returns()
+    await two.register(EVERYBODY)
+    await two.register(list(of_b), "practice-b")
+    if SEVEN in of_b:
+        await says_no(two, "seven")
+    assert await reasons(two, "8", "practice-b") == ()
+    a, b = Line(two), Line(two, "practice-b")
+    await a.open()
+    await b.open()
+    await a.receive(await a.extract(record("1"), record("3")))
+    await b.receive(await b.extract(*(record(number, doctor_id="doctor-2") for number in ("8", "9"))))
+    return await approved(two)
+
+
+async def test_whom_a_clash_of_keys_has_made_a_possible_match_leaves_though_nothing_leads_to_her_any_more(
+    two: World,
+) -> None:
+    """7, a namesake of 8 with another key, said no. The key of 8 comes with a patient of another practice, by mistake:
+    from then on it tells her apart from nobody."""
+    await hand_in(two, SEVEN, practice_id="practice-b")
+    await who_is_who.another_person(two.means, await doubt_of("7", "practice-b"), by=two.dpo)
+    release_id = await told_and_approved(two, SEVEN, EIGHT, NINE)
+    since = await next_place(two)
+    await hand_in(two, patient("2", person_key=KEY))
+    await who_is_who.wrong_entry(two.means, await doubt_of("2"), by=two.dpo)
+    assert await reasons(two, "8", "practice-b") == ("G45",)
+    await refused_to_eight(two, release_id, since)
+
+
+async def test_whom_a_register_of_another_practice_has_put_in_doubt_leaves_though_its_entry_was_wrong(
+    two: World,
+) -> None:
+    release_id = await told_and_approved(two, EIGHT, NINE)
+    since = await next_place(two)
+    await hand_in(two, patient("2", person_key=KEY, birth_date="1971-01-01"))
+    changed = await IdentityDoubt.get(patient_id=(await row("2")).id, settled_at=None, reason="identity_changed")
+    await who_is_who.wrong_entry(two.means, changed.id, by=two.dpo)
+    assert await reasons(two, "8", "practice-b") == ("G40",)
+    await refused_to_eight(two, release_id, since)
+
+
+async def next_place(world: World) -> int:
+    await sequence(world.means)
+    found = await rows(connection(), "SELECT max(place) + 1 AS n FROM log_place")
+    return int(found[0]["n"])
+
+
+async def refused_to_eight(world: World, release_id: str, since: int) -> None:
+    """She is not in what is sealed, and her practice is told to look at her again."""
+    await release.seal(world.means, release_id, by=world.operator)
+    await sequence(world.means)
+    told_again = {number for change in (await changes_since("practice-b", since)).changes for number in change.numbers}
+    await release.serve(world.means, release_id, by=world.recipient)
+    name = pseudonym(world.means.ring, "study:diabetes", (await person_of("8", "practice-b")).bytes).hex()
+    assert ("8" in told_again, name in in_release(world, release_id)) == (True, False)

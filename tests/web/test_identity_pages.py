@@ -105,9 +105,21 @@ async def test_a_no_that_means_nobody_here_is_settled_so(web: Web, outcome: str)
     dpo = await web.as_account(web.world.dpo)
     await dpo.post("/desk/objections", data=SAID)
     no = await ProvisionalObjection.get()
-    await dpo.post(f"/desk/objections/{no.id}/settle", data={"outcome": outcome})
+    (shown,) = re.findall(r'name="shown" value="([0-9,]*)"', (await dpo.post(f"/desk/objections/{no.id}/open")).text)
+    assert shown == str((await Patient.get(practice_id="practice-a", number="1")).id)
+    await dpo.post(f"/desk/objections/{no.id}/settle", data={"outcome": outcome, "shown": shown})
     assert await reasons(web, "1") == ()
     assert (await ProvisionalObjection.get()).settled_by == web.world.dpo.actor
+
+
+async def test_nobody_is_cleared_whom_the_page_did_not_show(web: Web) -> None:
+    dpo = await web.as_account(web.world.dpo)
+    await dpo.post("/desk/objections", data=SAID)
+    no = await ProvisionalObjection.get()
+    for shown in ("", "999999", "x"):
+        answer = await dpo.post(f"/desk/objections/{no.id}/settle", data={"outcome": "not_here", "shown": shown})
+        assert (answer.status_code, "entre-temps" in answer.text) == (409, True)
+    assert await reasons(web, "1") == ("G45",)
 
 
 async def test_a_no_that_waits_longer_than_a_month_is_shown_as_late(web: Web) -> None:
