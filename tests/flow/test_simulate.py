@@ -2,7 +2,7 @@
 
 import pytest
 from kept import dump, refused
-from world import World
+from world import World, patient
 
 from portal.flow.decide import Asked
 from portal.flow.simulate import PASSES, simulate
@@ -36,8 +36,14 @@ async def test_without_a_change_both_worlds_are_the_same(told: World) -> None:
 
 
 async def test_a_shorter_reflection_lets_more_pass(told: World) -> None:
+    """Patient 5 was told ten days ago."""
+    await told.register([patient("5")], partial=True)
+    await told.tell()
+    told.wait(10)
+    await told.read_returns()
     found = await simulate(told.means, RELEASE, "reflection=0")
-    assert found.then == {PASSES: 4}
+    assert (found.now, found.then) == ({PASSES: 4, "G56": 1}, {PASSES: 5})
+    assert found.difference == {PASSES: 1, "G56": -1}
 
 
 @pytest.mark.parametrize("change", ["weather=rain", "reflection=soon", "doctor-leaves=nowhere/1", "withdraw-text=none"])

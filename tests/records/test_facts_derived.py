@@ -118,6 +118,7 @@ async def both(c: Connection, means: Means, asked: Asked, now: datetime) -> tupl
     return by_sql, Derived(tables, "demo", asked.study_id, now).facts()
 
 
+@pytest.mark.shows("R4")
 @pytest.mark.parametrize("grace", [0, -1])
 async def test_facts_by_sql_are_the_facts_by_plain_loops(ground: World, grace: int) -> None:
     """Twenty-four random databases, both crossings: the facts of everybody, and every word of each fact seen."""

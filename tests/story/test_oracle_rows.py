@@ -1,5 +1,7 @@
 """The oracle on what a record says: which values leave, and how they come out."""
 
+import ast
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,16 @@ def test_from_ninety_five_on_one_decade(born: int, decade: int) -> None:
 )
 def test_the_eighteenth_birthday_is_the_first_day_that_is_certain(birth: str, grown: str) -> None:
     assert str(majority(birth)) == grown
+
+
+def test_the_oracle_knows_nothing_of_the_portal() -> None:
+    """Nor of anything of the story that does: it reads what people did, and judges by itself."""
+    imported = set()
+    for name in ("oracle.py", "oracle_reading.py"):
+        for node in ast.walk(ast.parse(Path(__file__).with_name(name).read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module))
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+    assert {module for module in imported if module.split(".")[0] in {"portal", "story"}} == {"story.oracle_reading"}
+    assert {module.split(".")[0] for module in imported} - sys.stdlib_module_names == {"story"}
