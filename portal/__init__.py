@@ -122,7 +122,7 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       records/outbox.py         what waits to be mailed
       records/hand_outs.py      hand-outs that a program reported
       records/print_runs.py     letters that wait, and their print runs
-      records/objections.py     objections      records/possible_matches.py  who may be whom
+      records/objections.py     objections   records/possible_matches.py  who may be whom   records/standing.py  who is
       records/canaries.py       the canary's rounds, and what was counted of each channel
       records/sent_consents.py  Consents that programs sent, and objections as programs see them
       records/channels.py       objections by channel, each stage from its own evidence

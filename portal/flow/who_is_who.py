@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from portal.flow.means import Means
 from portal.flow.provisional import only_dpo
 from portal.flow.register_rows import given_by, traits_of
+from portal.records import standing
 from portal.records.accounts import Account
 from portal.records.database import Connection, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
@@ -31,7 +32,8 @@ _STILL_CLASHES = (
 async def same_person(means: Means, doubt_id: int, other: UUID, *, by: Account) -> None:
     """The patient in doubt and `other` are one human being, who goes on as `other`, known by the tokens of both.
 
-    Every row of the one points to `other`; a clash of keys that this answers is settled with it. Refused("not_asked")
+    Every row of the one points to `other`; a clash of keys, or a change of one into the other, that this answers is
+    settled with it. Refused("not_asked")
     for a person whom the doubt does not put into question.
     """
     doubt = await _doubt_of(doubt_id, by, DoubtOutcome.SAME)
@@ -40,9 +42,11 @@ async def same_person(means: Means, doubt_id: int, other: UUID, *, by: Account) 
 
     async def step(c: Connection) -> None:
         now = await means.now(c)
-        await _enter(c, now, by, doubt, DoubtOutcome.SAME, other)
+        entry = await _enter(c, now, by, doubt, DoubtOutcome.SAME, other)
         await _settle(c, doubt, by, now)
-        await _point_to(c, doubt["person_id"], other)
+        await _settle_changes_into(c, doubt["person_id"], other, by, now)
+        await standing.point_to(c, doubt["person_id"], other)
+        await standing.bind_too(c, doubt["person_id"], other, entry)
         await rows(c, FORGET_CLEARED_OF_OTHER, other, doubt["person_id"])
         await rows(
             c,
@@ -50,7 +54,7 @@ async def same_person(means: Means, doubt_id: int, other: UUID, *, by: Account) 
             "WHERE person_id = $2 ON CONFLICT (person_id, kind, token) DO NOTHING",
             other, doubt["person_id"],
         )  # fmt: skip
-        await _forget_unless_stood_for(c, doubt["person_id"])
+        await standing.forget_unless_stood_for(c, doubt["person_id"])
         await _settle_answered(c, {other}, by, now)
 
     await transact(step)
@@ -77,9 +81,9 @@ async def wrong_entry(means: Means, doubt_id: int, *, by: Account) -> None:
     """
     doubt = await _doubt_of(doubt_id, by, DoubtOutcome.WRONG_ENTRY)
     changed = doubt["reason"] == DoubtReason.IDENTITY_CHANGED
-    former = await transact(lambda c: _former_of(c, doubt)) if changed else None
+    former = await transact(lambda c: standing.former_of(c, doubt)) if changed else None
     if changed and former is None:
-        raise Refused("not_asked", "this patient never stood for anybody else")
+        raise Refused("not_asked", "this patient stood for nobody else who is known")
 
     async def step(c: Connection) -> None:
         now = await means.now(c)
@@ -87,7 +91,7 @@ async def wrong_entry(means: Means, doubt_id: int, *, by: Account) -> None:
         await _settle(c, doubt, by, now)
         match DoubtReason(doubt["reason"]):
             case DoubtReason.IDENTITY_CHANGED if former is not None:
-                await _back_to(c, doubt, former)
+                await standing.back_to_former(c, doubt, former)
             case DoubtReason.KEY_CLASH:
                 clashing = await in_question(c, doubt)
                 await _forget_clashing_keys(c, doubt)
@@ -121,7 +125,7 @@ async def part(means: Means, practice_id: str, number: str, *, by: Account) -> U
         own = given_by(row["traits"], [(t["kind"], t["token"]) for t in tokens])
         statement = "INSERT INTO person_token (person_id, kind, token) VALUES ($1, $2, $3)"
         await write_many(c, statement, [(new, *token) for token in sorted(own)])
-        await _remember(c, "p.id = $1 AND p.person_id = $2", int(row["id"]), old)
+        await standing.remember_former(c, "p.id = $1 AND p.person_id = $2", int(row["id"]), old)
         moved = "UPDATE patient SET person_id = $1 WHERE id = $2 AND person_id = $3 RETURNING id"
         if not await rows(c, moved, new, row["id"], old):
             raise _changed_meanwhile()
@@ -210,59 +214,17 @@ async def _settle_answered(c: Connection, persons: set[UUID], by: Account, now: 
     )  # fmt: skip
 
 
-async def _remember(c: Connection, which: str, *values: Any) -> None:
-    """The persons that rows stand for now, as their former ones."""
+async def _settle_changes_into(c: Connection, old: UUID, new: UUID, by: Account, now: datetime) -> None:
+    """Where a row changed from the one into the other, before they become one, that she is the same is said with it."""
     await rows(
         c,
-        "INSERT INTO former_person (patient_id, person_id, import_batch_id, stood_since) "
-        f"SELECT p.id, p.person_id, p.import_batch_id, p.stands_since FROM patient p WHERE {which} "
-        "ON CONFLICT (patient_id, person_id) DO NOTHING",
-        *values,
-    )
-
-
-async def _point_to(c: Connection, old: UUID, new: UUID) -> None:
-    """Every row of `old` stands for `new`. Where it did so before, what was told to it then counts again."""
-    await _remember(c, "p.person_id = $1", old)
-    await rows(
-        c,
-        "UPDATE patient SET person_id = $1, stands_since = CASE WHEN EXISTS (SELECT 1 FROM former_person f "
-        "WHERE f.patient_id = patient.id AND f.person_id = $1) THEN (SELECT f.stood_since FROM former_person f "
-        "WHERE f.patient_id = patient.id AND f.person_id = $1) ELSE stands_since END WHERE person_id = $2",
-        new, old,
+        "UPDATE identity_doubt SET settled_at = $1, settled_by = $2 WHERE settled_at IS NULL "
+        "AND reason = 'identity_changed' AND EXISTS (SELECT 1 FROM patient p JOIN former_person f "
+        "ON f.patient_id = p.id WHERE p.id = identity_doubt.patient_id "
+        "AND f.import_batch_id = identity_doubt.import_batch_id "
+        "AND ((p.person_id = $3 AND f.person_id = $4) OR (p.person_id = $4 AND f.person_id = $3)))",
+        now, by.actor, old, new,
     )  # fmt: skip
-
-
-async def _former_of(c: Connection, doubt: dict[str, Any]) -> UUID | None:
-    found = await rows(
-        c,
-        "SELECT f.person_id FROM former_person f WHERE f.patient_id = $1 AND f.person_id <> $2 "
-        "AND EXISTS (SELECT 1 FROM person_token t WHERE t.person_id = f.person_id) "
-        "ORDER BY f.import_batch_id DESC, f.id DESC LIMIT 1",
-        doubt["patient_id"], doubt["person_id"],
-    )  # fmt: skip
-    return UUID(str(found[0]["person_id"])) if found else None
-
-
-async def _back_to(c: Connection, doubt: dict[str, Any], former: UUID) -> None:
-    await _remember(c, "p.id = $1", doubt["patient_id"])
-    await rows(
-        c,
-        "UPDATE patient SET person_id = $1, birth_date = '', adult_on = NULL, traits = NULL, row_digest = $3, "
-        "stands_since = (SELECT f.stood_since FROM former_person f "
-        "WHERE f.patient_id = patient.id AND f.person_id = $1) WHERE id = $2",
-        former, doubt["patient_id"], b"",  # the next register's line is read, be it the same
-    )  # fmt: skip
-    await _forget_unless_stood_for(c, doubt["person_id"])
-
-
-async def _forget_unless_stood_for(c: Connection, person: UUID) -> None:
-    """Who was merged or mistyped is met no more by what she was known by."""
-    await rows(
-        c,
-        "DELETE FROM person_token WHERE person_id = $1 AND NOT EXISTS (SELECT 1 FROM patient p WHERE p.person_id = $1)",
-        person,
-    )
 
 
 async def _forget_clashing_keys(c: Connection, doubt: dict[str, Any]) -> None:

@@ -440,6 +440,95 @@ async def test_nobody_becomes_again_who_was_merged_and_whom_no_objection_reaches
     assert await reasons(two, "7", "practice-b") == ("G41",)
 
 
+async def stood_for_one(two: World) -> UUID:
+    """Patient 7 of practice-b and patient 1 stand for one person, who is returned."""
+    await clash(two)
+    one = await person_of("1")
+    await merge(two, "7", "practice-b", one)
+    return one
+
+
+async def test_a_no_said_through_a_row_that_left_binds_whom_its_person_is_merged_into(two: World) -> None:
+    """It is bound by nothing else: the row that it was said through is somebody else's now."""
+    await stood_for_one(two)
+    await says_no(two, "seven")
+    await hand_in(two, replace(SEVEN, family_name="Lefort", birth_date="1991-01-02"), practice_id="practice-b")
+    await who_is_who.another_person(two.means, await doubt_of("7", "practice-b"), by=two.dpo)
+    await hand_in(two, patient("2", person_key=KEY))
+    await merge(two, "1", "practice-a", await person_of("2"))
+    assert await person_of("1") == await person_of("2")
+    assert await reasons(two, "1") == await reasons(two, "2") == ("G41",)
+
+
+async def test_a_death_known_by_a_row_that_left_is_one_of_whom_its_person_is_merged_into(two: World) -> None:
+    await stood_for_one(two)
+    seven = replace(patient("1"), patient_id="7", email="seven@example.org", person_key=KEY, sex=Sex.FEMALE, **OF_B)
+    await hand_in(two, replace(seven, deceased_on=two.clock.now().date()), practice_id="practice-b")
+    await hand_in(two, replace(SEVEN, family_name="Lefort", birth_date="1991-01-02"), practice_id="practice-b")
+    await who_is_who.another_person(two.means, await doubt_of("7", "practice-b"), by=two.dpo)
+    dead = await reasons(two, "1")
+    await hand_in(two, patient("2", person_key=KEY))
+    await merge(two, "1", "practice-a", await person_of("2"))
+    assert await reasons(two, "2") == dead == ("G48",)
+
+
+async def test_a_no_that_binds_who_was_parted_binds_whom_she_is_merged_into(two: World) -> None:
+    await stood_for_one(two)
+    await says_no(two, "patient1")
+    await who_is_who.part(two.means, "practice-b", "7", by=two.dpo)
+    await hand_in(two, patient("2", person_key=KEY))
+    await merge(two, "7", "practice-b", await person_of("2"))
+    assert await reasons(two, "7", "practice-b") == await reasons(two, "2") == ("G40", "G41")
+
+
+async def test_a_wrong_entry_goes_back_to_whom_its_former_person_has_become(two: World) -> None:
+    await stood_for_one(two)
+    married = patient("7", family_name="Zola", given_names="Rose", doctor_id="doctor-2", email="seven@example.org")
+    await hand_in(two, married, practice_id="practice-b")
+    await hand_in(two, patient("2", person_key=KEY))
+    await merge(two, "1", "practice-a", await person_of("2"))
+    await who_is_who.wrong_entry(two.means, await doubt_of("7", "practice-b"), by=two.dpo)
+    assert await person_of("7", "practice-b") == await person_of("2")
+
+
+@pytest.mark.parametrize("into", ["whom it was", "whom it became"])
+async def test_a_change_is_answered_when_another_row_says_that_both_are_one(two: World, into: str) -> None:
+    """Patient 7 of practice-b comes to stand for another, of the same key; the clash is settled before the change."""
+    was = await stood_for_one(two)
+    seven = patient("7", given_names="Inconnue", person_key=KEY, doctor_id="doctor-2", email="seven@example.org")
+    await hand_in(two, seven, practice_id="practice-b")
+    became = await person_of("7", "practice-b")
+    assert became != was
+    if into == "whom it became":
+        await merge(two, "1", "practice-a", became)
+    else:
+        clash_of_seven = await IdentityDoubt.filter(reason="key_clash", settled_at=None).order_by("-id").first()
+        assert clash_of_seven is not None
+        assert clash_of_seven.patient_id == (await row("7", "practice-b")).id
+        await who_is_who.same_person(two.means, clash_of_seven.id, was, by=two.dpo)
+    assert await person_of("7", "practice-b") == await person_of("1")
+    assert await IdentityDoubt.filter(settled_at=None).count() == 0
+    assert await reasons(two, "1") == ()
+
+
+async def test_of_two_changes_that_which_a_merge_says_nothing_of_is_still_asked(two: World) -> None:
+    await stood_for_one(two)
+    seven = patient("7", given_names="Inconnue", person_key=KEY, doctor_id="doctor-2", email="seven@example.org")
+    await hand_in(two, seven, practice_id="practice-b")
+    await hand_in(two, replace(seven, given_names="Lou"), practice_id="practice-b")
+    last = await IdentityDoubt.filter(reason="identity_changed").order_by("-id").first()
+    await merge(two, "1", "practice-a", await person_of("7", "practice-b"))
+    assert await IdentityDoubt.filter(reason="identity_changed", settled_at=None).all() == [last]
+
+
+async def test_a_change_that_a_merge_says_nothing_of_is_still_asked(two: World) -> None:
+    await stood_for_one(two)
+    await hand_in(two, replace(SEVEN, family_name="Lefort", person_key=None), practice_id="practice-b")
+    await hand_in(two, patient("2", person_key=KEY))
+    await merge(two, "1", "practice-a", await person_of("2"))
+    assert await IdentityDoubt.filter(settled_at=None).values_list("reason", flat=True) == ["identity_changed"]
+
+
 async def test_a_wrong_entry_goes_back_to_whom_the_row_stood_for_last(told: World) -> None:
     before, married = await person_of("1"), patient("1", family_name="Zola")
     await hand_in(told, married)
