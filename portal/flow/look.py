@@ -101,17 +101,28 @@ async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: 
 
 async def taken_back_since(c: Connection, cut: int, asked: Asked) -> set[tuple[str, str]]:
     """Who took back an objection that covered this crossing since the cut: it counts for later records only, so what
-    the list holds is closed. (person, practice): the practice when the no was to that source only, else ""."""
+    the list holds is closed. (person, practice): the practice when the no was to that source only, else "".
+
+    Also who took one back before, when it was settled since the cut who she is: it may not have been known to be hers.
+    """
+    settled = await rows(
+        c,
+        "SELECT DISTINCT t.ref FROM log_entry e JOIN log_touch t ON t.entry_id = e.id AND t.kind = 'person' "
+        "WHERE e.id > $1 AND e.kind IN ('doubt_settled', 'persons_parted')",
+        cut,
+    )
     lifted = (
-        "SELECT id, person_id, patient_id, CASE WHEN scope = 'practice' THEN scope_ref ELSE '' END AS practice_id "
-        "FROM objection WHERE withdrawal_id > $1 AND NOT (scope = 'observatory' AND scope_ref <> $2) "
-        "AND NOT (scope = 'study' AND scope_ref <> $3)"
+        "SELECT id, person_id, patient_id, withdrawal_id, "
+        "CASE WHEN scope = 'practice' THEN scope_ref ELSE '' END AS practice_id FROM objection "
+        f"WHERE {'withdrawal_id IS NOT NULL' if settled else 'withdrawal_id > $1'} "
+        "AND NOT (scope = 'observatory' AND scope_ref <> $2) AND NOT (scope = 'study' AND scope_ref <> $3)"
     )
     found = await rows(
         c,
         f"WITH lifted AS ({lifted}) SELECT DISTINCT b.person_id, o.practice_id "
-        f"FROM lifted o JOIN ({bound_by('lifted')}) b ON b.objection_id = o.id",
-        cut, asked.observatory_id, asked.study_id or "",
+        f"FROM lifted o JOIN ({bound_by('lifted')}) b ON b.objection_id = o.id "
+        f"WHERE o.withdrawal_id > $1 OR CAST(b.person_id AS text) IN ({json_texts(c, 4)})",
+        cut, asked.observatory_id, asked.study_id or "", json.dumps([row["ref"] for row in settled]),
     )  # fmt: skip
     return {(str(row["person_id"]), row["practice_id"]) for row in found}
 

@@ -17,7 +17,7 @@ from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.database import connection, rows
 from portal.records.people import FormerPerson, IdentityDoubt, Patient, PersonToken
-from portal.records.retractions import open_lines
+from portal.records.retractions import Retraction, open_lines
 from portal.rules.clearance import Withheld
 from portal.rules.words import ObjectionChannel, Role, Scope, Sex
 
@@ -598,6 +598,28 @@ async def test_whom_a_register_of_another_practice_has_put_in_doubt_leaves_thoug
     await who_is_who.wrong_entry(two.means, changed.id, by=two.dpo)
     assert await reasons(two, "8", "practice-b") == ("G40",)
     await refused_to_eight(two, release_id, since)
+
+
+async def test_what_is_older_than_a_no_taken_back_does_not_leave_for_whom_she_turns_out_to_be(two: World) -> None:
+    """Patient 7 said no and took it back before the release was prepared; then she turns out to be patient 1."""
+    await says_no(two, "seven")
+    assert await opt_out.withdraw(two.means, two.links["seven@example.org"]) == 1
+    line = Line(two)
+    await line.open()
+    await line.receive(await line.extract(record("1"), record("2"), record("3")))
+    first, second = await approved(two), await approved(two)
+    await release.seal(two.means, first, by=two.operator)
+    await release.serve(two.means, first, by=two.recipient)
+    one = await person_of("1")
+    await clash(two)
+    await merge(two, "7", "practice-b", one)
+    assert await reasons(two, "1") == ()
+    await retract.reconcile(two.means)
+    assert [retraction.person_id for retraction in await Retraction.all()] == [one]
+    await release.seal(two.means, second, by=two.operator)
+    await release.serve(two.means, second, by=two.recipient)
+    name = pseudonym(two.means.ring, "study:diabetes", one.bytes).hex()
+    assert (name in in_release(two, first), name in in_release(two, second)) == (True, False)
 
 
 async def next_place(world: World) -> int:

@@ -1,8 +1,9 @@
 """Random lives of an observatory: the product and a plain model of it are told the same, and must let through the same.
 
 Doctors enrol, rest and leave; registers come and go; patients are told, cannot be reached, say no, take it back, grow
-up, turn out to be patients elsewhere; extractions and releases are made in between. After every step both say who
-passes; at every crossing both say who crossed.
+up, turn out to be patients elsewhere, bear a key that others bear; the DPO says who are one and who are not;
+extractions and releases are made in between. After every step both say who passes; at every crossing both say who
+crossed.
 """
 
 import random
@@ -12,14 +13,15 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow.parquet as pq
 import pytest
 from line import Line, record
-from plain_model import Key, Model, No, Patient, Told, day
+from plain_model import Key, Member, Model, No, Patient, Told, day
 from world import World, begun, child, copied, opened_in, patient
 
-from portal.flow import enrol, opt_out, release
+from portal.flow import enrol, opt_out, release, who_is_who
 from portal.flow.decide import Asked, verdicts
 from portal.flow.retract import acknowledge, reconcile
 from portal.gate.register_row import RegisterRow
@@ -28,6 +30,7 @@ from portal.records.accounts import Account
 from portal.records.database import connection, rows
 from portal.records.enrolments import Enrolment
 from portal.records.notices import Notice
+from portal.records.people import IdentityDoubt
 from portal.records.people import Patient as PatientRow
 from portal.records.releases import ReleasePerson
 from portal.rules.clearance import Cleared
@@ -55,7 +58,8 @@ class Life:
         self.rows: dict[Key, RegisterRow] = {}
         self.accounts: dict[str, tuple[Account, int]] = {}
         self.lines = {name: Line(world, name) for name in PRACTICES}
-        self.made: set[tuple[str, Key]] = set()
+        self.made: set[tuple[str, Member]] = set()
+        self.ids: dict[str, int] = {}
         self.re_extracted: dict[str, set[str]] = {}
         self.states: dict[str, str] = {}
         self.persons, self.done, self.crossings = 0, [], 0
@@ -86,6 +90,8 @@ class Life:
     async def register(self, practice: str) -> None:
         """The practice hands in its register: somebody new, somebody gone, somebody with a new address."""
         mine = [key for key in self.rows if key[0] == practice and self.model.patients[key].here]
+        if self.chance.random() < 0.4:
+            self._key_of_another(practice)
         for _ in range(self.chance.choice((0, 1, 1, 2)) if mine else 3):
             self._new(practice)
         if mine and self.chance.random() < 0.15:
@@ -96,34 +102,95 @@ class Life:
         listed = [row for key, row in self.rows.items() if key[0] == practice and self.model.patients[key].here]
         await self.world.register(listed, practice)
         self.model.registers[practice] = self.world.clock.now()
+        await self._see_who_is_who()
 
     def _new(self, practice: str) -> None:
         there = [p for p in self.model.patients.values() if p.practice != practice and p.here]
         known = {p.person for p in self.model.patients.values() if p.practice == practice}
-        elsewhere = [p for p in there if p.person not in known]
-        if elsewhere and self.chance.random() < 0.3:
-            person = self.chance.choice(elsewhere).person
-        else:
-            self.persons += 1
-            person = self.persons
-        number = str(person)
-        address = f"{practice}-{person}@example.org"
+        asked_about = {p.bears for p in self.model.patients.values() if len(p.stood) > 1 or p.bears != key_of(p.person)}
+        elsewhere = [p for p in there if p.person not in known and p.bears not in asked_about]
+        again = elsewhere and self.chance.random() < 0.3
+        person = self.chance.choice(elsewhere).person if again else self._somebody()
         young = person % 4 == 0
         born = date(2008, 3 + person % 7, 11) if young else date(1960, 5, 17)
+        self._come(practice, str(person), person, key_of(person), born, young=young)
+
+    def _key_of_another(self, practice: str) -> None:
+        """Somebody new bears a key that is known, with another birth: it is open who all its bearers are."""
+        theirs: dict[str, set[str]] = {}
+        for p in self.model.patients.values():
+            if p.born.year < 2000:
+                theirs.setdefault(p.bears, set()).add(p.practice)
+        if keys := sorted(key for key, practices in theirs.items() if practice not in practices or len(practices) > 1):
+            bears, person = self.chance.choice(keys), self._somebody()
+            self._come(practice, str(person), person, bears, date(1961, 1, 1) + timedelta(days=person), young=False)
+            self.model.doubts += [key for key, p in self.model.patients.items() if p.bears == bears]
+
+    def _somebody(self) -> int:
+        self.persons += 1
+        return self.persons
+
+    def _come(self, practice: str, number: str, person: int, bears: str, born: date, *, young: bool) -> None:
         make: Any = child if young else patient
+        address = f"{practice}-{number}@example.org"
         contact = {"representative_email": address} if young else {"email": address}
         place = PRACTICES.index(practice) + 1
-        row = make(
-            number, birth_date=born.isoformat(), person_key=key_of(person), doctor_id=f"doctor-{place}", **contact
+        self.rows[practice, number] = make(
+            number, birth_date=born.isoformat(), person_key=bears, doctor_id=f"doctor-{place}", **contact
         )
-        self.rows[practice, number] = row
-        self.model.patients[practice, number] = Patient(practice, number, person, born, address, young)
+        self.model.patients[practice, number] = Patient(practice, number, person, bears, born, address, young)
 
     def _moved(self, key: Key) -> None:
         p = self.model.patients[key]
         p.address = f"new-{p.address}"
         name = "representative_email" if p.has_parent else "email"
         self.rows[key] = replace(self.rows[key], **{name: p.address})
+
+    # --- who is who ---------------------------------------------------------------------------------------------
+
+    async def settle(self, _: str) -> None:
+        """The DPO says that somebody in doubt is another bearer of her key, or is not."""
+        if not self.model.doubts:
+            return
+        key = self.chance.choice(self.model.doubts)
+        row = await PatientRow.get(practice_id=key[0], number=key[1])
+        doubt = await IdentityDoubt.filter(patient_id=row.id, settled_at=None).order_by("id").first()
+        assert doubt is not None
+        mine, others = self.model.patients[key], self._whom_she_may_be(key)
+        self.model.doubts.remove(key)
+        if others and self.chance.random() < 0.6:
+            other = self.chance.choice(others)
+            there = await PatientRow.get(practice_id=other.practice, number=other.number)
+            await who_is_who.same_person(self.world.means, doubt.id, there.person_id, by=self.world.dpo)
+            self.model.same(mine.person, other.person)
+        else:
+            await who_is_who.another_person(self.world.means, doubt.id, by=self.world.dpo)
+
+    def _whom_she_may_be(self, key: Key) -> list[Patient]:
+        """Other bearers of her key; nobody here is twice a patient of one practice."""
+        patients = self.model.patients.values()
+        at: dict[int, set[str]] = {}
+        for p in patients:
+            at.setdefault(p.person, set()).add(p.practice)
+        mine = self.model.patients[key]
+        return [p for p in patients if p.bears == mine.bears and not at[p.person] & at[mine.person]]
+
+    async def part(self, practice: str) -> None:
+        """The DPO undoes what was taken for one person."""
+        persons = [p.person for p in self.model.patients.values()]
+        shared = [k for k, p in self.model.patients.items() if k[0] == practice and persons.count(p.person) > 1]
+        if shared:
+            key = self.chance.choice(shared)
+            await who_is_who.part(self.world.means, *key, by=self.world.dpo)
+            self.model.part(key, self._somebody())
+            await self._see_who_is_who()
+
+    async def _see_who_is_who(self) -> None:
+        """Both count the same persons; who is known by which id is remembered for what was listed under it."""
+        for row in await PatientRow.all():
+            person = self.model.patients[row.practice_id, row.number].person
+            assert self.ids.setdefault(str(row.person_id), person) == person
+        assert len(set(self.ids.values())) == len(self.ids)
 
     # --- telling ------------------------------------------------------------------------------------------------
 
@@ -203,7 +270,9 @@ class Life:
             touched.add(practice)
         files = sorted((self.world.means.store / practice).glob("*.parquet"))
         named = [name for file in files for name in pq.read_table(file)["pseudonym"].to_pylist()]
-        assert await self._known(named, "observatory:demo", practice) == self.model.store[practice]
+        ring = self.world.means.ring
+        known = {pseudonym(ring, "observatory:demo", UUID(id_).bytes).hex(): person for id_, person in self.ids.items()}
+        assert {known[name] for name in named} == self.model.store[practice]
 
     def _record(self, key: Key) -> dict[str, Any]:
         row = self.rows[key]
@@ -273,10 +342,7 @@ class Life:
             self.model.due = day(self.model.now) + timedelta(days=30)
         self.made |= new
         found = await rows(connection(), "SELECT release_id, person_id, practice_id FROM retraction")
-        known = {(p.practice_id, str(p.person_id)): p.number for p in await PatientRow.all()}
-        assert {
-            (r["release_id"], (r["practice_id"], known[r["practice_id"], str(r["person_id"])])) for r in found
-        } == self.made
+        assert {(r["release_id"], (r["practice_id"], self.ids[str(r["person_id"])])) for r in found} == self.made
 
     async def acknowledge(self, _: str) -> None:
         for release_id in self.model.delivered:
@@ -292,26 +358,19 @@ class Life:
             assert {(v.practice_id, v.number) for v in found if not v.reasons} == self.model.passing(
                 release=asked.study_id is not None
             )
+        await self._see_who_is_who()
 
-    async def _members(self, release_id: str) -> set[Key]:
+    async def _members(self, release_id: str) -> set[Member]:
         listed = await ReleasePerson.filter(release_id=release_id, left_version=None).values_list(
             "practice_id", "person_id"
         )
-        known = {(p.practice_id, str(p.person_id)): p.number for p in await PatientRow.all()}
-        return {(practice, known[practice, str(person)]) for practice, person in listed}
-
-    async def _known(self, named: list[str], family: str, practice: str) -> set[Key]:
-        ring = self.world.means.ring
-        known = {
-            pseudonym(ring, family, p.person_id.bytes).hex(): p.number
-            for p in await PatientRow.filter(practice_id=practice)
-        }
-        return {(practice, known[name]) for name in named}
+        return {(practice, self.ids[str(person)]) for practice, person in listed}
 
 
 WEIGHTS = {
     "enrol": 3, "rest": 1, "leave": 1, "register": 3, "tell": 3, "wait": 6, "read": 3, "bounce": 1, "say_no": 3,
     "take_back": 1, "extract": 5, "prepare": 4, "seal": 4, "serve": 4, "reconcile": 2, "acknowledge": 1,
+    "settle": 4, "part": 1,
 }  # fmt: skip
 
 
