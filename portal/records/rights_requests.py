@@ -56,12 +56,16 @@ class RightsRequest(Model):
         )
 
 
-CHANGED_BY_RIGHT = """
-    SELECT b.person_id, max(r.closing_id) AS entry FROM rights_request r JOIN (
-        SELECT id, person_id FROM rights_request
-        UNION SELECT r.id, p.person_id FROM rights_request r JOIN patient p ON p.id = r.patient_id
-        UNION SELECT r.id, f.person_id FROM rights_request r JOIN former_person f ON f.patient_id = r.patient_id
-    ) b ON b.id = r.id WHERE r.state = 'granted' AND r.kind IN ('erasure', 'rectification') GROUP BY b.person_id
+_ABOUT = """
+    SELECT id, person_id FROM rights_request
+    UNION SELECT r.id, p.person_id FROM rights_request r JOIN patient p ON p.id = r.patient_id
+    UNION SELECT r.id, f.person_id FROM rights_request r JOIN former_person f ON f.patient_id = r.patient_id
+"""
+"""Whom requests are about (id, person_id): every person that their patient row has ever stood for."""
+
+CHANGED_BY_RIGHT = f"""
+    SELECT b.person_id, max(r.closing_id) AS entry FROM rights_request r JOIN ({_ABOUT}) b ON b.id = r.id
+    WHERE r.state = 'granted' AND r.kind IN ('erasure', 'rectification') GROUP BY b.person_id
 """
 """Who was granted an erasure or a rectification, with the newest entry that granted it (person_id, entry): what was
 delivered or stored before is not to be kept."""
@@ -77,7 +81,7 @@ async def copy_to_parted(c: Connection, old: UUID, new: UUID, patient_id: int, e
     found = await rows(
         c,
         "SELECT kind, state, received_at, due_on, opened_by, closed_at, closed_by, closing_id FROM rights_request "
-        "WHERE person_id = $1 AND kind <> 'access' "
+        f"WHERE id IN (SELECT b.id FROM ({_ABOUT}) b WHERE b.person_id = $1) AND kind <> 'access' "
         "AND (state = 'open' OR (state = 'granted' AND kind IN ('erasure', 'restriction')))",
         old,
     )

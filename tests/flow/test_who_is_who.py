@@ -8,7 +8,7 @@ from kept import one_entry, refused
 from line import Line, approved, in_release, record
 from world import World, child, patient
 
-from portal.flow import opt_out, release, retract, taken_back, told_doctor, who_is_who
+from portal.flow import opt_out, release, retract, rights, taken_back, told_doctor, who_is_who
 from portal.flow.changes import changes_since
 from portal.flow.decide import Asked, explain
 from portal.flow.sequence import sequence
@@ -18,8 +18,9 @@ from portal.records.accounts import Account
 from portal.records.database import connection, rows
 from portal.records.people import FormerPerson, IdentityDoubt, Patient, PersonToken
 from portal.records.retractions import Retraction, open_lines
+from portal.records.rights_requests import RightsRequest
 from portal.rules.clearance import Withheld
-from portal.rules.words import ObjectionChannel, Role, Scope, Sex
+from portal.rules.words import ObjectionChannel, RightsKind, Role, Scope, Sex
 
 KEY, OTHER_KEY = "ins:157049990786733", "ins:269054958815780"
 EVERYBODY = [patient("1"), patient("2"), patient("3"), child("4")]
@@ -458,6 +459,19 @@ async def test_a_no_said_through_a_row_that_left_binds_whom_its_person_is_merged
     await merge(two, "1", "practice-a", await person_of("2"))
     assert await person_of("1") == await person_of("2")
     assert await reasons(two, "1") == await reasons(two, "2") == ("G41",)
+
+
+async def test_what_was_asked_through_a_row_that_left_holds_for_who_is_merged_and_parted_again(two: World) -> None:
+    await stood_for_one(two)
+    await rights.ask(two.means, two.links["seven@example.org"], RightsKind.RESTRICTION)
+    await hand_in(two, replace(SEVEN, family_name="Lefort", birth_date="1991-01-02"), practice_id="practice-b")
+    await who_is_who.another_person(two.means, await doubt_of("7", "practice-b"), by=two.dpo)
+    await hand_in(two, patient("2", person_key=KEY))
+    await merge(two, "1", "practice-a", await person_of("2"))
+    assert await reasons(two, "2") == ("G46",)
+    new = await who_is_who.part(two.means, "practice-a", "1", by=two.dpo)
+    assert [request.kind for request in await RightsRequest.filter(person_id=new)] == ["restriction"]
+    assert await reasons(two, "1") == await reasons(two, "2") == ("G46",)
 
 
 async def test_a_death_known_by_a_row_that_left_is_one_of_whom_its_person_is_merged_into(two: World) -> None:
