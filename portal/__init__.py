@@ -52,7 +52,7 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       flow/suspend.py           an operator suspends her enrolment, and lifts it
       flow/mail_doctor.py       what is mailed to doctors
       flow/register.py          a register is taken in, persons are matched
-      flow/register_rows.py     its rows made ready: tokens keyed, contacts sealed
+      flow/register_rows.py     its rows made ready, keyed and sealed     flow/key_bearers.py  who bears a key
       flow/campaign.py          who is due, a campaign started, stopped, resumed
       flow/notify.py            notices sent by mail, and what comes back
       flow/addressees.py        who is to be told, and what has reached her
@@ -131,7 +131,7 @@ records | gate | outside → rules. practice stands beside: gate, outside and ru
       records/held.py           everything kept about one person
       records/releases.py       permits, extractions, releases
       records/retractions.py    what recipients must delete
-      records/stored.py         who is in the store, what must leave it
+      records/stored.py         who is in the store     records/closed_in_store.py  who must leave it
       records/store_overview.py     its erasures, in numbers and with proof
       records/key_bindings.py   which key is a study's own
       records/clearance.py      facts.sql and the verdict table      records/bearing.py  the entries that bear on it

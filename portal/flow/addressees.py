@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from portal.records.database import Connection, from_json, rows
+from portal.records.people import TOLD_ALONE
 from portal.rules.conditions import NoticeCoverage, tells_as_much
 from portal.rules.due import Due, Given, ToTell, due
 from portal.rules.people import speakers
@@ -71,7 +72,7 @@ async def readers(c: Connection, practice_id: str, today: date, *, number: str |
     patients = await rows(
         c,
         "SELECT p.id, p.language, p.birth_date, a.patient_id AS alone FROM patient p "
-        "LEFT JOIN (SELECT DISTINCT patient_id FROM minor_alone WHERE ended_at IS NULL) a ON a.patient_id = p.id "
+        f"LEFT JOIN (SELECT DISTINCT patient_id FROM ({TOLD_ALONE}) t) a ON a.patient_id = p.id "
         "WHERE p.practice_id = $1 AND p.deceased_on IS NULL AND p.left_at IS NULL "
         "AND ($2::text IS NULL OR p.number = $2) ORDER BY p.id",
         practice_id,

@@ -11,6 +11,7 @@ from portal.gate.terms import DoctorSpan
 from portal.outside.tokens import pseudonym
 from portal.records.canaries import NO_CANARY
 from portal.records.clearance import decided
+from portal.records.closed_in_store import parted_since_stored
 from portal.records.database import Connection, rows, transact
 from portal.records.enrolments import active, named_only
 from portal.records.governance import Study
@@ -106,9 +107,11 @@ async def basis_of(means: Means, study_id: str) -> Basis:
         sources = sorted({practice for practice, _, _ in files})
         there, _ = await doctor_spans(means, study.observatory_id, *sources)
         named = await named_only(c, means.clock.now(), study.observatory_id)
+        mixed = await parted_since_stored(c)
+        listed = [p for p in await passing(c, decision) if p.member.practice_id in sources]
         return Basis(
             decision,
-            [p for p in await passing(c, decision) if p.member.practice_id in sources],
+            [p for p in listed if (p.member.person_id, p.member.practice_id) not in mixed],
             {row["reason"]: int(row["n"]) for row in counted},
             [DoctorSpan(s.practice_id, s.pseudonym, s.pseudonym, s.recorded_from) for s in there],
             [practice for practice in sources if practice not in named],

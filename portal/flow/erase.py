@@ -13,19 +13,12 @@ from portal.flow.means import Means
 from portal.flow.retract import ENDS_THE_BATCH, ERASED_WITHIN, ONLY_RESTS
 from portal.gate.store import persons
 from portal.outside.tokens import pseudonym
+from portal.records.closed_in_store import persons_closed
 from portal.records.database import Connection, NothingToDo, rows, transact, transact_or, write_many
 from portal.records.enrolments import Enrolment
 from portal.records.ledger import Touch, enter
 from portal.records.store_overview import overdue
-from portal.records.stored import (
-    File,
-    Leaving,
-    current_files,
-    persons_closed,
-    retracted,
-    without_persons,
-    write_present,
-)
+from portal.records.stored import File, Leaving, current_files, retracted, without_persons, write_present
 from portal.rules.clearance import Withheld
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day

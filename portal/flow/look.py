@@ -17,6 +17,7 @@ from portal.records.database import Connection, is_postgres, json_texts, rows
 from portal.records.ledger import Touch, last_entry, touched_since
 from portal.records.objections import bound_by
 from portal.records.possible_matches import MAY_BE_ONE, MEANT, PUT_IN_DOUBT
+from portal.records.standing import PARTED, SETTLED
 
 CLOSES_NOBODY = frozenset(
     {"notice", "outbox", "returns", "permit", "extraction", "release", "account", "client", "contact", "key", "draft"}
@@ -90,27 +91,24 @@ async def look(means: Means, c: Connection, asked: Asked, *, cut: int, members: 
             values=values,
         )
     }
-    lifted = await taken_back_since(c, cut, asked)
+    wrong = await wrongly_listed_since(c, cut, asked)
     closed = {
         m
         for m in suspects
-        if (str(m.person_id), m.practice_id) not in passing or has_lifted(lifted, m.person_id, m.practice_id)
+        if (str(m.person_id), m.practice_id) not in passing or is_among(wrong, m.person_id, m.practice_id)
     }
     return Looked(frozenset(closed | by_time), seen)
 
 
-async def taken_back_since(c: Connection, cut: int, asked: Asked) -> set[tuple[str, str]]:
-    """Who took back an objection that covered this crossing since the cut: it counts for later records only, so what
-    the list holds is closed. (person, practice): the practice when the no was to that source only, else "".
+async def wrongly_listed_since(c: Connection, cut: int, asked: Asked) -> set[tuple[str, str]]:
+    """Whom a list made at the cut must not hold any more, though no fact stands against her now. (person, practice):
+    the practice when it is about what that one holds only, else "".
 
-    Also who took one back before, when it was settled since the cut who she is: it may not have been known to be hers.
+    Who took back an objection that covered this crossing: it counts for later records only. Also before the cut, when
+    it was settled since who she is: it may not have been known to be hers. And who was parted at this practice: rows
+    of both were taken for hers.
     """
-    settled = await rows(
-        c,
-        "SELECT DISTINCT t.ref FROM log_entry e JOIN log_touch t ON t.entry_id = e.id AND t.kind = 'person' "
-        "WHERE e.id > $1 AND e.kind IN ('doubt_settled', 'persons_parted')",
-        cut,
-    )
+    settled = await rows(c, f"SELECT DISTINCT ref FROM ({SETTLED}) x WHERE entry_id > $1", cut)
     lifted = (
         "SELECT id, person_id, patient_id, withdrawal_id, "
         "CASE WHEN scope = 'practice' THEN scope_ref ELSE '' END AS practice_id FROM objection "
@@ -119,17 +117,18 @@ async def taken_back_since(c: Connection, cut: int, asked: Asked) -> set[tuple[s
     )
     found = await rows(
         c,
-        f"WITH lifted AS ({lifted}) SELECT DISTINCT b.person_id, o.practice_id "
+        f"WITH lifted AS ({lifted}) SELECT b.person_id, o.practice_id "
         f"FROM lifted o JOIN ({bound_by('lifted')}) b ON b.objection_id = o.id "
         f"WHERE o.withdrawal_id > $1 OR CAST(b.person_id AS text) IN ({json_texts(c, 4)})",
         cut, asked.observatory_id, asked.study_id or "", json.dumps([row["ref"] for row in settled]),
     )  # fmt: skip
-    return {(str(row["person_id"]), row["practice_id"]) for row in found}
+    parted = await rows(c, f"SELECT ref AS person_id, practice_id FROM ({PARTED}) x WHERE entry_id > $1", cut)
+    return {(str(row["person_id"]), row["practice_id"]) for row in [*found, *parted]}
 
 
-def has_lifted(lifted: set[tuple[str, str]], person_id: UUID | str, practice_id: str) -> bool:
-    """True when one of the `taken_back_since` was hers and covered what this practice holds."""
-    return not lifted.isdisjoint({(str(person_id), ""), (str(person_id), practice_id)})
+def is_among(listed: set[tuple[str, str]], person_id: UUID | str, practice_id: str) -> bool:
+    """True when one of the `wrongly_listed_since` is she, for what this practice holds."""
+    return not listed.isdisjoint({(str(person_id), ""), (str(person_id), practice_id)})
 
 
 async def _touched(c: Connection, touches: set[Touch], cut: int) -> tuple[set[str], set[str]]:

@@ -8,6 +8,7 @@ from portal.records.accounts import Account
 from portal.records.database import Connection, rows, transact
 from portal.records.enrolments import works_at
 from portal.records.ledger import enter
+from portal.records.people import TOLD_ALONE
 from portal.rules.people import AgeBand, age_band
 from portal.rules.refusals import Refused
 from portal.rules.waiting import paris_day
@@ -30,7 +31,7 @@ async def tell_alone(means: Means, *, practice_id: str, number: str, by: Account
         await rows(
             c,
             "INSERT INTO minor_alone (patient_id, asked_at, entry_id) SELECT $1, $2, $3 WHERE NOT EXISTS "
-            "(SELECT 1 FROM minor_alone WHERE patient_id = $1 AND ended_at IS NULL)",
+            f"(SELECT 1 FROM ({TOLD_ALONE}) a WHERE a.patient_id = $1)",
             found["id"], now, entry,
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from portal.records import outbox
 from portal.records.accounts import Account
 from portal.records.database import Connection, from_json, is_postgres, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
+from portal.records.people import TOLD_ALONE
 from portal.rules.conditions import fingerprint
 from portal.rules.pace import Pace
 from portal.rules.refusals import Refused
@@ -128,7 +129,7 @@ async def _claim(c: Connection, means: Means, at_most: int) -> tuple[int, list[d
         "JOIN contact own ON own.patient_id = n.patient_id AND own.rank = 0 "
         f"WHERE i.id IN ({listed}) AND n.state = 'queued' AND t.state = 'published' AND t.superseded_at IS NULL "
         "AND p.deceased_on IS NULL AND p.left_at IS NULL AND (n.addressee = 'self' OR NOT EXISTS "
-        "(SELECT 1 FROM minor_alone a WHERE a.patient_id = p.id AND a.ended_at IS NULL)) ORDER BY i.id",
+        f"(SELECT 1 FROM ({TOLD_ALONE}) a WHERE a.patient_id = p.id)) ORDER BY i.id",
     )
     aside = set(ids) - {row["item_id"] for row in found}
     if aside:

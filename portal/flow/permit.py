@@ -70,7 +70,7 @@ async def passing(c: Connection, decision: Decision, *, among: str = "", values:
     found = await decided(
         c,
         decision.thresholds,
-        "SELECT practice_id, number, person_id, taken_at, taken_back_at, closes_on, "
+        "SELECT practice_id, number, person_id, taken_at, taken_back_at, stands_since, closes_on, "
         "practice_closes_on FROM decided WHERE bits = 0 "
         "ORDER BY practice_id, number",
         among=among,
@@ -80,15 +80,17 @@ async def passing(c: Connection, decision: Decision, *, among: str = "", values:
         Passing(
             Member(UUID(str(row["person_id"])), row["practice_id"], person_closes_at(row, decision)),
             row["number"],
-            _first_day(as_moment(row["taken_back_at"])),
+            _first_day(as_moment(row["taken_back_at"]), as_moment(row["stands_since"])),
         )
         for row in found
     ]
 
 
-def _first_day(taken_back_at: datetime | None) -> date | None:
-    """After an objection was taken back, only records dated after that day may pass."""
-    return None if taken_back_at is None else paris_day(taken_back_at) + timedelta(days=1)
+def _first_day(*after: datetime | None) -> date | None:
+    """Only records dated later pass: than the day on which an objection was taken back, and than that on which the
+    patient's number came to be hers, for those before it are somebody else's."""
+    days = [paris_day(moment) + timedelta(days=1) for moment in after if moment is not None]
+    return max(days, default=None)
 
 
 async def issue(means: Means, *, observatory_id: str, practice_id: str, by: Acting, out: Path) -> Issued:

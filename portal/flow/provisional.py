@@ -15,10 +15,10 @@ from portal.flow.means import Means
 from portal.flow.register_rows import Tokens, keyed
 from portal.outside.tokens import open_sealed, seal
 from portal.records.accounts import Account
-from portal.records.database import Connection, as_day, as_moment, connection, json_texts, rows, transact
+from portal.records.database import Connection, as_day, as_moment, connection, json_texts, rows, transact, write_many
 from portal.records.ledger import Touch, enter
 from portal.records.objections import Objection, take_back, write_objections, write_provisional
-from portal.records.possible_matches import KNOWN_BY_WHAT_WAS_SAID, MEANT
+from portal.records.possible_matches import KNOWN_BY_WHAT_WAS_SAID, MEANT, MEANT_AGAIN
 from portal.records.sent_consents import SentConsent
 from portal.rules.people import is_birth, match_traits
 from portal.rules.refusals import Refused
@@ -216,7 +216,8 @@ async def bind(means: Means, no_id: UUID, patients: Sequence[int], *, by: Accoun
             actor=note_binding(no_id), received_at=received_at, entry=no["entry_id"],
         )  # fmt: skip
         for person in sorted(set(who.values())):
-            await rows(c, KNOWN_BY_WHAT_WAS_SAID, person, no_id)
+            new = await rows(c, KNOWN_BY_WHAT_WAS_SAID, person, no_id)
+            await write_many(c, MEANT_AGAIN, [(person, token["kind"], token["token"]) for token in new])
         await rows(c, "DELETE FROM provisional_token WHERE provisional_id = $1", no_id)
         if await SentConsent.exists(provisional_id=no_id, taken_back_at__isnull=False):
             await take_back(c, made, at=now, entry=entry)
@@ -245,7 +246,8 @@ async def not_here(means: Means, no_id: UUID, *, by: Account, shown: Collection[
         cleared = await rows(
             c,
             "INSERT INTO provisional_cleared (provisional_id, person_id) "
-            f"SELECT DISTINCT m.provisional_id, m.person_id FROM ({MEANT}) m WHERE m.provisional_id = $1 RETURNING id",
+            f"SELECT DISTINCT m.provisional_id, m.person_id FROM ({MEANT}) m WHERE m.provisional_id = $1 "
+            "AND EXISTS (SELECT 1 FROM patient p WHERE p.person_id = m.person_id) RETURNING id",
             no_id,
         )
         return len(cleared)

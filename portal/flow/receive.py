@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from portal.flow.decide import Asked, Decision, refuse_withheld_batch, snapshot, stand
-from portal.flow.look import Member, has_lifted, look, taken_back_since
+from portal.flow.look import Member, is_among, look, wrongly_listed_since
 from portal.flow.means import Means
 from portal.flow.permit import Passing, extraction_terms, passing
 from portal.flow.rewrite import sweep
@@ -131,8 +131,8 @@ async def _decide_again(means: Means, c: Connection, permit: Permit, cut: int) -
     await snapshot(c)
     decision = await refuse_superseded(means, c, permit, cut=cut)
     listed = await passing(c, decision, among="WHERE p.practice_id = {v1}", values=(permit.practice_id,))
-    lifted = await taken_back_since(c, permit.cut, decision.ground.asked)
-    return decision, [p for p in listed if not has_lifted(lifted, p.member.person_id, permit.practice_id)]
+    wrong = await wrongly_listed_since(c, permit.cut, decision.ground.asked)
+    return decision, [p for p in listed if not is_among(wrong, p.member.person_id, permit.practice_id)]
 
 
 async def refuse_superseded(means: Means, c: Connection, permit: Permit, *, cut: int = 0) -> Decision:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,12 +9,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from portal.flow.key_bearers import a_bearer, bearers_of, is_alike, rows_of
 from portal.flow.means import Means
 from portal.flow.register_rows import Prepared, SealedContact, given_by, is_key, make_ready, traits_of
 from portal.gate.holders import read_holders
 from portal.gate.register import read_register
 from portal.records.contacts import Line, put_contacts, put_holders
-from portal.records.database import Connection, as_moment, json_texts, rows, transact, write_many
+from portal.records.database import Connection, as_moment, rows, transact, write_many
 from portal.records.ledger import enter
 from portal.records.possible_matches import FORGET_CLEARED
 from portal.rules.refusals import Refused
@@ -153,21 +153,6 @@ async def _known_patients(c: Connection, practice_id: str) -> dict[str, dict[str
     return {row["number"]: {**row, "tokens": tokens[row["number"]]} for row in found}
 
 
-async def _bearers(c: Connection, prepared: list[Prepared]) -> dict[str, list[dict[str, Any]]]:
-    """Who already bears one of the national keys of this file, by keyed token."""
-    wanted = json.dumps(sorted({token for p in prepared for kind, token in p.tokens if is_key(kind)}))
-    found = await rows(
-        c,
-        "SELECT t.token, p.person_id, p.practice_id, p.number, p.birth_date, p.sex FROM person_token t "
-        f"JOIN patient p ON p.person_id = t.person_id WHERE t.kind LIKE 'key:%' AND t.token IN ({json_texts(c, 1)})",
-        wanted,
-    )
-    bearers: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in found:
-        bearers[row["token"]].append(row)
-    return bearers
-
-
 async def _plan(
     c: Connection,
     practice_id: str,
@@ -177,7 +162,7 @@ async def _plan(
     now: datetime,
 ) -> Plan:
     plan = Plan()
-    bearers = await _bearers(c, prepared)
+    bearers = await bearers_of(c, prepared)
     for ready in prepared:
         before = known.get(ready.row.patient_id)
         if before is None:
@@ -189,14 +174,15 @@ async def _plan(
 
 
 def _match(plan: Plan, practice_id: str, ready: Prepared, bearers: dict[str, list[dict[str, Any]]]) -> UUID:
-    """The person of a new patient: the bearer of the same key with the same birth and sex, else somebody new.
+    """The person of a new patient: the bearer of the same key with the same birth and sex, else somebody new. Of whom
+    no patient stands for any more: the bearer of the same key, names and birth.
 
     The same key with another birth date or sex, or twice at one practice, is a doubt about all of them.
     """
     token = next((token for kind, token in ready.tokens if is_key(kind)), None)
     others = bearers.get(token, []) if token else []
     bearer = {UUID(str(o["person_id"])) for o in others}
-    alike = any((o["birth_date"], o["sex"]) == (ready.row.birth_date, ready.row.sex) for o in others)
+    alike = any(is_alike(o, ready) for o in others)
     twice = any(o["practice_id"] == practice_id for o in others)
     if len(bearer) == 1 and alike and not twice:
         person = bearer.pop()
@@ -204,11 +190,11 @@ def _match(plan: Plan, practice_id: str, ready: Prepared, bearers: dict[str, lis
         person = uuid4()
         plan.persons.append(person)
         if others:
-            all_of_them = [(practice_id, ready.row.patient_id), *((o["practice_id"], o["number"]) for o in others)]
-            plan.doubts |= {(*row, DoubtReason.KEY_CLASH) for row in all_of_them}
+            plan.doubts |= {
+                (*row, DoubtReason.KEY_CLASH) for row in [(practice_id, ready.row.patient_id), *rows_of(others)]
+            }
     if token:
-        mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
-        bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
+        bearers.setdefault(token, []).append(a_bearer(person, practice_id, ready))
     return person
 
 
@@ -237,7 +223,8 @@ def _renew(
     was = person = UUID(str(before["person_id"]))
     here = (practice_id, ready.row.patient_id)
     keys = {token for kind, token in ready.tokens if is_key(kind)}
-    others = [o for token in keys for o in bearers.get(token, []) if (o["practice_id"], o["number"]) != here]
+    borne = [o for token in keys for o in bearers.get(token, [])]
+    others = [o for o in borne if (o["practice_id"], o["number"]) != here and here not in o["stood"]]
     gained = ready.tokens - before["tokens"]
     lost = given_by(before["traits"], before["tokens"]) - ready.tokens
     other_sex = before["sex"] != str(ready.row.sex) and any(UUID(str(o["person_id"])) == person for o in others)
@@ -250,10 +237,9 @@ def _renew(
         plan.doubts.add((*here, DoubtReason.BACK_TO_LIFE))
     if others and any(is_key(kind) for kind, _ in gained):
         clash = DoubtReason.KEY_CLASH
-        plan.doubts |= {(*here, clash), *((o["practice_id"], o["number"], clash) for o in others)}
+        plan.doubts |= {(*row, clash) for row in [here, *rows_of(others)]}
     for token in keys:
-        mine = {"person_id": person, "practice_id": practice_id, "number": ready.row.patient_id}
-        bearers.setdefault(token, []).append(mine | {"birth_date": ready.row.birth_date, "sex": str(ready.row.sex)})
+        bearers.setdefault(token, []).append(a_bearer(person, practice_id, ready))
     plan.tokens += [(person, kind, token) for kind, token in sorted(gained)]
     since = now if person != was else None
     plan.updates.append((person, *_columns(ready), batch, since, *here, was))

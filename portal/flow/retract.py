@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from portal.flow.decide import Asked, Decision, snapshot, stand
-from portal.flow.look import has_lifted, taken_back_since
+from portal.flow.look import is_among, wrongly_listed_since
 from portal.flow.means import Means
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
@@ -66,13 +66,13 @@ async def missing(means: Means, study_id: str) -> list[Delivered]:
         standing = await _standing(c, decision, study_id)
         gone = await _without_their_doctor(means, c, study)
         changed = await changed_by_right(c)
-        lifted = {cut: await taken_back_since(c, cut, asked) for cut in {d.cut for d in delivered}}
+        wrong = {cut: await wrongly_listed_since(c, cut, asked) for cut in {d.cut for d in delivered}}
         return [
             d
             for d in delivered
             if (d.person_id, d.practice_id) not in standing
             or (d.release_id, d.practice_id) in gone
-            or has_lifted(lifted[d.cut], d.person_id, d.practice_id)
+            or is_among(wrong[d.cut], d.person_id, d.practice_id)
             or d.cut < changed.get(d.person_id, 0)
         ]
 

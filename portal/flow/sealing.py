@@ -15,7 +15,7 @@ from portal.flow.assemble import Draft, assemble, reduce
 from portal.flow.basis import Basis, basis_of, bound_conditions, has_narrowed
 from portal.flow.decide import Asked, ground_of
 from portal.flow.differ import sealed_since
-from portal.flow.look import Looked, Member, has_lifted, look, taken_back_since
+from portal.flow.look import Looked, Member, is_among, look, wrongly_listed_since
 from portal.flow.means import Means
 from portal.records.database import Connection, rows, transact, write_many
 from portal.records.governance import Recipient, Study
@@ -115,13 +115,13 @@ async def with_fewer(means: Means, release: Release, draft: Draft, looked: Looke
     from. When fewer doctors' records may pass, the approved files of the store are filtered again.
     """
     now = await basis_of(means, release.study_id)
-    lifted = await transact(lambda c: taken_back_since(c, draft.cut, now.decision.ground.asked))
+    wrong = await transact(lambda c: wrongly_listed_since(c, draft.cut, now.decision.ground.asked))
     passing = {_key(p.member): p for p in now.listed}
     closed = {_key(m) for m in looked.closed}
     gone = {
         name
         for member, name in draft.members.items()
-        if (key := _key(member)) in closed or key not in passing or has_lifted(lifted, *key)
+        if (key := _key(member)) in closed or key not in passing or is_among(wrong, *key)
     }
     staying = [(member, passing[_key(member)]) for member, name in draft.members.items() if name not in gone]
     listed = [replace(p, member=replace(p.member, holds_until=_sooner(m, p.member))) for m, p in staying]

@@ -53,7 +53,7 @@ async def told(means: Means, *, practice_id: str, number: str, said_on: date | N
     found = await rows(
         connection(),
         f"{_FOUND} AND (o.channel = '{By.SOFTWARE}' OR o.channel = '{By.DOCTOR}' AND o.actor LIKE 'doctor:%') "
-        "AND p.practice_id = $1 AND p.number = $2 "
+        "AND p.practice_id = $1 AND p.number = $2 AND o.person_id = p.person_id "
         "AND (p.stands_since IS NULL OR p.stands_since <= (SELECT l.at FROM log_entry l WHERE l.id = o.entry_id))",
         practice_id, number,
     )  # fmt: skip

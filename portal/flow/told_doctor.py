@@ -65,11 +65,11 @@ async def _record(
         standing = await rows(
             c,
             "SELECT id FROM objection WHERE patient_id = $1 AND channel = $2 AND scope = $3 AND actor = $4 "
-            "AND withdrawn_at IS NULL "
+            "AND withdrawn_at IS NULL AND person_id = $5 "
             "AND NOT EXISTS (SELECT 1 FROM patient p JOIN log_entry l ON l.id = objection.entry_id "
             "WHERE p.id = objection.patient_id AND p.stands_since > l.at) "
             "AND NOT EXISTS (SELECT 1 FROM sent_consent s WHERE s.objection_id = objection.id)",
-            patient["id"], channel, Scope.EVERYTHING, actor,
+            patient["id"], channel, Scope.EVERYTHING, actor, patient["person_id"],
         )  # fmt: skip
         if not standing:
             objection = uuid4()
@@ -160,7 +160,7 @@ async def _recorded(c: Connection, objection: UUID, by: Account) -> dict[str, An
     found = await rows(
         c,
         "SELECT o.id, o.person_id, o.patient_id, o.actor, o.received_at, o.withdrawn_at, l.at, p.number, "
-        "p.practice_id, p.stands_since "
+        "p.practice_id, p.stands_since, p.person_id AS stands_for "
         "FROM objection o JOIN patient p ON p.id = o.patient_id JOIN log_entry l ON l.id = o.entry_id "
         f"WHERE o.id = $1 AND o.channel = '{ObjectionChannel.DOCTOR}' AND p.{_HERS}",
         objection, by.id,
@@ -173,7 +173,8 @@ async def _recorded(c: Connection, objection: UUID, by: Account) -> dict[str, An
 
 def _told(row: dict[str, Any], now: datetime, by: Account) -> Told:
     same_day = paris_day(row["at"]) == paris_day(now)
-    hers = row["stands_since"] is None or row["stands_since"] <= row["at"]  # the row stood for who said it
+    stood = row["stands_since"] is None or row["stands_since"] <= row["at"]
+    hers = stood and str(row["stands_for"]) == str(row["person_id"])  # who said it is whom the row stands for
     mine, back = hers and row["withdrawn_at"] is None and row["actor"] == by.actor, row["withdrawn_at"]
     undone = back is not None and paris_day(row["at"]) == paris_day(back)
     return Told(UUID(str(row["id"])), row["number"], row["received_at"], back, mine, mine and same_day, undone)

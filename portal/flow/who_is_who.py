@@ -47,6 +47,7 @@ async def same_person(means: Means, doubt_id: int, other: UUID, *, by: Account) 
         await _settle_changes_into(c, doubt["person_id"], other, by, now)
         await standing.point_to(c, doubt["person_id"], other)
         await standing.bind_too(c, doubt["person_id"], other, entry)
+        await standing.doubt_deaths(c, other)
         await rows(c, FORGET_CLEARED_OF_OTHER, other, doubt["person_id"])
         await rows(
             c,
@@ -92,10 +93,13 @@ async def wrong_entry(means: Means, doubt_id: int, *, by: Account) -> None:
         match DoubtReason(doubt["reason"]):
             case DoubtReason.IDENTITY_CHANGED if former is not None:
                 await standing.back_to_former(c, doubt, former)
+                await standing.doubt_deaths(c, former)
             case DoubtReason.KEY_CLASH:
                 clashing = await in_question(c, doubt)
                 await _forget_clashing_keys(c, doubt)
                 await _settle_answered(c, {doubt["person_id"], *clashing}, by, now)
+            case DoubtReason.BACK_TO_LIFE:
+                await standing.never_died(c, doubt["patient_id"], doubt["person_id"])
             case _:
                 pass
 
@@ -135,14 +139,14 @@ async def part(means: Means, practice_id: str, number: str, *, by: Account) -> U
 
 
 async def in_question(c: Connection, doubt: dict[str, Any]) -> set[UUID]:
-    """Whom a doubt is about beside the row's own person: who the row stood for, and who bears the same key. Not who was
+    """Whom a doubt is about beside the row's own person: who the row stood for, and who bears the same key, be it
+    that nobody's row stands for her now. Not who was
     merged or mistyped: nothing is known of her any more, and objections no longer reach her."""
     found = await rows(
         c,
         "SELECT f.person_id FROM former_person f WHERE f.patient_id = $1 AND f.person_id <> $2 "
         "AND EXISTS (SELECT 1 FROM person_token t WHERE t.person_id = f.person_id) "
         "UNION SELECT l.person_id FROM person_token k JOIN person_token l ON l.kind = k.kind AND l.token = k.token "
-        "JOIN patient p ON p.person_id = l.person_id "
         "WHERE k.kind LIKE 'key:%' AND k.person_id = $2 AND l.person_id <> $2",
         doubt["patient_id"], doubt["person_id"],
     )  # fmt: skip
@@ -165,7 +169,7 @@ async def _doubt_of(doubt_id: int, by: Account, outcome: DoubtOutcome) -> dict[s
     async def read(c: Connection) -> dict[str, Any]:
         found = await rows(
             c,
-            "SELECT d.id, d.reason, d.patient_id, d.settled_at, p.person_id FROM identity_doubt d "
+            "SELECT d.id, d.reason, d.patient_id, d.import_batch_id, d.settled_at, p.person_id FROM identity_doubt d "
             "JOIN patient p ON p.id = d.patient_id WHERE d.id = $1",
             doubt_id,
         )

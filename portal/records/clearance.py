@@ -11,6 +11,7 @@ from typing import Any
 
 from portal.records.database import Connection, rows, transact, write_many
 from portal.records.objections import BOUND
+from portal.records.people import TOLD_ALONE
 from portal.records.possible_matches import CONTESTED, MAY_BE_ONE, MEANT, dated
 from portal.rules.facts import PersonFacts, Text
 from portal.rules.verdicts import verdict_table
@@ -93,6 +94,7 @@ async def decided(
         contested=CONTESTED,
         may_be_one=MAY_BE_ONE,
         meant=MEANT,
+        told_alone=TOLD_ALONE,
         mine_dated=dated("mine.person_id"),
         theirs_dated=dated("theirs.person_id"),
     )

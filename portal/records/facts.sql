@@ -120,7 +120,7 @@ cared_for AS (
     SELECT patient_id, MAX(alone) AS alone, MAX(represented) AS represented, MAX(guardian) AS guardian,
            MAX(mandate) AS mandate
     FROM (SELECT patient_id, 1 AS alone, 0 AS represented, 0 AS guardian, 0 AS mandate
-          FROM minor_alone WHERE ended_at IS NULL
+          FROM ({told_alone}) a
           UNION ALL
           SELECT patient_id, 0, 1, CASE WHEN addressee = 'guardian' AND unreachable_reason IS NULL THEN 1 ELSE 0 END,
                  CASE WHEN addressee = 'mandate' THEN 1 ELSE 0 END
@@ -187,7 +187,7 @@ site AS (
     LEFT JOIN stored s ON s.practice_id = i.id
 ),
 keyed AS (
-    SELECT p.id, p.practice_id, p.number, p.person_id, i.taken_at,
+    SELECT p.id, p.practice_id, p.number, p.person_id, p.stands_since, i.taken_at,
            CASE WHEN o.taken_back_at IS NULL OR s.taken_back_at > o.taken_back_at
                 THEN s.taken_back_at ELSE o.taken_back_at END AS taken_back_at,
            i.closes_on AS practice_closes_on,

@@ -233,3 +233,10 @@ class Contact(Model):
             one_of("unreachable_reason", Unreachable, name="contact_unreachable", or_null=True),
             CheckConstraint(check="(rank = 0) = (addressee = 'self')", name="contact_self"),
         )
+
+
+TOLD_ALONE = """
+    SELECT m.patient_id FROM minor_alone m JOIN patient q ON q.id = m.patient_id
+    WHERE m.ended_at IS NULL AND (q.stands_since IS NULL OR m.asked_at >= q.stands_since)
+"""
+"""The patients who are minors and told alone: not who has the number of one who was."""

@@ -80,13 +80,18 @@ MEANT = f"""
 """Whom a provisional objection may mean (provisional_id, person_id), by the rule of possible matches in facts.sql:
 the same key, or the same name and birth while one side lacks a key of that type. Who was cleared is not among them."""
 
-FORGET_CLEARED = """
+MEANT_AGAIN = """
     DELETE FROM provisional_cleared WHERE person_id = $1
     AND EXISTS (SELECT 1 FROM provisional_token t WHERE t.provisional_id = provisional_cleared.provisional_id
                 AND t.kind = $2 AND t.token = $3)
+"""
+"""Who was cleared of a no ($1) and has become known by something that was said in it ($2, $3) is meant again."""
+
+FORGET_CLEARED = f"""
+    {MEANT_AGAIN}
     AND NOT EXISTS (SELECT 1 FROM person_token k WHERE k.person_id = $1 AND k.kind = $2 AND k.token = $3)
 """
-"""Who was cleared of a no ($1) and becomes known by something that was said in it ($2, $3) is meant again."""
+"""The same before it is written down, unless she was known by it already."""
 
 FORGET_CLEARED_OF_OTHER = """
     DELETE FROM provisional_cleared WHERE person_id = $1
@@ -104,7 +109,7 @@ KNOWN_BY_WHAT_WAS_SAID = """
              THEN NOT EXISTS (SELECT 1 FROM person_token k WHERE k.kind = t.kind AND k.token = t.token)
              ELSE (SELECT COUNT(*) FROM provisional_token n WHERE n.provisional_id = $2 AND n.kind = 'name_year') <= 12
         END
-    ON CONFLICT (person_id, kind, token) DO NOTHING
+    ON CONFLICT (person_id, kind, token) DO NOTHING RETURNING kind, token
 """
 """A person ($1) is met by what was said in a no ($2): by its key unless somebody bears it, and by its names and birth
-unless no birth was said, when every year was meant."""
+unless no birth was said, when every year was meant. Returns what she was not met by before (kind, token)."""

@@ -7,6 +7,7 @@ from portal.records.database import as_moment, connection, rows
 from portal.records.notices import Silences, silences
 from portal.records.objections import bound_by
 from portal.records.overview import Row
+from portal.records.people import TOLD_ALONE
 from portal.rules.waiting import paris_day
 
 PATIENT_STATES = ("informed", "waiting", "not_reachable", "out")
@@ -38,7 +39,7 @@ def _situated(silent: Silences) -> str:
         "AND (c.email_index IS NOT NULL OR c.postal_index IS NOT NULL)) THEN 'waiting' "
         "ELSE 'not_reachable' END AS state, "
         "CASE WHEN m.teen_on > $4 OR m.adult_on <= $4 OR m.teen_on IS NULL THEN '' "
-        "WHEN m.id IN (SELECT patient_id FROM minor_alone WHERE ended_at IS NULL) THEN 'told_alone' "
+        f"WHEN m.id IN ({TOLD_ALONE}) THEN 'told_alone' "
         "ELSE 'not_alone' END AS minor FROM mine m) "
     )
 

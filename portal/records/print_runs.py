@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from portal.records.database import as_day, as_moment, connection, rows
+from portal.records.people import TOLD_ALONE
 
 PRINTABLE = (
     "FROM notice n JOIN notice_text t ON t.id = n.text_id JOIN patient p ON p.id = n.patient_id "
@@ -14,7 +15,7 @@ PRINTABLE = (
 
 LIVES = (
     "n.state = 'queued' AND p.deceased_on IS NULL AND p.left_at IS NULL AND (n.addressee = 'self' OR NOT EXISTS "
-    "(SELECT 1 FROM minor_alone a WHERE a.patient_id = p.id AND a.ended_at IS NULL))"
+    f"(SELECT 1 FROM ({TOLD_ALONE}) a WHERE a.patient_id = p.id))"
 )
 """It is still to be sent: its patient lives and is here, and has not asked to be told alone since."""
 

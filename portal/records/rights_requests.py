@@ -10,6 +10,7 @@ from portal.records.database import Connection, as_day, as_moment, rows, write_m
 from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
 from portal.records.people import Patient, Person
+from portal.records.standing import SETTLED
 from portal.rules.words import RightsKind, RightsState
 
 
@@ -64,11 +65,14 @@ _ABOUT = """
 """Whom requests are about (id, person_id): every person that their patient row has ever stood for."""
 
 CHANGED_BY_RIGHT = f"""
-    SELECT b.person_id, max(r.closing_id) AS entry FROM rights_request r JOIN ({_ABOUT}) b ON b.id = r.id
+    SELECT b.person_id, max(CASE WHEN s.entry > r.closing_id THEN s.entry ELSE r.closing_id END) AS entry
+    FROM rights_request r JOIN ({_ABOUT}) b ON b.id = r.id
+    LEFT JOIN (SELECT ref, max(entry_id) AS entry FROM ({SETTLED}) x GROUP BY ref) s
+      ON s.ref = CAST(b.person_id AS text)
     WHERE r.state = 'granted' AND r.kind IN ('erasure', 'rectification') GROUP BY b.person_id
 """
-"""Who was granted an erasure or a rectification, with the newest entry that granted it (person_id, entry): what was
-delivered or stored before is not to be kept."""
+"""Who was granted an erasure or a rectification, with the newest entry that granted it or by which it came to be hers
+(person_id, entry): what was delivered or stored before is not to be kept."""
 
 
 async def changed_by_right(c: Connection) -> dict[str, int]:

@@ -10,15 +10,11 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
-from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, as_moment, from_json, json_texts, rows, write_many
 from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
-from portal.records.objections import BOUND
 from portal.records.people import Person, Practice
 from portal.records.releases import Extraction
-from portal.records.rights_requests import CHANGED_BY_RIGHT
-from portal.rules.clearance import ORDER
 from portal.rules.words import StorePart
 
 CURRENT = (
@@ -27,16 +23,6 @@ CURRENT = (
     "AND e.id IN (SELECT max(id) FROM extraction GROUP BY practice_id)"
 )
 """The files of which the store consists: the newest extraction of each practice, unless nothing of it is left."""
-
-_PRESENT = (
-    "SELECT f.extraction_id, f.practice_id, f.observatory_id, f.cut, s.person_id, s.pseudonym "
-    f"FROM ({CURRENT}) f JOIN stored_person s ON s.practice_id = f.practice_id AND s.file_sha256 = f.file_sha256"
-)
-
-_TAKEN_BACK = (
-    f"SELECT b.person_id, o.scope, o.scope_ref, o.withdrawal_id FROM ({BOUND}) b "
-    "JOIN objection o ON o.id = b.objection_id WHERE o.withdrawal_id IS NOT NULL"
-)
 
 
 class StoredPerson(Model):
@@ -211,37 +197,6 @@ async def without_persons(c: Connection) -> set[int]:
         "WHERE s.practice_id = f.practice_id AND s.file_sha256 = f.file_sha256)",
     )
     return {int(row["extraction_id"]) for row in found}
-
-
-async def persons_closed(c: Connection, thresholds: Thresholds, *, rests: frozenset[str]) -> list[Leaving]:
-    """Whoever is in the observatory's files and has against her more than `rests`, or is nobody's patient there, or
-    after the permit by which her rows came took an objection back, which counts for later records only, or was granted
-    an erasure or a rectification (G46)."""
-    against = (1 << len(ORDER)) - 1 - sum(1 << ORDER[code] for code in rests)
-    closed = await decided(
-        c,
-        thresholds,
-        f"SELECT s.extraction_id, s.practice_id, s.pseudonym FROM ({_PRESENT}) s LEFT JOIN (SELECT DISTINCT person_id, "
-        f"practice_id FROM decided WHERE bits >= 0 AND (bits & {against}) = 0) stands ON "
-        "stands.person_id = s.person_id AND stands.practice_id = s.practice_id "
-        "WHERE s.observatory_id = $1 AND stands.person_id IS NULL",
-    )
-    lifted = await rows(
-        c,
-        f"SELECT s.extraction_id, s.practice_id, s.pseudonym FROM ({_PRESENT}) s JOIN ({_TAKEN_BACK}) b "
-        "ON b.person_id = s.person_id WHERE s.observatory_id = $1 AND b.withdrawal_id > s.cut AND "
-        "(b.scope = 'everything' OR (b.scope = 'observatory' AND b.scope_ref = $1) "
-        "OR (b.scope = 'practice' AND b.scope_ref = s.practice_id))",
-        thresholds.observatory_id,
-    )
-    changed = await rows(
-        c,
-        f"SELECT s.extraction_id, s.practice_id, s.pseudonym FROM ({_PRESENT}) s JOIN ({CHANGED_BY_RIGHT}) g "
-        "ON g.person_id = s.person_id WHERE s.observatory_id = $1 AND s.cut < g.entry",
-        thresholds.observatory_id,
-    )
-    found = {(int(r["extraction_id"]), r["practice_id"], r["pseudonym"]) for r in [*closed, *lifted, *changed]}
-    return [Leaving(extraction, practice, StorePart.PERSON, name) for extraction, practice, name in sorted(found)]
 
 
 async def retracted(c: Connection) -> set[tuple[int, str, str]]:

@@ -1,9 +1,11 @@
 """Two observatories to begin with: one where nothing has happened yet, and one where patients have been told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from line import RECORDS, Line
+from settling import EVERYBODY
 from world import World, build, child, patient
 
 from portal.demo.clock import PlayedClock
@@ -40,3 +42,17 @@ async def stored(line: Line) -> Line:
     """The store holds four records of three patients."""
     await line.receive(await line.extract(*RECORDS))
     return line
+
+
+@pytest.fixture
+async def two(told: World) -> World:
+    """Patient 1 is a patient of both practices too, as patient 7; each was told, and no key is known."""
+    await told.enrol(2, number="doctor-2")
+    same = replace(patient("1"), patient_id="7", email="seven@example.org", doctor_id="doctor-2")
+    await told.register([same], "practice-b")
+    await told.tell("practice-b")
+    told.wait(40)
+    await told.read_returns()
+    await told.register(EVERYBODY)
+    await told.register([same], "practice-b")
+    return told

@@ -6,78 +6,35 @@ from uuid import UUID
 import pytest
 from kept import one_entry, refused
 from line import Line, approved, in_release, record
-from world import World, child, patient
+from settling import (
+    EVERYBODY,
+    KEY,
+    OF_B,
+    OTHER_KEY,
+    SEVEN,
+    clash,
+    doubt_of,
+    hand_in,
+    merge,
+    person_of,
+    reasons,
+    row,
+    says_no,
+    stood_for_one,
+)
+from world import World, patient
 
 from portal.flow import opt_out, release, retract, rights, taken_back, told_doctor, who_is_who
 from portal.flow.changes import changes_since
-from portal.flow.decide import Asked, explain
 from portal.flow.sequence import sequence
 from portal.gate.register_row import RegisterRow
 from portal.outside.tokens import pseudonym
 from portal.records.accounts import Account
 from portal.records.database import connection, rows
-from portal.records.people import FormerPerson, IdentityDoubt, Patient, PersonToken
+from portal.records.people import FormerPerson, IdentityDoubt, PersonToken
 from portal.records.retractions import Retraction, open_lines
 from portal.records.rights_requests import RightsRequest
-from portal.rules.clearance import Withheld
-from portal.rules.words import ObjectionChannel, RightsKind, Role, Scope, Sex
-
-KEY, OTHER_KEY = "ins:157049990786733", "ins:269054958815780"
-EVERYBODY = [patient("1"), patient("2"), patient("3"), child("4")]
-
-
-async def reasons(world: World, number: str, practice_id: str = "practice-a") -> tuple[str, ...]:
-    verdict, _ = await explain(world.means, Asked("demo"), practice_id=practice_id, number=number)
-    return verdict.reasons if isinstance(verdict, Withheld) else ()
-
-
-async def row(number: str, practice_id: str = "practice-a") -> Patient:
-    return await Patient.get(practice_id=practice_id, number=number)
-
-
-async def person_of(number: str, practice_id: str = "practice-a") -> UUID:
-    return (await row(number, practice_id)).person_id
-
-
-async def doubt_of(number: str, practice_id: str = "practice-a") -> int:
-    """The oldest open doubt about a patient."""
-    found = IdentityDoubt.filter(patient_id=(await row(number, practice_id)).id, settled_at=None)
-    return (await found.order_by("id"))[0].id
-
-
-async def hand_in(world: World, *rows: RegisterRow, practice_id: str = "practice-a") -> None:
-    world.wait(0.1)
-    await world.register(list(rows), practice_id, partial=True)
-
-
-async def says_no(world: World, who: str) -> None:
-    await opt_out.object_(world.means, world.links[f"{who}@example.org"], Scope.EVERYTHING)
-
-
-@pytest.fixture
-async def two(told: World) -> World:
-    """Patient 1 is a patient of both practices too, as patient 7; each was told, and no key is known."""
-    await told.enrol(2, number="doctor-2")
-    same = replace(patient("1"), patient_id="7", email="seven@example.org", doctor_id="doctor-2")
-    await told.register([same], "practice-b")
-    await told.tell("practice-b")
-    told.wait(40)
-    await told.read_returns()
-    await told.register(EVERYBODY)
-    await told.register([same], "practice-b")
-    return told
-
-
-async def clash(world: World) -> None:
-    """Both practices learn of one key, with two birth dates."""
-    await hand_in(world, patient("1", person_key=KEY))
-    seven = replace(patient("1"), patient_id="7", email="seven@example.org", doctor_id="doctor-2")
-    await hand_in(world, replace(seven, person_key=KEY, sex=Sex.FEMALE), practice_id="practice-b")
-
-
-async def merge(world: World, number: str, practice_id: str, into: UUID) -> None:
-    await who_is_who.same_person(world.means, await doubt_of(number, practice_id), into, by=world.dpo)
-
+from portal.rules.words import ObjectionChannel, RightsKind, Role, Sex
 
 # --- one person ----------------------------------------------------------------------------------------------------
 
@@ -441,14 +398,6 @@ async def test_nobody_becomes_again_who_was_merged_and_whom_no_objection_reaches
     assert await reasons(two, "7", "practice-b") == ("G41",)
 
 
-async def stood_for_one(two: World) -> UUID:
-    """Patient 7 of practice-b and patient 1 stand for one person, who is returned."""
-    await clash(two)
-    one = await person_of("1")
-    await merge(two, "7", "practice-b", one)
-    return one
-
-
 async def test_a_no_said_through_a_row_that_left_binds_whom_its_person_is_merged_into(two: World) -> None:
     """It is bound by nothing else: the row that it was said through is somebody else's now."""
     await stood_for_one(two)
@@ -562,8 +511,6 @@ async def test_what_was_called_a_wrong_entry_is_asked_again_when_the_register_sa
 
 # --- between preparation and seal ------------------------------------------------------------------------------------
 
-OF_B = {"doctor_id": "doctor-2"}
-SEVEN = replace(patient("19"), patient_id="7", email="seven@example.org", person_key=OTHER_KEY, **OF_B)
 EIGHT = replace(patient("19"), patient_id="8", email="eight@example.org", person_key=KEY, **OF_B)
 NINE = replace(patient("15"), patient_id="9", email="nine@example.org", **OF_B)
 
