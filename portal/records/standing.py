@@ -35,13 +35,13 @@ async def remember_former(c: Connection, which: str, *values: Any) -> None:
 _AS_BEFORE = """
     CASE WHEN EXISTS (SELECT 1 FROM former_person f WHERE f.patient_id = patient.id AND f.person_id = $1)
               AND NOT EXISTS (SELECT 1 FROM former_person z JOIN notice n ON n.patient_id = z.patient_id
-                              WHERE z.patient_id = patient.id AND z.person_id NOT IN ($1, $2)
+                              WHERE z.patient_id = patient.id AND z.person_id <> $1
                                 AND EXISTS (SELECT 1 FROM person_token t WHERE t.person_id = z.person_id)
                                 AND n.sent_at >= z.stood_since AND n.sent_at < patient.stands_since)
          THEN (SELECT f.stood_since FROM former_person f WHERE f.patient_id = patient.id AND f.person_id = $1)
          ELSE stands_since END
 """
-"""Since when a row stands for $1, for whom it stood before $2: as before, when nobody else was told between."""
+"""Since when a row stands for $1, for whom it stood before: as then, when nobody else was told between."""
 
 
 async def point_to(c: Connection, old: UUID, new: UUID) -> None:
@@ -90,9 +90,9 @@ async def back_to_former(c: Connection, doubt: dict[str, Any], former: UUID) -> 
     await remember_former(c, "p.id = $1", doubt["patient_id"])
     await rows(
         c,
-        "UPDATE patient SET person_id = $1, birth_date = '', adult_on = NULL, traits = NULL, row_digest = $4, "
-        f"stands_since = {_AS_BEFORE} WHERE id = $3",
-        former, doubt["person_id"], doubt["patient_id"], b"",  # the next register's line is read, be it the same
+        "UPDATE patient SET person_id = $1, birth_date = '', adult_on = NULL, traits = NULL, row_digest = $3, "
+        f"stands_since = {_AS_BEFORE} WHERE id = $2",
+        former, doubt["patient_id"], b"",  # the next register's line is read, be it the same
     )  # fmt: skip
     said = "UPDATE objection SET person_id = $1 WHERE person_id = $2 AND patient_id = $3"
     await rows(c, said, former, doubt["person_id"], doubt["patient_id"])

@@ -159,6 +159,13 @@ async def test_a_birth_that_is_mended_twice_is_no_clash_with_who_the_row_was(tol
     assert {doubt.reason for doubt in await IdentityDoubt.all()} == {"identity_changed"}
 
 
+async def test_a_row_that_comes_back_to_its_former_key_clashes_with_nobody(told: World) -> None:
+    await hand_in(told, patient("1", person_key=KEY))
+    await hand_in(told, replace(LEFORT, person_key=OTHER_KEY))
+    await hand_in(told, patient("1", person_key=KEY))
+    assert {doubt.reason for doubt in await IdentityDoubt.all()} == {"identity_changed"}
+
+
 async def test_of_two_whose_numbers_were_exchanged_each_keeps_her_own_restriction(told: World) -> None:
     first, second = patient("1", person_key=KEY), patient("2", person_key=OTHER_KEY)
     await hand_in(told, first, second)
@@ -301,6 +308,22 @@ async def test_what_was_handed_to_who_had_the_number_between_does_not_count(told
     await told.read_returns()
     await told.register([*EVERYBODY, nine])
     assert "G50" in await reasons(told, "9")
+
+
+async def test_what_she_was_handed_under_another_name_of_hers_takes_nothing_from_what_she_was_told_before(
+    told: World,
+) -> None:
+    one = await person_of("1")
+    await hand_in(told, patient("1", family_name="Zola"))
+    told.wait(0.1)
+    await hand_over.hand_over(
+        told.means, observatory_id="demo", practice_id="practice-a", number="1", by=await a_doctor()
+    )
+    await who_is_who.same_person(told.means, await doubt_of("1"), one, by=told.dpo)
+    assert await reasons(told, "1") == ()
+    await hand_in(told, patient("1", family_name="Zweig"))
+    await who_is_who.same_person(told.means, await doubt_of("1"), one, by=told.dpo)
+    assert await reasons(told, "1") == ()
 
 
 async def test_older_records_of_a_number_are_not_those_of_who_has_it_now(told: World) -> None:
