@@ -6,7 +6,7 @@ from portal.records.clearance import Thresholds, decided
 from portal.records.database import Connection, rows
 from portal.records.objections import BOUND
 from portal.records.rights_requests import CHANGED_BY_RIGHT
-from portal.records.standing import PARTED, SETTLED
+from portal.records.standing import LAST_SETTLED, PARTED
 from portal.records.stored import CURRENT, Leaving
 from portal.rules.clearance import ORDER
 from portal.rules.words import StorePart
@@ -44,8 +44,8 @@ async def persons_closed(c: Connection, thresholds: Thresholds, *, rests: frozen
     lifted = await rows(
         c,
         f"SELECT s.extraction_id, s.practice_id, s.pseudonym FROM ({_PRESENT}) s JOIN ({_TAKEN_BACK}) b "
-        "ON b.person_id = s.person_id WHERE s.observatory_id = $1 AND (b.withdrawal_id > s.cut OR EXISTS "
-        f"(SELECT 1 FROM ({SETTLED}) x WHERE x.entry_id > s.cut AND x.ref = CAST(s.person_id AS text))) AND "
+        f"ON b.person_id = s.person_id LEFT JOIN ({LAST_SETTLED}) x ON x.ref = CAST(s.person_id AS text) "
+        "WHERE s.observatory_id = $1 AND (b.withdrawal_id > s.cut OR x.entry > s.cut) AND "
         "(b.scope = 'everything' OR (b.scope = 'observatory' AND b.scope_ref = $1) "
         "OR (b.scope = 'practice' AND b.scope_ref = s.practice_id))",
         thresholds.observatory_id,

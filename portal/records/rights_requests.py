@@ -10,7 +10,7 @@ from portal.records.database import Connection, as_day, as_moment, rows, write_m
 from portal.records.fields import one_of, together, word
 from portal.records.ledger import LogEntry
 from portal.records.people import Patient, Person
-from portal.records.standing import SETTLED
+from portal.records.standing import LAST_SETTLED
 from portal.rules.words import RightsKind, RightsState
 
 
@@ -67,8 +67,7 @@ _ABOUT = """
 CHANGED_BY_RIGHT = f"""
     SELECT b.person_id, max(CASE WHEN s.entry > r.closing_id THEN s.entry ELSE r.closing_id END) AS entry
     FROM rights_request r JOIN ({_ABOUT}) b ON b.id = r.id
-    LEFT JOIN (SELECT ref, max(entry_id) AS entry FROM ({SETTLED}) x GROUP BY ref) s
-      ON s.ref = CAST(b.person_id AS text)
+    LEFT JOIN ({LAST_SETTLED}) s ON s.ref = CAST(b.person_id AS text)
     WHERE r.state = 'granted' AND r.kind IN ('erasure', 'rectification') GROUP BY b.person_id
 """
 """Who was granted an erasure or a rectification, with the newest entry that granted it or by which it came to be hers

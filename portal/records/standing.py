@@ -12,6 +12,9 @@ SETTLED = """
 """
 """By the entries that settled who somebody is, the persons (entry_id, ref: a person's id as text)."""
 
+LAST_SETTLED = f"SELECT ref, max(entry_id) AS entry FROM ({SETTLED}) n GROUP BY ref"
+"""The newest of these of each (ref, entry)."""
+
 PARTED = """
     SELECT t.entry_id, t.ref, p.practice_id FROM log_entry e
     JOIN log_touch t ON t.entry_id = e.id AND t.kind = 'person'
