@@ -60,9 +60,11 @@ def a_bearer(person: UUID, practice_id: str, ready: Prepared) -> Bearer:
 
 def is_alike(bearer: Bearer, ready: Prepared) -> bool:
     """Whether nothing tells the bearer of a row's key apart from that row: the same birth and sex; of somebody for whom
-    no patient stands, the same name and birth."""
+    no patient stands, the same name and birth (a year, where one of them is known by no more)."""
     if bearer["practice_id"] is None:
-        return not bearer["tokens"].isdisjoint(token for token in ready.tokens if not is_key(token[0]))
+        mine = {token for token in ready.tokens if not is_key(token[0])}
+        both_dated = all(any(kind == "name_date" for kind, _ in one) for one in (mine, bearer["tokens"]))
+        return any(kind == "name_date" or not both_dated for kind, _ in mine & bearer["tokens"])
     return (bearer["birth_date"], bearer["sex"]) == (ready.row.birth_date, str(ready.row.sex))
 
 

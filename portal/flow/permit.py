@@ -76,11 +76,12 @@ async def passing(c: Connection, decision: Decision, *, among: str = "", values:
         among=among,
         values=values,
     )
+    stored = decision.ground.asked.study_id is not None  # whose records these are was asked when they came in
     return [
         Passing(
             Member(UUID(str(row["person_id"])), row["practice_id"], person_closes_at(row, decision)),
             row["number"],
-            _first_day(as_moment(row["taken_back_at"]), as_moment(row["stands_since"])),
+            _first_day(as_moment(row["taken_back_at"]), None if stored else as_moment(row["stands_since"])),
         )
         for row in found
     ]

@@ -56,6 +56,7 @@ async def same_person(means: Means, doubt_id: int, other: UUID, *, by: Account) 
             other, doubt["person_id"],
         )  # fmt: skip
         await standing.forget_unless_stood_for(c, doubt["person_id"])
+        await standing.stood_all_along(c, doubt["person_id"], other)
         await _settle_answered(c, {other}, by, now)
 
     await transact(step)

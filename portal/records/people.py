@@ -237,6 +237,8 @@ class Contact(Model):
 
 TOLD_ALONE = """
     SELECT m.patient_id FROM minor_alone m JOIN patient q ON q.id = m.patient_id
-    WHERE m.ended_at IS NULL AND (q.stands_since IS NULL OR m.asked_at >= q.stands_since)
+    WHERE m.ended_at IS NULL AND (q.stands_since IS NULL OR m.asked_at >= q.stands_since
+      OR EXISTS (SELECT 1 FROM identity_doubt d WHERE d.patient_id = q.id AND d.settled_at IS NULL))
 """
-"""The patients who are minors and told alone: not who has the number of one who was."""
+"""The patients who are minors and told alone: not who has the number of one who was, once it is settled that she is
+another."""

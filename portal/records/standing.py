@@ -7,18 +7,19 @@ from portal.records.database import Connection, rows
 from portal.rules.words import DoubtReason
 
 SETTLED = """
-    SELECT t.entry_id, t.ref FROM log_entry e JOIN log_touch t ON t.entry_id = e.id AND t.kind = 'person'
+    SELECT t.entry_id, t.ref FROM log_entry e JOIN log_touch t ON t.entry_id = e.id AND t.kind || '' = 'person'
     WHERE e.kind IN ('doubt_settled', 'persons_parted')
 """
-"""By the entries that settled who somebody is, the persons (entry_id, ref: a person's id as text)."""
+"""By the entries that settled who somebody is, the persons (entry_id, ref: a person's id as text). `|| ''`: found by
+their entries, as most touches are of this kind."""
 
 LAST_SETTLED = f"SELECT ref, max(entry_id) AS entry FROM ({SETTLED}) n GROUP BY ref"
 """The newest of these of each (ref, entry)."""
 
 PARTED = """
     SELECT t.entry_id, t.ref, p.practice_id FROM log_entry e
-    JOIN log_touch t ON t.entry_id = e.id AND t.kind = 'person'
-    JOIN log_touch q ON q.entry_id = e.id AND q.kind = 'patient' JOIN patient p ON p.id = CAST(q.ref AS bigint)
+    JOIN log_touch t ON t.entry_id = e.id AND t.kind || '' = 'person'
+    JOIN log_touch q ON q.entry_id = e.id AND q.kind || '' = 'patient' JOIN patient p ON p.id = CAST(q.ref AS bigint)
     WHERE e.kind = 'persons_parted'
 """
 """By the entries that parted somebody, both persons and the practice whose row it was (entry_id, ref, practice_id)."""
@@ -40,7 +41,10 @@ _AS_BEFORE = """
               AND NOT EXISTS (SELECT 1 FROM former_person z JOIN notice n ON n.patient_id = z.patient_id
                               WHERE z.patient_id = patient.id AND z.person_id <> $1
                                 AND EXISTS (SELECT 1 FROM person_token t WHERE t.person_id = z.person_id)
-                                AND n.sent_at >= z.stood_since AND n.sent_at < patient.stands_since)
+                                AND (z.stood_since IS NULL OR n.sent_at >= z.stood_since)
+                                AND NOT EXISTS (SELECT 1 FROM former_person f WHERE f.patient_id = patient.id
+                                                AND f.person_id = $1 AND n.sent_at < f.stood_since)
+                                AND n.sent_at < patient.stands_since)
          THEN (SELECT f.stood_since FROM former_person f WHERE f.patient_id = patient.id AND f.person_id = $1)
          ELSE stands_since END
 """
@@ -51,6 +55,16 @@ async def point_to(c: Connection, old: UUID, new: UUID) -> None:
     """Every row of `old` stands for `new`. Where it did so before, what was told to it then counts again."""
     await remember_former(c, "p.person_id = $1", old)
     await rows(c, f"UPDATE patient SET person_id = $1, stands_since = {_AS_BEFORE} WHERE person_id = $2", new, old)
+
+
+async def stood_all_along(c: Connection, old: UUID, new: UUID) -> None:
+    """Rows that had changed from `old` into `new`, who are one: what was told to them before counts."""
+    await rows(
+        c,
+        f"UPDATE patient SET stands_since = {_AS_BEFORE} WHERE person_id = $1 AND id IN "
+        "(SELECT patient_id FROM former_person WHERE person_id = $2)",
+        new, old,
+    )  # fmt: skip
 
 
 async def bind_too(c: Connection, old: UUID, new: UUID, entry: int) -> None:
@@ -120,7 +134,8 @@ async def doubt_deaths(c: Connection, person: UUID) -> None:
         "JOIN former_person f ON f.patient_id = p.id AND f.person_id = p.person_id "
         "WHERE p.person_id = $1 AND p.deceased_on IS NULL AND f.deceased_on IS NOT NULL "
         "AND NOT EXISTS (SELECT 1 FROM identity_doubt d WHERE d.patient_id = p.id AND d.settled_at IS NULL "
-        f"AND d.reason = '{DoubtReason.BACK_TO_LIFE}')",
+        f"AND d.reason = '{DoubtReason.BACK_TO_LIFE}') "
+        "ON CONFLICT (patient_id, reason, import_batch_id) DO UPDATE SET settled_at = NULL, settled_by = NULL",
         person,
     )
 

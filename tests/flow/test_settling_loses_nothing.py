@@ -153,6 +153,19 @@ async def test_who_bears_the_key_of_somebody_whose_birth_was_mended_is_she_and_n
     assert {doubt.reason for doubt in await IdentityDoubt.all()} == {"identity_changed"}
 
 
+async def test_who_bears_the_key_of_somebody_gone_with_another_birth_of_the_same_year_is_asked_about(
+    two: World,
+) -> None:
+    await hand_in(two, patient("1", person_key=KEY))
+    was = await person_of("1")
+    await hand_in(two, replace(LEFORT, person_key=OTHER_KEY))
+    await settled_apart(two, "1")
+    eight = replace(patient("1", birth_date="1960-11-30"), patient_id="8", person_key=KEY, **OF_B)
+    await hand_in(two, eight, practice_id="practice-b")
+    assert await person_of("8", "practice-b") != was
+    assert "G40" in await reasons(two, "8", "practice-b")
+
+
 async def test_a_birth_that_is_mended_twice_is_no_clash_with_who_the_row_was(told: World) -> None:
     for birth in ("1960-05-17", "1960-05-18", "1960-05-19"):
         await hand_in(told, patient("1", person_key=KEY, birth_date=birth))
@@ -204,6 +217,19 @@ async def test_who_never_died_and_has_another_name_by_the_same_file_is_not_dead_
     else:
         await who_is_who.wrong_entry(told.means, await doubt_of("1"), by=told.dpo)
         await hand_in(told, patient("1"))
+    assert "G48" in await reasons(told, "1")
+    await who_is_who.wrong_entry(told.means, await doubt_of("1"), by=told.dpo)
+    assert await reasons(told, "1") == ()
+
+
+async def test_a_death_that_was_taken_back_before_the_name_was_settled_is_asked_about_again(told: World) -> None:
+    before, dead = await person_of("1"), patient("1", deceased_on=told.clock.now().date())
+    await hand_in(told, dead)
+    await hand_in(told, replace(dead, family_name="Zola"))
+    await hand_in(told, patient("1", family_name="Zola"))
+    changed, alive = await IdentityDoubt.filter(settled_at=None).order_by("id")
+    await who_is_who.wrong_entry(told.means, alive.id, by=told.dpo)
+    await who_is_who.same_person(told.means, changed.id, before, by=told.dpo)
     assert "G48" in await reasons(told, "1")
     await who_is_who.wrong_entry(told.means, await doubt_of("1"), by=told.dpo)
     assert await reasons(told, "1") == ()
@@ -358,6 +384,70 @@ async def test_that_a_minor_is_told_alone_is_not_inherited_with_her_number(told:
     await minors.tell_alone(told.means, practice_id="practice-a", number="9", by=told.operator)
     await told.tell()
     assert "lou@example.org" in told.links, "she may ask for it, too"
+
+
+@pytest.mark.parametrize("queued", [False, True])
+async def test_parents_hear_nothing_while_the_mended_birth_of_a_minor_told_alone_is_in_doubt(
+    told: World, queued: bool
+) -> None:
+    teen = child("9", birth_date="2010-01-01", email="teen@example.org")
+    await hand_in(told, teen)
+    if queued:
+        await told.queue()
+    await minors.tell_alone(told.means, practice_id="practice-a", number="9", by=told.operator)
+    told.wait(0.1)
+    await hand_in(told, replace(teen, birth_date="2010-01-02"))
+    await told.send() if queued else await told.tell()
+    assert "parent9@example.org" not in told.links
+
+
+async def test_what_the_first_who_had_a_number_was_told_between_does_not_count(two: World) -> None:
+    """Number 11 is first of the one, then of 8 of practice-b, of the one again, who is told, and of 8 again; both read
+    the same mailbox."""
+    eight = replace(patient("19"), patient_id="8", person_key=OTHER_KEY, email="family@example.org", **OF_B)
+    await hand_in(two, eight, practice_id="practice-b")
+    first = patient("11", email="family@example.org")
+    hers = replace(eight, patient_id="11", doctor_id="doctor-1")
+    await hand_in(two, first)
+    a, b = await person_of("11"), await person_of("8", "practice-b")
+    for stands, line in ((b, hers), (a, first), (b, hers)):
+        await hand_in(two, line)
+        await merge(two, "11", "practice-a", stands)
+        for doubt in await IdentityDoubt.filter(settled_at=None):
+            await who_is_who.another_person(two.means, doubt.id, by=two.dpo)
+        if stands == a:
+            await told_and_waited(two, "practice-a", first)
+    two.wait(0.1)
+    await two.register([*EVERYBODY, hers])
+    assert await person_of("11") == b
+    assert await reasons(two, "11") == ("G50",)
+
+
+async def test_a_merge_the_other_way_round_counts_what_she_was_told(two: World) -> None:
+    await stood_for_one(two)
+    await hand_in(two, patient("1", person_key=KEY, family_name="Lefort"))
+    became = await person_of("1")
+    await merge(two, "7", "practice-b", became)
+    assert await person_of("7", "practice-b") == await person_of("1") == became
+    assert await reasons(two, "1") == ()
+
+
+async def test_her_older_records_pass_though_a_second_number_came_to_be_hers(told: World) -> None:
+    line, one = Line(told), patient("1", person_key=KEY)
+    await line.open()
+    await hand_in(told, one, replace(LEFORT, patient_id="8"))
+    hers, second = await person_of("1"), replace(one, patient_id="8", email="eight@example.org")
+    await hand_in(told, second)
+    await merge(told, "8", "practice-a", hers)
+    for doubt in await IdentityDoubt.filter(settled_at=None):
+        await who_is_who.another_person(told.means, doubt.id, by=told.dpo)
+    await told_and_waited(told, "practice-a", second)
+    await told.register([one, *EVERYBODY[1:], second])
+    assert await reasons(told, "1") == await reasons(told, "8") == ()
+    await line.receive(await line.extract(record("1"), record("2"), record("3")))
+    released = await approved(told)
+    await served(told, released)
+    assert pseudonym(told.means.ring, "study:diabetes", hers.bytes).hex() in in_release(told, released)
 
 
 # --- parted ----------------------------------------------------------------------------------------------------------
