@@ -423,6 +423,22 @@ async def test_what_the_first_who_had_a_number_was_told_between_does_not_count(t
     assert await reasons(two, "11") == ("G50",)
 
 
+async def test_who_was_told_before_a_number_came_to_be_hers_does_not_keep_her_from_taking_her_no_back(
+    told: World,
+) -> None:
+    doctor = await a_doctor()
+    await hand_in(told, LEFORT)
+    hers = await person_of("1")
+    await settled_apart(told, "1")
+    no = await told_doctor.object_for(told.means, practice_id="practice-a", number="1", by=doctor)
+    told.wait(0.1)
+    await hand_in(told, replace(LEFORT, family_name="Zola"))
+    await who_is_who.same_person(told.means, await doubt_of("1"), hers, by=told.dpo)
+    assert "G41" in await reasons(told, "1")
+    await told_doctor.take_back_told(told.means, no, said_on=None, by=doctor)
+    assert "G41" not in await reasons(told, "1")
+
+
 async def test_a_merge_the_other_way_round_counts_what_she_was_told(two: World) -> None:
     await stood_for_one(two)
     await hand_in(two, patient("1", person_key=KEY, family_name="Lefort"))
